@@ -1,0 +1,103 @@
+"""Runs a command under Hydra, and turns a user's mistake into one line and an exit code."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+import sem_lightning
+from sem_lightning.commands.settings import check_keys, register_schemas
+from sem_lightning.errors import UserError
+
+_EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+
+
+def config_folder() -> Path:
+    """``conf/``: inside the installed package, or beside it in a checkout."""
+    package = Path(sem_lightning.__file__).parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def run_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+    """Compose ``conf/<config_name>.yaml`` with the command line's overrides and run ``task`` on it.
+
+    A mistake of the user's ends in one line on standard error and exit code 1, Ctrl-C in 130. With
+    ``HYDRA_FULL_ERROR=1`` errors keep their whole traceback.
+    """
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us rather than printing them
+    register_schemas()
+
+    def run_job(config: DictConfig) -> Any:
+        try:
+            check_keys(config)
+            return task(config)
+        except _EXPECTED as error:
+            if full_error == "1":
+                raise
+            print(f"error: {describe(error)}", file=sys.stderr)
+            if HydraConfig.get().mode != RunMode.MULTIRUN:
+                sys.exit(EXIT_ERROR)
+            raise  # the sweep goes on with its other jobs, and fails in the end
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
+    except KeyboardInterrupt as interrupt:
+        _fail(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", EXIT_INTERRUPTED)
+    except _EXPECTED as error:
+        if full_error == "1":
+            raise
+        _fail(describe(error), EXIT_ERROR)
+    finally:
+        GlobalHydra.instance().clear()
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def describe(error: Exception) -> str:
+    """An error as one line that begins with the key or file it is about."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and (missing := _MISSING_OPTION.search(str(error))):
+        group, option = missing.groups()
+        options = [line.strip() for line in str(error).splitlines() if line.startswith("\t") and "=" not in line]
+        return f"{group}: found {option!r}, expected one of {', '.join(options)}"
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror or error}"
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    key = getattr(cause, "full_key", None) or _quoted_key(str(error))
+    lines = [line.strip() for line in str(cause).splitlines() if not _OBJECT_LINE.match(line)]
+    reason = " ".join(line for line in lines if line)
+    return f"{key}: {reason}" if key and not reason.startswith(key) else reason
+
+
+_MISSING_OPTION = re.compile(r"Could not find '(.+)/([^/']+)'")
+
+# OmegaConf adds where an error happened on lines of their own.
+_OBJECT_LINE = re.compile(r"\s*(full_key|object_type|reference_type)\s*[:=]")
+
+
+def _quoted_key(text: str) -> str | None:
+    """The key in Hydra's ``Could not override 'noise.sgima'.``"""
+    match = re.search(r"Could not (?:override|append to config).*?'([\w.@/]+)'", text)
+    return match.group(1) if match else None

@@ -1,0 +1,212 @@
+"""``train.py`` / ``sem-train``: fit, restore the best checkpoint, test on unseen images, report."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from sem_lightning.commands.app import run_command
+from sem_lightning.commands.provenance import describe_environment
+from sem_lightning.commands.settings import (
+    CallbackSettings,
+    DataSettings,
+    LoggerSettings,
+    ModelSettings,
+    build,
+    build_simulator,
+    check_seed,
+)
+from sem_lightning.commands.trainer import build_trainer, quiet_lightning
+from sem_lightning.data.datamodule import SEMDataModule, Source
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.evaluation.figures import save_figures
+from sem_lightning.evaluation.recorder import TestRecorder
+from sem_lightning.evaluation.tensorboard import lay_out_charts, write_test
+from sem_lightning.files import write_atomically, write_json
+from sem_lightning.model.classifier import SEMClassifier, read_checkpoint
+from sem_lightning.model.pretrained import load_pretrained
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Entry point of ``sem-train``."""
+    run_command("train", train)
+
+
+def train(config: DictConfig) -> float:
+    """One training run; its files go to Hydra's output folder.
+
+    Returns:
+        The metric that ``optimized_metric`` names, for a sweep to optimise.
+    """
+    output = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        return _train(config, output)
+    except (UserError, OSError) as error:
+        if output.is_dir():  # here a sweep's reader finds out why a job has no result
+            write_json(output / "error.json", {"error": str(error)})
+        raise
+
+
+def _train(config: DictConfig, output: Path) -> float:
+    quiet_lightning()
+    seed = check_seed(config)
+    simulator = build_simulator(config)
+    model_settings: ModelSettings = build(config.model, "model")
+    logger_settings: LoggerSettings = build(config.logger, "logger")
+    callback_settings: CallbackSettings = build(config.callbacks, "callbacks")
+    data_settings: DataSettings = build(config.data, "data")
+    source = data_settings.source(simulator, seed)
+    datamodule = SEMDataModule(source, data_settings.batch_size, data_settings.num_workers, seed)
+    _check_metric(config.optimized_metric, source.classes, callback_settings.monitor)
+
+    lightning.seed_everything(seed, workers=True, verbose=False)
+    classifier = build_classifier(model_settings, source)
+    resume_from = _check_resumable(config.ckpt_path, classifier.classes)
+    logger = _build_logger(logger_settings, output)
+    best, last = _build_checkpoints(callback_settings, output)
+    recorder = TestRecorder()
+    callbacks = [recorder, best, last, *_optional_callbacks(callback_settings, logger)]
+    trainer = build_trainer(
+        config.trainer, output, callbacks, logger, logger_settings.every_n_steps, callback_settings.progress_bar
+    )
+    write_atomically(output / "config.yaml", lambda path: OmegaConf.save(config, path, resolve=True))
+    if isinstance(logger, TensorBoardLogger):
+        lay_out_charts(logger.experiment, classifier.classes)
+
+    started = time.perf_counter()
+    _fit(trainer, classifier, datamodule, resume_from, Path(last.dirpath or output))
+    fit_seconds = time.perf_counter() - started
+    if best.best_model_path:
+        classifier.load_state_dict(read_checkpoint(Path(best.best_model_path))["state_dict"])
+    trainer.test(classifier, datamodule=datamodule, verbose=False)
+    report = recorder.report
+    assert report is not None
+
+    figures = save_figures(report, recorder.examples, output)
+    if isinstance(logger, TensorBoardLogger):
+        settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        write_test(logger.experiment, report, figures, settings, trainer.global_step)
+    metrics = dict(report.metrics)
+    if best.best_model_score is not None:
+        metrics[callback_settings.monitor] = float(best.best_model_score)
+    images = trainer.global_step * datamodule.batch_size
+    facts = {
+        "seed": seed,
+        "epochs": trainer.current_epoch,
+        "train_images": images,
+        "train_seconds": round(fit_seconds, 3),
+        "train_images_per_second": round(images / fit_seconds, 1),
+        "checkpoint": best.best_model_path or None,
+        "optimized_metric": config.optimized_metric,
+    }
+    write_json(output / "result.json", report.to_dict() | {"metrics": metrics} | facts | describe_environment())
+    caption = (
+        f"trained on {images} images in {fit_seconds:.1f} s ({images / fit_seconds:.1f} images/s), tested on "
+        f"{report.images} unseen ones in {report.seconds:.1f} s, seed {seed}\nreport in {output}"
+    )
+    report.print(Console(), f"accuracy {report.metrics['test/accuracy']:.4f}", caption)
+    log.info("test/accuracy %.4f on %d images", report.metrics["test/accuracy"], report.images)
+    return metrics[config.optimized_metric]
+
+
+def _check_metric(name: str, classes: list[str], monitor: str) -> None:
+    of_classes = [f"test/{metric}_{label}" for metric in ("accuracy", "precision", "recall") for label in classes]
+    allowed = ["test/accuracy", *of_classes, monitor]
+    if name not in allowed:
+        raise SettingError("optimized_metric", f"found {name!r}, expected one of {', '.join(allowed)}")
+
+
+def build_classifier(settings: ModelSettings, source: Source) -> SEMClassifier:
+    """A new classifier for the classes and images of ``source``, with ImageNet weights where asked for."""
+    classifier = SEMClassifier(
+        classes=source.classes,
+        image_size=source.image_size,
+        pixel_size=source.pixel_size,
+        polarity=source.polarity,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        schedule=settings.schedule,
+        warmup=settings.warmup,
+        mask_weight=settings.mask_weight,
+    )
+    if settings.pretrained or settings.weights_path:
+        path = Path(settings.weights_path).expanduser() if settings.weights_path else None
+        load_pretrained(classifier.net.backbone, path)
+    return classifier
+
+
+def _check_resumable(ckpt_path: str | None, classes: list[str]) -> Path | None:
+    """The checkpoint to go on from, if its classes are ours and it holds the optimiser's state."""
+    if ckpt_path is None:
+        return None
+    path = Path(ckpt_path).expanduser()
+    state = read_checkpoint(path)
+    theirs = state["hyper_parameters"]["classes"]
+    if theirs != classes:
+        raise SettingError(
+            "ckpt_path", f"{path} knows the classes {', '.join(theirs)}; the data has {', '.join(classes)}"
+        )
+    if "optimizer_states" not in state:
+        raise SettingError("ckpt_path", f"{path} holds weights only; resume from last.ckpt beside it")
+    return path
+
+
+def _build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
+    if settings.kind == "tensorboard":
+        return TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
+    return CSVLogger(output, name="", version="csv") if settings.kind == "csv" else None
+
+
+def _build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    """The best epoch's weights (under 50 MB), and everything needed to go on after the last whole epoch."""
+    folder = output / "checkpoints"
+    best = ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor=settings.monitor,
+        mode=settings.mode,
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    return best, last
+
+
+def _optional_callbacks(settings: CallbackSettings, logger: Logger | None) -> list[Callback]:
+    callbacks: list[Callback] = []
+    if logger is not None:
+        callbacks.append(LearningRateMonitor(logging_interval="step"))
+    if settings.early_stopping:
+        callbacks.append(EarlyStopping(settings.monitor, mode=settings.mode, patience=settings.patience))
+    return callbacks
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    classifier: SEMClassifier,
+    datamodule: SEMDataModule,
+    resume_from: Path | None,
+    checkpoints: Path,
+) -> None:
+    try:
+        trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
+    except SystemExit:
+        # Lightning turns Ctrl-C into exit code 1; ours is the shell's, with the way to go on.
+        if trainer.interrupted:
+            last = checkpoints / "last.ckpt"
+            hint = f"go on with ckpt_path={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
+            raise KeyboardInterrupt(hint) from None
+        raise
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise UserError(f"{checkpoints}: {error.__context__}") from None
+        raise

@@ -1,0 +1,56 @@
+"""Lightning's Trainer as the commands use it."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+
+from sem_lightning.errors import SettingError
+
+
+def quiet_lightning() -> None:
+    """Silence advice that does not fit: on these images a worker process is no use beyond the first."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Lightning 2.6 asks torch's tree code in a way that newer torch versions complain of.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings(
+        "ignore", message=".*The number of training batches.*is smaller than the logging interval.*"
+    )
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+
+
+def build_trainer(
+    settings: DictConfig,
+    output: Path,
+    callbacks: Sequence[Callback],
+    logger: Logger | None = None,
+    log_every_n_steps: int = 50,
+    progress_bar: bool = True,
+) -> lightning.Trainer:
+    """A Trainer from the plain mapping ``trainer``.
+
+    Raises:
+        SettingError: A key or value that Lightning's Trainer does not take.
+    """
+    options: dict[str, Any] = OmegaConf.to_container(settings, resolve=True)  # type: ignore[assignment]
+    try:
+        return lightning.Trainer(
+            **options,
+            default_root_dir=output,
+            callbacks=list(callbacks),
+            logger=logger if logger is not None else False,
+            log_every_n_steps=log_every_n_steps,
+            enable_progress_bar=progress_bar,
+            enable_model_summary=False,
+        )
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise SettingError("trainer", " ".join(str(error).split())) from None

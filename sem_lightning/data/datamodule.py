@@ -1,0 +1,219 @@
+"""The LightningDataModule, over either source of images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import lightning
+from torch.utils.data import DataLoader, Dataset
+
+from sem_lightning.data.folder import FolderDataset, check_complete, describe_folder, read_folder, split_files
+from sem_lightning.data.splits import SPLITS, EpochSampler
+from sem_lightning.data.synthetic import SyntheticDataset
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.synthesis.simulator import Simulator
+
+Batch = dict[str, Any]
+_EVAL_BATCH_SIZE = 64
+
+
+class Source(Protocol):
+    """Where images come from, and what a model must know of them.
+
+    Attributes:
+        classes: Class names in label order.
+        image_size: Height and width of every image, pixels.
+        pixel_size: nm, where known.
+        polarity: ``bright`` or ``dark``: which the feature is, where known.
+    """
+
+    classes: list[str]
+    image_size: int
+    pixel_size: float | None
+    polarity: str | None
+
+    def dataset(self, split: str) -> "Dataset[Batch]":
+        """One of the four splits."""
+
+
+class SyntheticSource:
+    """Images simulated on the fly.
+
+    Args:
+        simulator: Draws and renders the scenes.
+        seed: Seed of all splits.
+        per_class: Images of each class in each split; for ``train``, in each epoch.
+        fresh: Draw new training scenes in every epoch.
+        class_weights: Relative frequency of each class in the training split; ``None`` balances them exactly.
+        small_field_size: Image size of the first training epochs, pixels of the same size in nm.
+        small_field_epochs: How many epochs those are.
+
+    Raises:
+        SettingError: A split with no images, weights that are not one non-negative number for each class, or small
+            fields that are not fresh or too small for the pattern.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        seed: int,
+        per_class: Mapping[str, int],
+        fresh: bool,
+        class_weights: Sequence[float] | None,
+        small_field_size: int = 64,
+        small_field_epochs: int = 0,
+    ) -> None:
+        for split in SPLITS:
+            if per_class[split] < (split != "calibration"):
+                raise SettingError(f"data.{split}_per_class", f"found {per_class[split]}, expected at least 1")
+        self.classes = simulator.classes
+        self.image_size = simulator.imaging.image_size
+        self.pixel_size: float | None = simulator.imaging.pixel_size
+        self.polarity: str | None = simulator.imaging.polarity
+        self._fresh = fresh
+        self._small_field_epochs = small_field_epochs
+        self._small_field: Simulator | None = None
+        if small_field_epochs > 0:
+            self._small_field = _shrink(simulator, small_field_size, fresh)
+        self._weights = None if class_weights is None else _check_weights(class_weights, self.classes)
+        self._simulator = simulator
+        self._seed = seed
+        self._per_class = per_class
+
+    def dataset(self, split: str) -> SyntheticDataset:
+        size = self._per_class[split] * len(self.classes)
+        if split != "train":
+            return SyntheticDataset(self._simulator, self._seed, split, size)
+        return SyntheticDataset(
+            self._simulator,
+            self._seed,
+            split,
+            size,
+            self._fresh,
+            self._weights,
+            self._small_field,
+            self._small_field_epochs,
+        )
+
+
+def _shrink(simulator: Simulator, image_size: int, fresh: bool) -> Simulator:
+    """The same simulator on a smaller field of view."""
+    if not fresh:
+        raise SettingError("data.small_field_epochs", "needs data.fresh_each_epoch=true; set it to 0 for fixed images")
+    try:
+        return replace(simulator, imaging=replace(simulator.imaging, image_size=image_size))
+    except SettingError as error:
+        raise SettingError(
+            "data.small_field_size",
+            f"{image_size} pixels are too few ({error}); enlarge it or set data.small_field_epochs=0",
+        ) from None
+
+
+def _check_weights(weights: Sequence[float], classes: list[str]) -> list[float]:
+    if len(weights) != len(classes) or min(weights) < 0 or sum(weights) <= 0:
+        raise SettingError(
+            "data.class_weights",
+            f"found {list(weights)}, expected one number from 0 for each of {', '.join(classes)}, not all 0",
+        )
+    return list(weights)
+
+
+class FolderSource:
+    """Labelled image files.
+
+    Args:
+        root: The folder; see `read_folder`, also for ``classes`` and ``on_bad_image``.
+        classes: Class names in label order, or ``None`` for what is there.
+        shares: Of each class in each split, where ``labels.csv`` lists none.
+        on_bad_image: ``error`` or ``skip``.
+        seed: Seed of the random split.
+        image_size: Every image is resized to this square, pixels.
+        pixel_size: nm at that size; ``None`` takes what ``dataset.json`` says.
+        polarity: ``bright`` or ``dark``; ``None`` takes what ``dataset.json`` says.
+        needed: Splits that must hold every class.
+
+    Raises:
+        UserError: Images that cannot be used, or a needed split without some class.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        classes: list[str] | None,
+        shares: Mapping[str, float],
+        on_bad_image: str,
+        seed: int,
+        image_size: int,
+        pixel_size: float | None,
+        polarity: str | None,
+        needed: Sequence[str] = ("train", "val", "test"),
+    ) -> None:
+        files, self.classes = read_folder(root, classes, on_bad_image)
+        if len(self.classes) < 2:
+            raise UserError(f"{root} holds the one class {', '.join(self.classes)}; training needs at least two")
+        description = describe_folder(root)
+        self.image_size = image_size
+        self.pixel_size = pixel_size if pixel_size is not None else description.get("pixel_size")
+        self.polarity = polarity if polarity is not None else description.get("polarity")
+        self._root = root
+        self._splits = split_files(files, self.classes, dict(shares), seed)
+        check_complete(self._splits, needed, self.classes)
+        self._splits["all"] = files
+
+    def dataset(self, split: str) -> FolderDataset:
+        """One of the four splits, or ``all`` of them."""
+        return FolderDataset(self._root, self._splits[split], self.classes, self.image_size)
+
+
+class SEMDataModule(lightning.LightningDataModule):
+    """Batches of ``image`` float32 [B, 1, H, W] in [0, 1], ``label`` int64 [B] and ``mask`` uint8 [B, H, W].
+
+    Args:
+        source: Where images come from.
+        batch_size: Images in a training batch.
+        num_workers: Processes that make images beside the training one; 0 makes them in it.
+        seed: Seed of the training order.
+        test_split: The split that testing uses.
+    """
+
+    def __init__(self, source: Source, batch_size: int, num_workers: int, seed: int, test_split: str = "test") -> None:
+        super().__init__()
+        self.source = source
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.test_split = test_split
+
+    def train_dataloader(self) -> "DataLoader[Batch]":
+        dataset = self.source.dataset("train")
+        size = len(dataset)  # type: ignore[arg-type]
+        sampler = EpochSampler(size, self.seed)
+        # A lone last image cannot be batch-normalised.
+        drop_last = size % self.batch_size == 1 and size > 1
+        return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=drop_last)
+
+    def val_dataloader(self) -> "DataLoader[Batch]":
+        return self._loader(self.source.dataset("val"), _EVAL_BATCH_SIZE)
+
+    def test_dataloader(self) -> "DataLoader[Batch]":
+        return self._loader(self.source.dataset(self.test_split), _EVAL_BATCH_SIZE)
+
+    def calibration_dataloader(self) -> "DataLoader[Batch]":
+        """Images for choosing decision thresholds: unseen by training and by testing."""
+        return self._loader(self.source.dataset("calibration"), _EVAL_BATCH_SIZE)
+
+    def _loader(self, dataset: "Dataset[Batch]", batch_size: int, **options: Any) -> "DataLoader[Batch]":
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            worker_init_fn=_use_one_thread,
+            **options,
+        )
+
+
+def _use_one_thread(worker: int) -> None:
+    cv2.setNumThreads(1)

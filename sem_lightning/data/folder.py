@@ -1,0 +1,206 @@
+"""Labelled images on disk: ``root/<class>/*`` or a ``labels.csv``."""
+
+import csv
+import json
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from sem_lightning.data.images import ImageError, fit_to, read_gray
+from sem_lightning.data.splits import SPLITS, share_out
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.model.mask_loss import UNKNOWN
+
+MASKS = "masks"  # the folder that mirrors root/ with one mask PNG for each image
+_NAMED_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """One image of a labelled folder; ``split`` is known where ``labels.csv`` has such a column."""
+
+    path: Path
+    label: str
+    split: str | None = None
+
+
+def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tuple[list[LabelledFile], list[str]]:
+    """Every labelled image below ``root``, each of them read once to be sure that training can.
+
+    Args:
+        root: Holds ``labels.csv`` (``filename,label`` and optionally ``split``), or else one folder for each class.
+        classes: Class names in the order the model shall use; ``None`` takes those of ``dataset.json``, or all that
+            are found, ``good`` first and the others sorted.
+        on_bad_image: ``error``, or ``skip`` with one warning that counts and names what was left out.
+
+    Returns:
+        The files, in the order of ``labels.csv`` or sorted by name, and the class names.
+
+    Raises:
+        UserError: Nothing there, or (with ``error``) files that are missing, unreadable or of an unknown class.
+    """
+    if not root.is_dir():
+        raise SettingError("data.root", f"{root} is not a folder")
+    listing = root / "labels.csv"
+    files = _read_listing(listing) if listing.is_file() else _read_class_folders(root)
+    if not files:
+        raise SettingError("data.root", f"{root} holds no images; expected labels.csv, or root/<class>/<image>")
+    if classes is None:
+        classes = describe_folder(root).get("classes") or _order_classes({file.label for file in files})
+    bad: list[str] = []
+    good: list[LabelledFile] = []
+    for file in files:
+        if file.label not in classes:
+            bad.append(f"{file.path}: unknown class {file.label!r} (classes: {', '.join(classes)})")
+            continue
+        try:
+            read_gray(file.path)
+        except ImageError as error:
+            bad.append(str(error))
+        else:
+            good.append(file)
+    if bad:
+        text = f"{len(bad)} of {len(files)} images in {root} cannot be used: {_name_some(bad)}"
+        if on_bad_image != "skip":
+            raise UserError(f"{text}; mend them, or leave them out with data.on_bad_image=skip")
+        warnings.warn(f"skipped: {text}", stacklevel=2)
+    return good, classes
+
+
+def describe_folder(root: Path) -> dict[str, Any]:
+    """What ``dataset.json`` says of a set that this package wrote; empty for other folders."""
+    path = root / "dataset.json"
+    if not path.is_file():
+        return {}
+    try:
+        description = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); mend or delete it") from None
+    if not isinstance(description, dict):
+        raise UserError(f"{path}: expected a JSON object; mend or delete it")
+    return description
+
+
+def _read_listing(listing: Path) -> list[LabelledFile]:
+    with listing.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        columns = reader.fieldnames or []
+        if not {"filename", "label"} <= set(columns):
+            raise UserError(f"{listing}: found the columns {', '.join(columns) or 'none'}; expected filename,label")
+        files = []
+        for row in reader:
+            split = row.get("split") or None
+            if not row["filename"] or not row["label"] or (split and split not in SPLITS):
+                raise UserError(
+                    f"{listing}, line {reader.line_num}: expected a filename, a label and, where there is a column "
+                    f"split, one of {', '.join(SPLITS)}"
+                )
+            files.append(LabelledFile(listing.parent / row["filename"], row["label"], split))
+    return files
+
+
+def _read_class_folders(root: Path) -> list[LabelledFile]:
+    folders = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name != MASKS)
+    return [
+        LabelledFile(path, folder.name)
+        for folder in folders
+        if not folder.name.startswith(".")
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".")
+    ]
+
+
+def _order_classes(found: Iterable[str]) -> list[str]:
+    return sorted(found, key=lambda name: (name != "good", name))
+
+
+def _name_some(items: list[str]) -> str:
+    rest = len(items) - _NAMED_AT_MOST
+    return "; ".join(items[:_NAMED_AT_MOST]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def split_files(
+    files: list[LabelledFile], classes: list[str], shares: dict[str, float], seed: int
+) -> dict[str, list[LabelledFile]]:
+    """Each split's files: as listed where every file has a split, else every class divided by ``shares`` at random."""
+    if all(file.split for file in files):
+        return {split: [file for file in files if file.split == split] for split in SPLITS}
+    return _stratify(files, classes, shares, seed)
+
+
+def check_complete(splits: dict[str, list[LabelledFile]], needed: Sequence[str], classes: list[str]) -> None:
+    """Refuse splits that training or testing cannot use.
+
+    Raises:
+        UserError: One of the ``needed`` splits has no image of some class.
+    """
+    totals = Counter(file.label for files in splits.values() for file in files)
+    for split in needed:
+        counts = Counter(file.label for file in splits[split])
+        empty = [name for name in classes if not counts[name]]
+        if empty:
+            raise UserError(
+                f"the {split} split has no image of class {', '.join(empty)} (images in all: "
+                f"{', '.join(f'{name} {totals[name]}' for name in classes)}); add images, change data.shares, or name "
+                "only the classes there are with data.classes"
+            )
+
+
+def _stratify(
+    files: list[LabelledFile], classes: list[str], shares: dict[str, float], seed: int
+) -> dict[str, list[LabelledFile]]:
+    splits: dict[str, list[LabelledFile]] = {split: [] for split in SPLITS}
+    for number, name in enumerate(classes):
+        members = [file for file in files if file.label == name]
+        order = np.random.default_rng([seed, number]).permutation(len(members)).tolist()
+        for split, count in share_out(len(members), shares).items():
+            chosen, order = sorted(order[:count]), order[count:]
+            splits[split] += [replace(members[i], split=split) for i in chosen]
+    return splits
+
+
+class FolderDataset(Dataset[dict[str, Any]]):
+    """Images of one split, resized to ``image_size``.
+
+    Masks are taken from ``root/masks/`` where they exist; elsewhere a good image has no defect anywhere, and nobody
+    knows where a defective one has it.
+    """
+
+    def __init__(self, root: Path, files: list[LabelledFile], classes: list[str], image_size: int) -> None:
+        self.root = root
+        self.files = files
+        self.classes = classes
+        self.image_size = image_size
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W]: 0, 1 or ``UNKNOWN``."""
+        file = self.files[index % len(self.files)]  # indices count on from epoch to epoch
+        return {
+            "image": torch.from_numpy(fit_to(read_gray(file.path), self.image_size)).unsqueeze(0),
+            "label": self.classes.index(file.label),
+            "mask": self._mask(file),
+        }
+
+    def _mask(self, file: LabelledFile) -> torch.Tensor:
+        size = (self.image_size, self.image_size)
+        path = mask_path(self.root, file.path)
+        if path is not None and path.is_file():
+            return torch.from_numpy((fit_to(read_gray(path), self.image_size) > 0).astype(np.uint8))
+        return torch.full(size, 0 if file.label == "good" else UNKNOWN, dtype=torch.uint8)
+
+
+def mask_path(root: Path, image: Path) -> Path | None:
+    """Where the mask of an image lies, if anywhere; images outside ``root`` have none."""
+    if not image.is_relative_to(root):
+        return None
+    return (root / MASKS / image.relative_to(root)).with_suffix(".png")

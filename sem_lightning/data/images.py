@@ -1,0 +1,62 @@
+"""Reading grey images from files that anybody may have made."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.errors import UserError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+# OpenCV fills the missing part of a truncated file with grey and only logs a warning: look for the ends ourselves.
+_ENDINGS = {b"\x89PNG": b"IEND", b"\xff\xd8\xff": b"\xff\xd9"}
+_ENDING_WINDOW = 64
+
+
+class ImageError(UserError):
+    """A file that cannot be used as an image; the message names it and says why."""
+
+
+def read_gray(path: Path) -> npt.NDArray[np.float32]:
+    """An image file as brightness in [0, 1].
+
+    Args:
+        path: PNG, JPEG, BMP or TIFF, 8 or 16 bits, grey or colour (weighted to luma).
+
+    Returns:
+        float32 [H, W]: 8-bit values over 255, 16-bit values over 65535.
+
+    Raises:
+        ImageError: Missing, unreadable, truncated, or not an image of those kinds.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or error}") from None
+    if not data:
+        raise ImageError(f"{path}: the file is empty")
+    for magic, ending in _ENDINGS.items():
+        if data.startswith(magic) and ending not in data[-_ENDING_WINDOW:]:
+            raise ImageError(f"{path}: the file is truncated")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ImageError(f"{path}: not a readable image (expected {', '.join(IMAGE_SUFFIXES)})")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"{path}: holds {image.dtype} pixels, expected 8- or 16-bit integers")
+    full_scale = 255 if image.dtype == np.uint8 else 65535
+    brightness: npt.NDArray[np.float32] = np.asarray(image, np.float32) / np.float32(full_scale)
+    return brightness
+
+
+def fit_to(image: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """The whole image resized to ``size`` x ``size``, averaging where it shrinks; its aspect ratio is not kept."""
+    if image.shape == (size, size):
+        return image
+    shrinks = size < min(image.shape)
+    resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, np.float32)

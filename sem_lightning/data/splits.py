@@ -1,0 +1,40 @@
+"""The four disjoint parts of a data set, and the order in which training walks through its own."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from torch.utils.data import Sampler
+
+# The position is the split's number in the simulator's key (seed, split, index): never reorder.
+SPLITS = ("train", "val", "test", "calibration")
+
+
+class EpochSampler(Sampler[int]):
+    """Indices of one epoch in a new order, a function of seed and epoch alone: a resumed run sees what it would have.
+
+    Indices count on from epoch to epoch (``epoch * size + i``); a data set of fixed images takes them modulo its size.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size = size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        permutation = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        return iter((self.epoch * self.size + permutation).tolist())
+
+
+def share_out(count: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Divide ``count`` images between the splits in proportion to their shares; the parts add up to ``count``."""
+    bounds = np.cumsum([shares[split] for split in SPLITS])
+    ends = [math.floor(bound / bounds[-1] * count + 0.5) for bound in bounds]
+    return {split: end - start for split, start, end in zip(SPLITS, [0, *ends[:-1]], ends, strict=True)}

@@ -1,0 +1,52 @@
+"""The metrics of a classifier, built in one place, and the intervals that belong to them."""
+
+import math
+from typing import Any
+
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
+
+_Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+
+
+def build_metrics(num_classes: int) -> MetricCollection:
+    """Accuracy overall; accuracy, precision and recall of each class; the confusion matrix (rows: truth)."""
+    per_class: dict[str, Any] = {"num_classes": num_classes, "average": None}
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(num_classes, average="micro"),
+            "class_accuracy": MulticlassAccuracy(**per_class),
+            "precision": MulticlassPrecision(**per_class),
+            "recall": MulticlassRecall(**per_class),
+            "confusion": MulticlassConfusionMatrix(num_classes),
+        }
+    )
+
+
+def name_scalars(values: dict[str, Tensor], classes: list[str], prefix: str) -> dict[str, float]:
+    """What `build_metrics` computed as one scalar a name: ``test/accuracy``, ``test/accuracy_gap``, ...
+
+    A class's accuracy is the share of its images that are called by its name, which is its recall; both names are
+    kept, since the first is what the field's papers print.
+    """
+    scalars = {f"{prefix}/accuracy": float(values["accuracy"])}
+    for metric, name in (("class_accuracy", "accuracy"), ("precision", "precision"), ("recall", "recall")):
+        for label, value in zip(classes, values[metric].tolist(), strict=True):
+            scalars[f"{prefix}/{name}_{label}"] = float(value)
+    return scalars
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a rate (E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927)); (0, 1) without any trial."""
+    if trials == 0:
+        return 0.0, 1.0
+    rate, square = successes / trials, _Z95 * _Z95
+    middle = (rate + square / (2 * trials)) / (1 + square / trials)
+    half = _Z95 / (1 + square / trials) * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials * trials))
+    return max(0.0, middle - half), min(1.0, middle + half)

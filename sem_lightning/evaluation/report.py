@@ -1,0 +1,88 @@
+"""The result of a test: counts, rates with intervals, as a console table and as plain values for JSON."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from sem_lightning.evaluation.metrics import wilson_interval
+
+
+@dataclass(frozen=True)
+class Report:
+    """A tested classifier.
+
+    Attributes:
+        classes: Class names in label order.
+        confusion: Counts [C, C]: rows are the truth, columns what the classifier said.
+        metrics: One value for each name, as ``test/accuracy`` and ``test/recall_gap``.
+        seconds: Time that the test took.
+    """
+
+    classes: list[str]
+    confusion: npt.NDArray[np.int64]
+    metrics: dict[str, float]
+    seconds: float
+
+    def counts(self, metric: str, label: str) -> tuple[int, int]:
+        """Successes and trials behind a class's ``accuracy``, ``recall`` or ``precision``."""
+        i = self.classes.index(label)
+        trials = self.confusion[:, i].sum() if metric == "precision" else self.confusion[i].sum()
+        return int(self.confusion[i, i]), int(trials)
+
+    @property
+    def images(self) -> int:
+        return int(self.confusion.sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: metrics, their 95 % Wilson intervals, counts and the confusion matrix."""
+        intervals = {"test/accuracy": wilson_interval(int(np.trace(self.confusion)), self.images)}
+        for metric in ("accuracy", "precision", "recall"):
+            for label in self.classes:
+                intervals[f"test/{metric}_{label}"] = wilson_interval(*self.counts(metric, label))
+        return {
+            "metrics": self.metrics,
+            "intervals_95": {name: list(interval) for name, interval in intervals.items()},
+            "classes": self.classes,
+            "confusion": self.confusion.tolist(),
+            "counts": {label: int(row.sum()) for label, row in zip(self.classes, self.confusion, strict=True)},
+            "test_images": self.images,
+            "test_seconds": round(self.seconds, 3),
+            "test_images_per_second": round(self.images / self.seconds, 1) if self.seconds else None,
+        }
+
+    def print(self, console: Console, title: str, caption: str) -> None:
+        """One table: each class's rates with 95 % intervals, and its row of the confusion matrix.
+
+        A class's accuracy is its recall, so the two share a column.
+        """
+        table = Table(title=title, caption=caption, box=SIMPLE_HEAD, caption_justify="left", padding=(0, 1, 0, 0))
+        table.add_column("class")
+        for name in ("images", "accuracy, recall", "precision [95 %]"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for label in self.classes:
+            table.add_column(f"said {label}", justify="right")
+        for i, label in enumerate(self.classes):
+            table.add_row(
+                label,
+                str(self.confusion[i].sum()),
+                _rate(*self.counts("recall", label)),
+                _rate(*self.counts("precision", label)),
+                *(f"[bold]{n}[/bold]" if i == j else str(n) for j, n in enumerate(self.confusion[i])),
+            )
+        table.add_section()
+        overall = _rate(int(np.trace(self.confusion)), self.images)
+        said = [str(n) for n in self.confusion.sum(axis=0)]
+        table.add_row("all", str(self.images), overall, "", *said)
+        console.print(table)
+
+
+def _rate(successes: int, trials: int) -> str:
+    if trials == 0:
+        return "none said"
+    low, high = wilson_interval(successes, trials)
+    return f"{successes / trials:.3f} \\[{low:.3f} {high:.3f}]"

@@ -1,0 +1,53 @@
+"""What TensorBoard shows beside the curves that Lightning logs."""
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from sem_lightning.evaluation.report import Report
+
+
+def lay_out_charts(writer: SummaryWriter, classes: list[str]) -> None:
+    """Overall and per-class accuracy together on one chart (the tab Custom Scalars)."""
+    names = ["accuracy", *(f"accuracy_{label}" for label in classes)]
+    writer.add_custom_scalars(
+        {
+            "accuracy": {
+                "validation, all classes": ["Multiline", [f"val/{name}$" for name in names]],
+                "test, all classes": ["Multiline", [f"test/{name}$" for name in names]],
+            }
+        }
+    )
+
+
+def write_test(
+    writer: SummaryWriter, report: Report, figures: dict[str, Figure], settings: dict[str, Any], step: int
+) -> None:
+    """The test's figures as images, and the hyperparameters with the final metrics (the tab HParams)."""
+    for name, figure in figures.items():
+        writer.add_image(f"test/{name}", _pixels(figure), step, dataformats="HWC")
+    final = {f"final/{name.removeprefix('test/')}": value for name, value in report.metrics.items()}
+    writer.add_hparams(_flatten(settings), final, run_name=".")
+    writer.flush()
+
+
+def _pixels(figure: Figure) -> npt.NDArray[np.uint8]:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, str | float | bool]:
+    """Nested settings as ``group.key`` with the values TensorBoard can hold."""
+    flat: dict[str, str | float | bool] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, int | float | bool | str) else str(value)
+    return flat

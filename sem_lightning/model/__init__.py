@@ -1,0 +1,1 @@
+"""The grayscale ResNet18 and the LightningModule that trains it."""

@@ -1,0 +1,152 @@
+"""The LightningModule: losses, optimiser, metrics, and what a checkpoint remembers."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sem_lightning.errors import UserError
+from sem_lightning.evaluation.metrics import build_metrics, name_scalars
+from sem_lightning.model.mask_loss import mask_loss
+from sem_lightning.model.resnet import GrayResNet18, Prediction
+
+SCHEDULES = ("constant", "linear", "onecycle")
+
+
+class SEMClassifier(lightning.LightningModule):
+    """Grayscale ResNet18 trained with cross-entropy on the image's class and, beside it, on the defect mask.
+
+    Everything that prediction needs is an argument, a plain Python value, and so travels in the checkpoint, which
+    loads with ``weights_only=True``.
+
+    Args:
+        classes: Class names in label order.
+        image_size: Height and width that images are resized to, pixels.
+        pixel_size: nm per pixel of the training images, where known.
+        polarity: ``bright`` or ``dark``: which the feature was in training, where known.
+        learning_rate: Peak rate of Adam.
+        weight_decay: Decoupled decay of all weights but biases and batch norm (AdamW); 0 is plain Adam.
+        schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).
+        warmup: Share of training until the rate has reached its peak.
+        mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 learns from labels alone.
+    """
+
+    def __init__(
+        self,
+        classes: list[str],
+        image_size: int,
+        pixel_size: float | None = None,
+        polarity: str | None = None,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        schedule: str = "constant",
+        warmup: float = 0.1,
+        mask_weight: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.classes = classes
+        self.image_size = image_size
+        self.net = GrayResNet18(len(classes)).to(memory_format=torch.channels_last)
+        self.val_metrics = build_metrics(len(classes))
+        self.test_metrics = build_metrics(len(classes))
+
+    def forward(self, image: Tensor) -> Prediction:
+        """Class logits and maps of grey images: float32 [B, 1, H, W], any brightness scale."""
+        prediction: Prediction = self.net(image.contiguous(memory_format=torch.channels_last))
+        return prediction
+
+    def heatmap(self, prediction: Prediction) -> Tensor:
+        """Where the defect is believed to be: [B, H/16, W/16], probability that a cell is not good."""
+        probability: Tensor = 1 - prediction.maps[0].softmax(dim=1)[:, 0]
+        return probability
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        prediction = self(batch["image"])
+        loss = F.cross_entropy(prediction.logits, batch["label"])
+        self.log("train/label_loss", loss)
+        if self.hparams["mask_weight"] > 0:
+            map_loss = mask_loss(prediction.maps, batch["label"], batch["mask"])
+            self.log("train/mask_loss", map_loss)
+            loss = loss + float(self.hparams["mask_weight"]) * map_loss
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        logits = self(batch["image"]).logits
+        self.log("val/loss", F.cross_entropy(logits, batch["label"]), batch_size=len(logits), prog_bar=True)
+        self.val_metrics.update(logits, batch["label"])
+
+    def on_validation_epoch_end(self) -> None:
+        scalars = name_scalars(self.val_metrics.compute(), self.classes, "val")
+        self.log("val/accuracy", scalars.pop("val/accuracy"), prog_bar=True)
+        self.log_dict(scalars)
+        self.val_metrics.reset()
+
+    def test_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Class probabilities [B, C] of a batch, for callbacks that report."""
+        logits = self(batch["image"]).logits
+        self.test_metrics.update(logits, batch["label"])
+        probabilities: Tensor = logits.softmax(dim=1)
+        return probabilities
+
+    def on_test_epoch_start(self) -> None:
+        self.test_metrics.reset()
+
+    def on_test_epoch_end(self) -> None:
+        self.log_dict(name_scalars(self.test_metrics.compute(), self.classes, "test"))
+
+    def configure_optimizers(self) -> Any:
+        decayed = [parameter for parameter in self.parameters() if parameter.ndim > 1]
+        others = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
+        rate, decay = self.hparams["learning_rate"], self.hparams["weight_decay"]
+        groups = [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
+        if self.hparams["schedule"] == "constant":
+            return optimizer
+        steps, warmup = int(self.trainer.estimated_stepping_batches), self.hparams["warmup"]
+        scheduler: torch.optim.lr_scheduler.LRScheduler
+        if self.hparams["schedule"] == "onecycle":
+            scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=warmup)
+        else:
+            rise = max(1.0, warmup * steps)
+            scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer, lambda step: min((step + 1) / rise, (steps - step) / max(1.0, steps - rise), 1.0)
+            )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def load_classifier(path: Path) -> SEMClassifier:
+    """A classifier from a checkpoint that training wrote, on the CPU and ready to predict; nothing is unpickled.
+
+    Raises:
+        UserError: No such file, or not a checkpoint of this package.
+    """
+    state = read_checkpoint(path)
+    try:
+        classifier = SEMClassifier(**state["hyper_parameters"])
+        classifier.load_state_dict(state["state_dict"])
+    except (TypeError, RuntimeError) as error:
+        raise UserError(f"{path}: written by another version of sem-lightning ({str(error).splitlines()[0]})") from None
+    return classifier.eval()
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, plain values and tensors only.
+
+    Raises:
+        UserError: No such file, or not a checkpoint of this package.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise UserError(f"{path}: not a checkpoint ({str(error).splitlines()[0]})") from None
+    if not isinstance(state, dict) or "classes" not in state.get("hyper_parameters", {}) or "state_dict" not in state:
+        raise UserError(f"{path}: not a checkpoint of sem-lightning; expected one from a run's checkpoints/ folder")
+    return state

@@ -1,0 +1,32 @@
+"""Learning from the defect mask: every cell of a feature map is told whether it sees the defect."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+UNKNOWN = 255  # mask value of pixels of which nobody knows whether a defect is there
+_IGNORED = -100  # cross_entropy's own mark for targets that do not count
+
+
+def mask_loss(maps: tuple[Tensor, ...], label: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of every cell of every map, averaged over the cells of a map and summed over the maps.
+
+    Args:
+        maps: Class logits [B, C, h, w] each.
+        label: The image's class, int64 [B].
+        mask: uint8 [B, H, W]: 1 on the defect, 0 elsewhere, ``UNKNOWN`` where nobody knows.
+
+    Returns:
+        A scalar. A cell's target is the image's class where it touches the defect, else good; unknown cells do not
+        count.
+    """
+    defect = (mask == 1).float().unsqueeze(1)
+    unknown = (mask == UNKNOWN).float().unsqueeze(1)
+    total = torch.zeros((), device=label.device)
+    for logits in maps:
+        cells = F.adaptive_max_pool2d(defect, logits.shape[2:]).squeeze(1).long() * label[:, None, None]
+        hidden = F.adaptive_max_pool2d(unknown, logits.shape[2:]).squeeze(1) > 0
+        counted = (~hidden).sum().clamp(min=1)
+        loss = F.cross_entropy(logits, cells.masked_fill(hidden, _IGNORED), ignore_index=_IGNORED, reduction="sum")
+        total = total + loss / counted
+    return total

@@ -1,0 +1,50 @@
+"""ResNet18 for one grey channel, with a map of defect classes beside the image's class."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+
+class Prediction(NamedTuple):
+    """What the network says of a batch.
+
+    Attributes:
+        logits: [B, C], the image's class.
+        maps: Class logits of each cell of the last two feature maps, [B, C, H/16, W/16] and [B, C, H/32, W/32].
+    """
+
+    logits: Tensor
+    maps: tuple[Tensor, Tensor]
+
+
+class GrayResNet18(nn.Module):
+    """torchvision's ResNet18 (He et al., CVPR 2016) with a one-channel stem and two 1 x 1 convolutions for the maps.
+
+    The input is standardised image by image (mean 0, deviation 1), so that brightness and contrast, which the
+    operator sets, do not matter; being part of the network, this travels into every export.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = resnet18(weights=None, num_classes=num_classes)
+        self.backbone.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(self.backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.map_heads = nn.ModuleList([nn.Conv2d(channels, num_classes, kernel_size=1) for channels in (256, 512)])
+
+    def forward(self, image: Tensor) -> Prediction:
+        """Classify grey images [B, 1, H, W] of any brightness scale."""
+        net = self.backbone
+        x = standardise(image)
+        x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
+        fine = net.layer3(net.layer2(net.layer1(x)))
+        coarse = net.layer4(fine)
+        logits = net.fc(torch.flatten(net.avgpool(coarse), 1))
+        return Prediction(logits, (self.map_heads[0](fine), self.map_heads[1](coarse)))
+
+
+def standardise(image: Tensor) -> Tensor:
+    """Each image [B, 1, H, W] shifted and scaled to mean 0 and deviation 1; a flat one becomes zeros."""
+    deviation, mean = torch.std_mean(image, dim=(1, 2, 3), keepdim=True)
+    return (image - mean) / (deviation + 1e-5)

@@ -1,0 +1,1 @@
+"""Draw a scene, render it: ``Scene = draw(rng)`` holds every random choice, ``Sample = render(scene)`` none."""

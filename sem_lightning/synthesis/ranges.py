@@ -1,0 +1,101 @@
+"""Settings that are a number or a ``[low, high]`` range to draw from, checked once when a config is read."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sem_lightning.errors import SettingError
+
+# A number or a [low, high] pair. OmegaConf has no union of the two, so the type is checked by `Settings`.
+Range = Any
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a range may hold: ``low <= value <= high`` (``low < value`` where ``above`` is set), and how it is drawn."""
+
+    unit: str
+    low: float
+    high: float
+    above: bool
+    log: bool
+    optional: bool
+
+    def describe(self) -> str:
+        lower = "" if self.low == -math.inf else f"{'above' if self.above else 'from'} {self.low:g}"
+        upper = "" if self.high == math.inf else f"up to {self.high:g}"
+        bounds = " ".join(word for word in (lower, upper, self.unit) if word)
+        return f"a number or [low, high] {bounds}".strip() + (", or null for none" if self.optional else "")
+
+    def contains(self, value: float) -> bool:
+        return (value > self.low if self.above else value >= self.low) and value <= self.high
+
+
+def ranged(
+    unit: str = "",
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: bool = False,
+    log: bool = False,
+    optional: bool = False,
+) -> Any:
+    """A dataclass field holding a range.
+
+    Args:
+        unit: Unit named in error messages.
+        low: Smallest value allowed.
+        high: Largest value allowed.
+        above: ``low`` itself is not allowed.
+        log: Draw log-uniformly rather than uniformly.
+        optional: ``None`` is allowed and means that the effect is absent.
+    """
+    return dataclasses.field(metadata={"limits": Limits(unit, low, high, above, log, optional)})
+
+
+def parse_range(key: str, value: object, limits: Limits) -> tuple[float, float] | None:
+    """A setting as ``(low, high)``; a single number gives two equal ones.
+
+    Raises:
+        SettingError: Not a number or a pair of numbers, low above high, or outside the limits.
+    """
+    if value is None and limits.optional:
+        return None
+    ends: list[Any] = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]
+    if len(ends) != 2 or not all(_is_finite_number(end) for end in ends):
+        raise SettingError(key, f"found {value!r}, expected {limits.describe()}")
+    low, high = float(ends[0]), float(ends[1])
+    if low > high:
+        raise SettingError(key, f"low end {low:g} is above high end {high:g}; write [{high:g}, {low:g}]")
+    if not (limits.contains(low) and limits.contains(high)):
+        raise SettingError(key, f"found {value!r}, expected {limits.describe()}")
+    return low, high
+
+
+def _is_finite_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass
+class Settings:
+    """Base of the simulator's configs: every ``ranged`` field is checked and becomes a ``(low, high)`` tuple."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            limits = field.metadata.get("limits")
+            if limits is not None:
+                setattr(self, field.name, parse_range(field.name, getattr(self, field.name), limits))
+
+    def draw_value(self, rng: np.random.Generator, name: str) -> float:
+        """One value of the range called ``name``, uniform or log-uniform as its field says."""
+        low, high = getattr(self, name)
+        limits = self.__dataclass_fields__[name].metadata["limits"]
+        if low == high:
+            return float(low)
+        if limits.log:
+            return float(math.exp(rng.uniform(math.log(low), math.log(high))))
+        return float(rng.uniform(low, high))
