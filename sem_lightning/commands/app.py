@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
@@ -16,7 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 import sem_lightning
-from sem_lightning.commands.settings import check_keys, register_schemas
+from sem_lightning.commands.settings import check_keys
 from sem_lightning.errors import UserError
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
@@ -31,15 +32,17 @@ def config_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def run_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+def run_command(config_name: str, schema: type, task: Callable[[DictConfig], Any]) -> None:
     """Compose ``conf/<config_name>.yaml`` with the command line's overrides and run ``task`` on it.
+
+    The YAML file takes its types from ``schema``, a dataclass, by the name ``<config_name>_schema``.
 
     A mistake of the user's ends in one line on standard error and exit code 1, Ctrl-C in 130. With
     ``HYDRA_FULL_ERROR=1`` errors keep their whole traceback.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us rather than printing them
-    register_schemas()
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
 
     def run_job(config: DictConfig) -> Any:
         try:

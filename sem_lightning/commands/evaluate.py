@@ -1,23 +1,18 @@
 """``sem-evaluate``: test a trained classifier on simulated or labelled real images."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import MISSING, DictConfig
 from rich.console import Console
 
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.provenance import describe_environment
-from sem_lightning.commands.settings import (
-    DataSettings,
-    FolderSettings,
-    SyntheticSettings,
-    build,
-    build_simulator,
-    check_seed,
-)
+from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_trainer, quiet_lightning
+from sem_lightning.commands.training_settings import DataSettings, FolderSettings, register_data_schemas
 from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
@@ -27,9 +22,20 @@ from sem_lightning.files import write_json
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
 
 
+@dataclass
+class EvaluateSettings(SimulationSettings):
+    """``conf/evaluate.yaml``."""
+
+    ckpt: str = MISSING
+    split: str = MISSING
+    data: DataSettings = MISSING
+    trainer: dict[str, Any] = MISSING
+
+
 def main() -> None:
     """Entry point of ``sem-evaluate``."""
-    run_command("evaluate", evaluate)
+    register_data_schemas()
+    run_command("evaluate", EvaluateSettings, evaluate)
 
 
 def evaluate(config: DictConfig) -> float:
@@ -70,7 +76,6 @@ def _open_source(config: DictConfig, settings: DataSettings, classifier: SEMClas
         if len(source.dataset(config.split)) == 0:  # type: ignore[arg-type]
             raise SettingError("split", f"{settings.root} has no image in the split {config.split}; try split=all")
     else:
-        assert isinstance(settings, SyntheticSettings)
         source = settings.source(simulator, seed)
     if source.classes != classifier.classes:
         raise SettingError(

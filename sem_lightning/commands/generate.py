@@ -2,23 +2,35 @@
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.settings import build_simulator, check_seed, check_shares
+from sem_lightning.commands.settings import SimulationSettings, build_simulator, check_seed, check_shares
 from sem_lightning.data.splits import share_out
 from sem_lightning.data.writer import plan_entries, write_dataset
 from sem_lightning.errors import SettingError
 
 
+@dataclass
+class GenerateSettings(SimulationSettings):
+    """``conf/generate.yaml``."""
+
+    num_per_class: int = MISSING
+    shares: dict[str, float] = MISSING
+    output: str = MISSING
+    overwrite: bool = MISSING
+    num_workers: int | None = MISSING
+
+
 def main() -> None:
     """Entry point of ``sem-generate``."""
-    run_command("generate", generate)
+    run_command("generate", GenerateSettings, generate)
 
 
 def generate(config: DictConfig) -> None:

@@ -4,16 +4,17 @@ import csv
 import glob
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from omegaconf import DictConfig
+from omegaconf import MISSING, DictConfig
 from rich.console import Console
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.settings import PredictSettings, build
+from sem_lightning.commands.settings import at_least, build
 from sem_lightning.data.images import IMAGE_SUFFIXES, ImageError, fit_to, read_gray
 from sem_lightning.errors import SettingError
 from sem_lightning.files import write_atomically
@@ -25,9 +26,22 @@ Batch = list[tuple[Path, torch.Tensor]]
 Probabilities = npt.NDArray[np.float32]
 
 
+@dataclass
+class PredictSettings:
+    """``conf/predict.yaml``."""
+
+    ckpt: str = MISSING
+    images: str = MISSING
+    output: str = MISSING
+    batch_size: int = MISSING
+
+    def __post_init__(self) -> None:
+        at_least("batch_size", self.batch_size, 1)
+
+
 def main() -> None:
     """Entry point of ``sem-predict``."""
-    run_command("predict", predict)
+    run_command("predict", PredictSettings, predict)
 
 
 def predict(config: DictConfig) -> None:

@@ -1,158 +1,22 @@
-"""The typed configuration of every command: an unknown key or a wrong type fails before anything runs.
+"""The typed configuration: an unknown key or a wrong type fails before anything runs.
 
-Values live in ``conf/``; these classes say which keys exist and of which type. The simulator's groups are typed by the
-simulator's own classes.
+Values live in ``conf/``; dataclasses say which keys exist and of which type. The simulator's groups are typed by the
+simulator's own classes. This module does without torch, so that ``generate.py`` and its processes start at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from sem_lightning.data.datamodule import FolderSource, Source, SyntheticSource
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
-from sem_lightning.model.classifier import SCHEDULES
 from sem_lightning.synthesis.defect import BasicDefects
-from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE, POLARITIES, Imaging
+from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
 from sem_lightning.synthesis.pattern import LineSpace
 from sem_lightning.synthesis.simulator import Simulator
-
-
-@dataclass
-class DataSettings:
-    """What both sources of images share (``conf/data/*.yaml`` document every key)."""
-
-    batch_size: int
-    num_workers: int
-
-    def __post_init__(self) -> None:
-        _at_least("batch_size", self.batch_size, 2)
-        _at_least("num_workers", self.num_workers, 0)
-
-    def source(self, simulator: Simulator, seed: int) -> Source:
-        """The images themselves, for training; ``simulator`` serves simulated ones."""
-        raise NotImplementedError
-
-
-@dataclass
-class SyntheticSettings(DataSettings):
-    """``data=synthetic``."""
-
-    train_per_class: int
-    val_per_class: int
-    test_per_class: int
-    calibration_per_class: int
-    fresh_each_epoch: bool
-    class_weights: list[float] | None
-    small_field_size: int
-    small_field_epochs: int
-
-    def source(self, simulator: Simulator, seed: int) -> Source:
-        per_class = {
-            "train": self.train_per_class,
-            "val": self.val_per_class,
-            "test": self.test_per_class,
-            "calibration": self.calibration_per_class,
-        }
-        return SyntheticSource(
-            simulator,
-            seed,
-            per_class,
-            self.fresh_each_epoch,
-            self.class_weights,
-            self.small_field_size,
-            self.small_field_epochs,
-        )
-
-
-@dataclass
-class FolderSettings(DataSettings):
-    """``data=folder``."""
-
-    root: str
-    classes: list[str] | None
-    shares: dict[str, float]
-    on_bad_image: str
-    image_size: int
-    pixel_size: float | None
-    polarity: str | None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _one_of("on_bad_image", self.on_bad_image, ("error", "skip"))
-        if not 16 <= self.image_size <= MAX_IMAGE_SIZE:
-            raise SettingError("image_size", f"found {self.image_size}, expected 16 to {MAX_IMAGE_SIZE} pixels")
-        if self.polarity is not None:
-            _one_of("polarity", self.polarity, POLARITIES)
-        check_shares(self.shares)
-
-    def source(self, simulator: Simulator, seed: int, needed: Sequence[str] = ("train", "val", "test")) -> Source:
-        return FolderSource(
-            Path(self.root).expanduser(),
-            self.classes,
-            self.shares,
-            self.on_bad_image,
-            seed,
-            self.image_size,
-            self.pixel_size,
-            self.polarity,
-            needed,
-        )
-
-
-@dataclass
-class ModelSettings:
-    """The network and its recipe (``conf/model/*.yaml``)."""
-
-    pretrained: bool
-    weights_path: str | None
-    learning_rate: float
-    weight_decay: float
-    schedule: str
-    warmup: float
-    mask_weight: float
-
-    def __post_init__(self) -> None:
-        _one_of("schedule", self.schedule, SCHEDULES)
-        if self.learning_rate <= 0:
-            raise SettingError("learning_rate", f"found {self.learning_rate:g}, expected a number above 0")
-        for key in ("weight_decay", "mask_weight"):
-            if getattr(self, key) < 0:
-                raise SettingError(key, f"found {getattr(self, key):g}, expected a number from 0")
-        if not 0 < self.warmup < 1:
-            raise SettingError("warmup", f"found {self.warmup:g}, expected a share of training between 0 and 1")
-
-
-@dataclass
-class LoggerSettings:
-    """Where curves go (``conf/logger/*.yaml``)."""
-
-    kind: str
-    every_n_steps: int
-
-    def __post_init__(self) -> None:
-        _one_of("kind", self.kind, ("tensorboard", "csv", "none"))
-        _at_least("every_n_steps", self.every_n_steps, 1)
-
-
-@dataclass
-class CallbackSettings:
-    """Which checkpoint is best, and when to stop early (``conf/callbacks/*.yaml``)."""
-
-    monitor: str
-    mode: str
-    early_stopping: bool
-    patience: int
-    progress_bar: bool
-
-    def __post_init__(self) -> None:
-        _one_of("mode", self.mode, ("min", "max"))
-        _at_least("patience", self.patience, 1)
 
 
 @dataclass
@@ -164,65 +28,6 @@ class SimulationSettings:
     imaging: Imaging = MISSING
     noise: Noise = MISSING
     seed: int = MISSING
-
-
-@dataclass
-class TrainSettings(SimulationSettings):
-    """``train.py``."""
-
-    data: DataSettings = MISSING
-    model: ModelSettings = MISSING
-    trainer: dict[str, Any] = MISSING
-    logger: LoggerSettings = MISSING
-    callbacks: CallbackSettings = MISSING
-    ckpt_path: str | None = None
-    optimized_metric: str = MISSING
-
-
-@dataclass
-class GenerateSettings(SimulationSettings):
-    """``generate.py``."""
-
-    num_per_class: int = MISSING
-    shares: dict[str, float] = MISSING
-    output: str = MISSING
-    overwrite: bool = MISSING
-    num_workers: int | None = MISSING
-
-
-@dataclass
-class EvaluateSettings(SimulationSettings):
-    """``sem-evaluate``."""
-
-    ckpt: str = MISSING
-    split: str = MISSING
-    data: DataSettings = MISSING
-    trainer: dict[str, Any] = MISSING
-
-
-@dataclass
-class PredictSettings:
-    """``sem-predict``."""
-
-    ckpt: str = MISSING
-    images: str = MISSING
-    output: str = MISSING
-    batch_size: int = MISSING
-
-
-def register_schemas() -> None:
-    """Tell Hydra which keys and types each config has."""
-    store = ConfigStore.instance()
-    for name, schema in (
-        ("train_schema", TrainSettings),
-        ("generate_schema", GenerateSettings),
-        ("evaluate_schema", EvaluateSettings),
-        ("predict_schema", PredictSettings),
-    ):
-        store.store(name=name, node=schema)
-    # `data` holds one of two types: its files name theirs.
-    store.store(group="data/schema", name="synthetic", node=SyntheticSettings)
-    store.store(group="data/schema", name="folder", node=FolderSettings)
 
 
 def check_keys(node: DictConfig, key: str = "") -> None:
@@ -283,11 +88,13 @@ def check_shares(shares: Mapping[str, float]) -> None:
         raise SettingError("shares", f"found {dict(shares)}, expected a share from 0 for each of {', '.join(SPLITS)}")
 
 
-def _at_least(key: str, value: int, low: int) -> None:
+def at_least(key: str, value: int, low: int) -> None:
+    """Refuse a value below ``low``."""
     if value < low:
         raise SettingError(key, f"found {value}, expected at least {low}")
 
 
-def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is not among those allowed."""
     if value not in allowed:
         raise SettingError(key, f"found {value!r}, expected one of {', '.join(allowed)}")

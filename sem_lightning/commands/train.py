@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +10,50 @@ import lightning
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
 
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.provenance import describe_environment
-from sem_lightning.commands.settings import (
+from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
+from sem_lightning.commands.trainer import build_trainer, quiet_lightning
+from sem_lightning.commands.training_settings import (
     CallbackSettings,
     DataSettings,
     LoggerSettings,
     ModelSettings,
-    build,
-    build_simulator,
-    check_seed,
+    register_data_schemas,
 )
-from sem_lightning.commands.trainer import build_trainer, quiet_lightning
 from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.evaluation.figures import save_figures
 from sem_lightning.evaluation.recorder import TestRecorder
 from sem_lightning.evaluation.tensorboard import lay_out_charts, write_test
 from sem_lightning.files import write_atomically, write_json
-from sem_lightning.model.classifier import SEMClassifier, read_checkpoint
+from sem_lightning.model.checkpoint import read_checkpoint
+from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.pretrained import load_pretrained
 
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class TrainSettings(SimulationSettings):
+    """``conf/train.yaml``."""
+
+    data: DataSettings = MISSING
+    model: ModelSettings = MISSING
+    trainer: dict[str, Any] = MISSING
+    logger: LoggerSettings = MISSING
+    callbacks: CallbackSettings = MISSING
+    ckpt_path: str | None = None
+    optimized_metric: str = MISSING
+
+
 def main() -> None:
     """Entry point of ``sem-train``."""
-    run_command("train", train)
+    register_data_schemas()
+    run_command("train", TrainSettings, train)
 
 
 def train(config: DictConfig) -> float:

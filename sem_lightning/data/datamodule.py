@@ -1,7 +1,6 @@
 """The LightningDataModule, over either source of images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +8,7 @@ import cv2
 import lightning
 from torch.utils.data import DataLoader, Dataset
 
+from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.folder import FolderDataset, check_complete, describe_folder, read_folder, split_files
 from sem_lightning.data.splits import SPLITS, EpochSampler
 from sem_lightning.data.synthetic import SyntheticDataset
@@ -27,12 +27,14 @@ class Source(Protocol):
         image_size: Height and width of every image, pixels.
         pixel_size: nm, where known.
         polarity: ``bright`` or ``dark``: which the feature is, where known.
+        group: Neighbouring training images that stay together: 2 for twins, else 1.
     """
 
     classes: list[str]
     image_size: int
     pixel_size: float | None
     polarity: str | None
+    group: int
 
     def dataset(self, split: str) -> "Dataset[Batch]":
         """One of the four splits."""
@@ -47,12 +49,11 @@ class SyntheticSource:
         per_class: Images of each class in each split; for ``train``, in each epoch.
         fresh: Draw new training scenes in every epoch.
         class_weights: Relative frequency of each class in the training split; ``None`` balances them exactly.
-        small_field_size: Image size of the first training epochs, pixels of the same size in nm.
-        small_field_epochs: How many epochs those are.
+        curriculum: What is special about early training epochs.
 
     Raises:
-        SettingError: A split with no images, weights that are not one non-negative number for each class, or small
-            fields that are not fresh or too small for the pattern.
+        SettingError: A split with no images, weights that are not one non-negative number for each class, or a
+            curriculum that does not fit.
     """
 
     def __init__(
@@ -61,9 +62,8 @@ class SyntheticSource:
         seed: int,
         per_class: Mapping[str, int],
         fresh: bool,
-        class_weights: Sequence[float] | None,
-        small_field_size: int = 64,
-        small_field_epochs: int = 0,
+        class_weights: Sequence[float] | None = None,
+        curriculum: Curriculum = Curriculum(),
     ) -> None:
         for split in SPLITS:
             if per_class[split] < (split != "calibration"):
@@ -72,43 +72,27 @@ class SyntheticSource:
         self.image_size = simulator.imaging.image_size
         self.pixel_size: float | None = simulator.imaging.pixel_size
         self.polarity: str | None = simulator.imaging.polarity
-        self._fresh = fresh
-        self._small_field_epochs = small_field_epochs
-        self._small_field: Simulator | None = None
-        if small_field_epochs > 0:
-            self._small_field = _shrink(simulator, small_field_size, fresh)
-        self._weights = None if class_weights is None else _check_weights(class_weights, self.classes)
+        self.group = 2 if curriculum.twins else 1
         self._simulator = simulator
         self._seed = seed
         self._per_class = per_class
+        self._fresh = fresh
+        self._weights = None if class_weights is None else _check_weights(class_weights, self.classes)
+        self._curriculum = curriculum
+        early_stages = curriculum.early_stages(simulator)
+        if early_stages and not fresh:
+            raise SettingError(
+                "data.fresh_each_epoch", "must be true with data.small_field_epochs or data.easy_epochs above 0"
+            )
+        if curriculum.twins and self._weights is not None:
+            raise SettingError("data.twins", "every other image is good, so data.class_weights must be null")
 
     def dataset(self, split: str) -> SyntheticDataset:
         size = self._per_class[split] * len(self.classes)
         if split != "train":
             return SyntheticDataset(self._simulator, self._seed, split, size)
-        return SyntheticDataset(
-            self._simulator,
-            self._seed,
-            split,
-            size,
-            self._fresh,
-            self._weights,
-            self._small_field,
-            self._small_field_epochs,
-        )
-
-
-def _shrink(simulator: Simulator, image_size: int, fresh: bool) -> Simulator:
-    """The same simulator on a smaller field of view."""
-    if not fresh:
-        raise SettingError("data.small_field_epochs", "needs data.fresh_each_epoch=true; set it to 0 for fixed images")
-    try:
-        return replace(simulator, imaging=replace(simulator.imaging, image_size=image_size))
-    except SettingError as error:
-        raise SettingError(
-            "data.small_field_size",
-            f"{image_size} pixels are too few ({error}); enlarge it or set data.small_field_epochs=0",
-        ) from None
+        size += size % self.group
+        return SyntheticDataset(self._simulator, self._seed, split, size, self._fresh, self._weights, self._curriculum)
 
 
 def _check_weights(weights: Sequence[float], classes: list[str]) -> list[float]:
@@ -137,6 +121,8 @@ class FolderSource:
     Raises:
         UserError: Images that cannot be used, or a needed split without some class.
     """
+
+    group = 1
 
     def __init__(
         self,
@@ -189,7 +175,7 @@ class SEMDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> "DataLoader[Batch]":
         dataset = self.source.dataset("train")
         size = len(dataset)  # type: ignore[arg-type]
-        sampler = EpochSampler(size, self.seed)
+        sampler = EpochSampler(size, self.seed, self.source.group)
         # A lone last image cannot be batch-normalised.
         drop_last = size % self.batch_size == 1 and size > 1
         return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=drop_last)

@@ -14,11 +14,11 @@ import torch
 from torch.utils.data import Dataset
 
 from sem_lightning.data.images import ImageError, fit_to, read_gray
+from sem_lightning.data.layout import DESCRIPTION, LABELS, MASKS, mask_path
 from sem_lightning.data.splits import SPLITS, share_out
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.mask_loss import UNKNOWN
 
-MASKS = "masks"  # the folder that mirrors root/ with one mask PNG for each image
 _NAMED_AT_MOST = 10
 
 
@@ -48,7 +48,7 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
     """
     if not root.is_dir():
         raise SettingError("data.root", f"{root} is not a folder")
-    listing = root / "labels.csv"
+    listing = root / LABELS
     files = _read_listing(listing) if listing.is_file() else _read_class_folders(root)
     if not files:
         raise SettingError("data.root", f"{root} holds no images; expected labels.csv, or root/<class>/<image>")
@@ -76,7 +76,7 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
 
 def describe_folder(root: Path) -> dict[str, Any]:
     """What ``dataset.json`` says of a set that this package wrote; empty for other folders."""
-    path = root / "dataset.json"
+    path = root / DESCRIPTION
     if not path.is_file():
         return {}
     try:
@@ -197,10 +197,3 @@ class FolderDataset(Dataset[dict[str, Any]]):
         if path is not None and path.is_file():
             return torch.from_numpy((fit_to(read_gray(path), self.image_size) > 0).astype(np.uint8))
         return torch.full(size, 0 if file.label == "good" else UNKNOWN, dtype=torch.uint8)
-
-
-def mask_path(root: Path, image: Path) -> Path | None:
-    """Where the mask of an image lies, if anywhere; images outside ``root`` have none."""
-    if not image.is_relative_to(root):
-        return None
-    return (root / MASKS / image.relative_to(root)).with_suffix(".png")

@@ -4,21 +4,26 @@ import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from torch.utils.data import Sampler
 
 # The position is the split's number in the simulator's key (seed, split, index): never reorder.
 SPLITS = ("train", "val", "test", "calibration")
 
 
-class EpochSampler(Sampler[int]):
+class EpochSampler:
     """Indices of one epoch in a new order, a function of seed and epoch alone: a resumed run sees what it would have.
 
     Indices count on from epoch to epoch (``epoch * size + i``); a data set of fixed images takes them modulo its size.
+
+    Args:
+        size: Images in an epoch.
+        seed: Seed of the order.
+        group: Neighbouring indices that stay together, 2 for twins; ``size`` is a multiple of it.
     """
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(self, size: int, seed: int, group: int = 1) -> None:
         self.size = size
         self.seed = seed
+        self.group = group
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -29,8 +34,9 @@ class EpochSampler(Sampler[int]):
         return self.size
 
     def __iter__(self) -> Iterator[int]:
-        permutation = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
-        return iter((self.epoch * self.size + permutation).tolist())
+        groups = np.random.default_rng([self.seed, self.epoch]).permutation(self.size // self.group)
+        indices = groups[:, None] * self.group + np.arange(self.group)
+        return iter((self.epoch * self.size + indices.ravel()).tolist())
 
 
 def share_out(count: int, shares: Mapping[str, float]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
 
@@ -21,8 +22,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         fresh: Indices from ``size`` upwards are new images; otherwise they are the first ``size`` again.
         class_weights: Relative frequency of each class, drawn at random; ``None`` takes the classes in turn, so that
             they are exactly balanced.
-        small_field: Draws the scenes of the first epochs on a smaller field of view, which is cheaper to train on.
-        small_field_epochs: How many epochs those are.
+        curriculum: What is special about early epochs.
     """
 
     def __init__(
@@ -33,8 +33,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         size: int,
         fresh: bool = False,
         class_weights: list[float] | None = None,
-        small_field: Simulator | None = None,
-        small_field_epochs: int = 0,
+        curriculum: Curriculum = Curriculum(),
     ) -> None:
         self.simulator = simulator
         self.seed = seed
@@ -42,8 +41,8 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         self.size = size
         self.fresh = fresh
         self.class_weights = class_weights
-        self.small_field = small_field
-        self.small_field_epochs = small_field_epochs
+        self.twins = curriculum.twins
+        self._early_stages = curriculum.early_stages(simulator)
 
     def __len__(self) -> int:
         return self.size
@@ -51,17 +50,21 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
     def scene(self, index: int) -> Scene:
         """The scene behind ``dataset[index]``."""
         epoch = index // self.size
+        simulator = self._early_stages[epoch] if epoch < len(self._early_stages) else self.simulator
         if not self.fresh:
             index %= self.size
+        if not self.twins:
+            return simulator.draw(self.seed, self.split, index, self._label(index))
+        defects = simulator.classes[1:]
+        scene = simulator.draw(self.seed, self.split, index // 2, defects[index // 2 % len(defects)])
+        return scene.twin() if index % 2 else scene
+
+    def _label(self, index: int) -> str:
         classes = self.simulator.classes
         if self.class_weights is None:
-            label = classes[index % len(classes)]
-        else:
-            shares = np.asarray(self.class_weights) / sum(self.class_weights)
-            label = str(np.random.default_rng([self.seed, self.split, index, 0]).choice(classes, p=shares))
-        small = self.small_field is not None and epoch < self.small_field_epochs
-        simulator = self.small_field if small and self.small_field is not None else self.simulator
-        return simulator.draw(self.seed, self.split, index, label)
+            return classes[index % len(classes)]
+        shares = np.asarray(self.class_weights) / sum(self.class_weights)
+        return str(np.random.default_rng([self.seed, self.split, index, 0]).choice(classes, p=shares))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W] (1 where the defect is)."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 import sem_lightning
-from sem_lightning.data.folder import MASKS
+from sem_lightning.data.layout import DESCRIPTION, LABELS, MASKS, METADATA, PREVIEW
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import UserError
 from sem_lightning.files import write_json
@@ -93,12 +93,14 @@ def write_dataset(
             (partial / label).mkdir(parents=True)
             (partial / MASKS / label).mkdir(parents=True)
         _write_images(partial, simulator, seed, entries, workers, progress)
-        _write_labels(partial / "labels.csv", entries)
-        write_json(partial / "dataset.json", _describe(simulator, seed, entries, config))
-        cv2.imwrite(str(partial / "preview.png"), draw_preview(simulator, seed, entries))
+        _write_labels(partial / LABELS, entries)
+        write_json(partial / DESCRIPTION, _describe(simulator, seed, entries, config))
+        _write_png(partial / PREVIEW, draw_preview(simulator, seed, entries))
+        replaced = root.with_name(f".{root.name}.{os.getpid()}.replaced")
         if root.exists():
-            shutil.rmtree(root)
+            root.rename(replaced)
         partial.rename(root)
+        shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -112,7 +114,7 @@ def _write_images(
     progress: Callable[[int], None],
 ) -> None:
     tasks = [entries[i : i + _IMAGES_PER_TASK] for i in range(0, len(entries), _IMAGES_PER_TASK)]
-    with (root / "metadata.jsonl").open("w") as metadata:
+    with (root / METADATA).open("w") as metadata:
         for lines in _map_tasks(root, simulator, seed, tasks, workers):
             metadata.writelines(lines)
             progress(len(lines))

@@ -49,4 +49,5 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     rate, square = successes / trials, _Z95 * _Z95
     middle = (rate + square / (2 * trials)) / (1 + square / trials)
     half = _Z95 / (1 + square / trials) * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials * trials))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # both ends are exact there, and rounding would miss them
+    return 0.0 if successes == 0 else middle - half, 1.0 if successes == trials else middle + half

@@ -65,7 +65,7 @@ class Report:
         for name in ("images", "accuracy, recall", "precision [95 %]"):
             table.add_column(name, justify="right", no_wrap=True)
         for label in self.classes:
-            table.add_column(f"said {label}", justify="right")
+            table.add_column(f"said\n{label}", justify="right")
         for i, label in enumerate(self.classes):
             table.add_row(
                 label,
@@ -85,4 +85,4 @@ def _rate(successes: int, trials: int) -> str:
     if trials == 0:
         return "none said"
     low, high = wilson_interval(successes, trials)
-    return f"{successes / trials:.3f} \\[{low:.3f} {high:.3f}]"
+    return f"{successes / trials:.3f} \\[{low:.3f} {high:.3f}]".replace(" 0.", " .").replace("[0.", "[.")

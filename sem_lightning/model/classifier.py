@@ -1,6 +1,5 @@
 """The LightningModule: losses, optimiser, metrics, and what a checkpoint remembers."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from sem_lightning.errors import UserError
 from sem_lightning.evaluation.metrics import build_metrics, name_scalars
+from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.mask_loss import mask_loss
 from sem_lightning.model.resnet import GrayResNet18, Prediction
 
@@ -111,7 +111,9 @@ class SEMClassifier(lightning.LightningModule):
         steps, warmup = int(self.trainer.estimated_stepping_batches), self.hparams["warmup"]
         scheduler: torch.optim.lr_scheduler.LRScheduler
         if self.hparams["schedule"] == "onecycle":
-            scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=warmup)
+            scheduler = torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, rate, total_steps=steps, pct_start=warmup, cycle_momentum=False
+            )
         else:
             rise = max(1.0, warmup * steps)
             scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -133,20 +135,3 @@ def load_classifier(path: Path) -> SEMClassifier:
     except (TypeError, RuntimeError) as error:
         raise UserError(f"{path}: written by another version of sem-lightning ({str(error).splitlines()[0]})") from None
     return classifier.eval()
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, plain values and tensors only.
-
-    Raises:
-        UserError: No such file, or not a checkpoint of this package.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: not a checkpoint ({str(error).splitlines()[0]})") from None
-    if not isinstance(state, dict) or "classes" not in state.get("hyper_parameters", {}) or "state_dict" not in state:
-        raise UserError(f"{path}: not a checkpoint of sem-lightning; expected one from a run's checkpoints/ folder")
-    return state

@@ -1,7 +1,6 @@
 """ImageNet weights for the one-channel ResNet18."""
 
 import hashlib
-import pickle
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
 from sem_lightning.errors import UserError
+from sem_lightning.model.checkpoint import load_tensors
 
 
 def load_pretrained(backbone: nn.Module, weights_path: Path | None) -> None:
@@ -47,13 +47,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: No such file, or not a state dict with a ResNet stem.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: not a file of PyTorch weights ({str(error).splitlines()[0]})") from None
-    if not isinstance(state, dict) or not isinstance(state.get("conv1.weight"), Tensor):
+    state = load_tensors(path, "a file of PyTorch weights")
+    if not isinstance(state.get("conv1.weight"), Tensor):
         raise UserError(f"{path}: not a state dict of a ResNet (it has no tensor conv1.weight)")
     return state
 

@@ -11,6 +11,7 @@ from sem_lightning.synthesis.ranges import Range, Settings, ranged
 
 # From this mean on the expansion in `poisson` is within 0.0024 of the true distribution (total variation).
 _EXPANSION_FROM = 4.0
+_LARGEST_INVERTED = 24  # a mean of 4 exceeds it once in 10^12
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,16 @@ class Detection:
 
     def render(self, brightness: Float32) -> npt.NDArray[np.uint8]:
         """The 8-bit image that is stored, from the noise-free brightness: [H, W]."""
-        rng = np.random.Generator(np.random.SFC64(self.key))
-        signal = brightness if self.dose is None else shot_noise(rng, brightness, self.dose)
+        # A stream for each effect: a scene and its twin without a defect share the noise outside the defect.
+        shot, electronic, stuck = (np.random.Generator(np.random.SFC64([self.key, i])) for i in range(3))
+        signal = brightness if self.dose is None else shot_noise(shot, brightness, self.dose)
         image = signal * np.float32(255 * self.contrast)
         image += np.float32(255 * (0.5 - 0.5 * self.contrast + self.brightness))
         if self.gaussian > 0:
-            image += np.float32(255 * self.gaussian) * rng.standard_normal(image.shape, dtype=np.float32)
+            image += np.float32(255 * self.gaussian) * electronic.standard_normal(image.shape, dtype=np.float32)
         pixels = np.clip(np.rint(image, out=image), 0, 255, out=image).astype(np.uint8)
-        stuck = rng.integers(pixels.size, size=rng.binomial(pixels.size, self.salt_pepper))
-        pixels.flat[stuck] = rng.integers(0, 2, size=len(stuck), dtype=np.uint8) * np.uint8(255)
+        where = stuck.integers(pixels.size, size=stuck.binomial(pixels.size, self.salt_pepper))
+        pixels.flat[where] = stuck.integers(0, 2, size=len(where), dtype=np.uint8) * np.uint8(255)
         return pixels
 
 
@@ -59,7 +61,8 @@ def poisson(rng: np.random.Generator, mean: Float32) -> Float32:
 
     There the Cornish-Fisher expansion of the Poisson quantile with continuity correction turns a normal number ``z``
     into ``mean + sqrt(mean) z + (z^2 - 1) / 6 - (z^3 + 2 z) / (72 sqrt(mean))`` (Johnson, Kemp and Kotz, Univariate
-    Discrete Distributions, 4.6), rounded; mean and variance are within 0.03 and 0.2 %. Smaller means ask NumPy.
+    Discrete Distributions, 4.6), rounded; mean and variance are within 0.03 and 0.2 %. Smaller means invert the
+    distribution itself. Each number depends on its own mean and its place in the stream alone.
 
     Args:
         rng: Source of the numbers.
@@ -77,9 +80,26 @@ def poisson(rng: np.random.Generator, mean: Float32) -> Float32:
     counts += square * np.float32(1 / 6)
     counts += mean - np.float32(1 / 6)
     np.rint(counts, out=counts)
-    few = np.flatnonzero(mean < _EXPANSION_FROM)
-    counts.flat[few] = rng.poisson(mean.flat[few])
     np.maximum(counts, 0, out=counts)
+    few = np.flatnonzero(mean < _EXPANSION_FROM)
+    if len(few):
+        uniform = rng.random(mean.shape, dtype=np.float32)
+        counts.flat[few] = _invert_poisson(uniform.flat[few], mean.flat[few])
+    return counts
+
+
+def _invert_poisson(uniform: Float32, mean: Float32) -> Float32:
+    """The smallest counts whose cumulative probability exceeds ``uniform``, for means below 4."""
+    counts = np.zeros_like(mean)
+    probability = np.exp(-mean)
+    cumulative = probability.copy()
+    for count in range(1, _LARGEST_INVERTED + 1):
+        above = uniform >= cumulative
+        if not above.any():
+            break
+        counts += above
+        probability *= mean * np.float32(1 / count)
+        cumulative += probability
     return counts
 
 

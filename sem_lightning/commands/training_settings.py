@@ -1,0 +1,155 @@
+"""The typed config groups of training and testing: data, model, logger, callbacks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+
+from sem_lightning.commands.settings import at_least, check_shares, one_of
+from sem_lightning.data.curriculum import Curriculum
+from sem_lightning.data.datamodule import FolderSource, Source, SyntheticSource
+from sem_lightning.errors import SettingError
+from sem_lightning.model.classifier import SCHEDULES
+from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE, POLARITIES
+from sem_lightning.synthesis.simulator import Simulator
+
+
+@dataclass
+class DataSettings:
+    """What both sources of images share (``conf/data/*.yaml`` document every key)."""
+
+    batch_size: int
+    num_workers: int
+
+    def __post_init__(self) -> None:
+        at_least("batch_size", self.batch_size, 2)
+        at_least("num_workers", self.num_workers, 0)
+
+    def source(self, simulator: Simulator, seed: int) -> Source:
+        """The images themselves, for training; ``simulator`` serves simulated ones."""
+        raise NotImplementedError
+
+
+@dataclass
+class SyntheticSettings(DataSettings):
+    """``data=synthetic``."""
+
+    train_per_class: int
+    val_per_class: int
+    test_per_class: int
+    calibration_per_class: int
+    fresh_each_epoch: bool
+    class_weights: list[float] | None
+    small_field_epochs: int
+    small_field_size: int
+    easy_epochs: int
+    twins: bool
+
+    def source(self, simulator: Simulator, seed: int) -> Source:
+        per_class = {
+            "train": self.train_per_class,
+            "val": self.val_per_class,
+            "test": self.test_per_class,
+            "calibration": self.calibration_per_class,
+        }
+        return SyntheticSource(
+            simulator,
+            seed,
+            per_class,
+            self.fresh_each_epoch,
+            self.class_weights,
+            Curriculum(self.small_field_epochs, self.small_field_size, self.easy_epochs, self.twins),
+        )
+
+
+@dataclass
+class FolderSettings(DataSettings):
+    """``data=folder``."""
+
+    root: str
+    classes: list[str] | None
+    shares: dict[str, float]
+    on_bad_image: str
+    image_size: int
+    pixel_size: float | None
+    polarity: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("on_bad_image", self.on_bad_image, ("error", "skip"))
+        if not 16 <= self.image_size <= MAX_IMAGE_SIZE:
+            raise SettingError("image_size", f"found {self.image_size}, expected 16 to {MAX_IMAGE_SIZE} pixels")
+        if self.polarity is not None:
+            one_of("polarity", self.polarity, POLARITIES)
+        check_shares(self.shares)
+
+    def source(self, simulator: Simulator, seed: int, needed: Sequence[str] = ("train", "val", "test")) -> Source:
+        return FolderSource(
+            Path(self.root).expanduser(),
+            self.classes,
+            self.shares,
+            self.on_bad_image,
+            seed,
+            self.image_size,
+            self.pixel_size,
+            self.polarity,
+            needed,
+        )
+
+
+@dataclass
+class ModelSettings:
+    """The network and its recipe (``conf/model/*.yaml``)."""
+
+    pretrained: bool
+    weights_path: str | None
+    learning_rate: float
+    weight_decay: float
+    schedule: str
+    warmup: float
+    mask_weight: float
+
+    def __post_init__(self) -> None:
+        one_of("schedule", self.schedule, SCHEDULES)
+        if self.learning_rate <= 0:
+            raise SettingError("learning_rate", f"found {self.learning_rate:g}, expected a number above 0")
+        for key in ("weight_decay", "mask_weight"):
+            if getattr(self, key) < 0:
+                raise SettingError(key, f"found {getattr(self, key):g}, expected a number from 0")
+        if not 0 < self.warmup < 1:
+            raise SettingError("warmup", f"found {self.warmup:g}, expected a share of training between 0 and 1")
+
+
+@dataclass
+class LoggerSettings:
+    """Where curves go (``conf/logger/*.yaml``)."""
+
+    kind: str
+    every_n_steps: int
+
+    def __post_init__(self) -> None:
+        one_of("kind", self.kind, ("tensorboard", "csv", "none"))
+        at_least("every_n_steps", self.every_n_steps, 1)
+
+
+@dataclass
+class CallbackSettings:
+    """Which checkpoint is best, and when to stop early (``conf/callbacks/*.yaml``)."""
+
+    monitor: str
+    mode: str
+    early_stopping: bool
+    patience: int
+    progress_bar: bool
+
+    def __post_init__(self) -> None:
+        one_of("mode", self.mode, ("min", "max"))
+        at_least("patience", self.patience, 1)
+
+
+def register_data_schemas() -> None:
+    """``data`` holds one of two types: its files name theirs by these names."""
+    store = ConfigStore.instance()
+    store.store(group="data/schema", name="synthetic", node=SyntheticSettings)
+    store.store(group="data/schema", name="folder", node=FolderSettings)

@@ -1,0 +1,96 @@
+"""What several tests share: composed simulators, and the real commands run in a folder of their own."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+
+from sem_lightning.commands import evaluate, generate, predict, train
+from sem_lightning.commands.app import config_folder
+from sem_lightning.commands.settings import build_simulator
+from sem_lightning.synthesis.simulator import Simulator
+
+COMMANDS = {"train": train.main, "generate": generate.main, "evaluate": evaluate.main, "predict": predict.main}
+
+# A task that a ResNet18 sees in seconds: small images, few of them.
+TINY = (
+    "imaging.image_size=64",
+    "data.train_per_class=8",
+    "data.val_per_class=3",
+    "data.test_per_class=4",
+    "data.calibration_per_class=2",
+    "data.batch_size=8",
+    "data.num_workers=0",
+    "data.small_field_epochs=0",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=1",
+    "callbacks.progress_bar=false",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def make_simulator(*overrides: str) -> Simulator:
+    """The simulator of ``conf/generate.yaml`` with overrides."""
+    ConfigStore.instance().store(name="generate_schema", node=generate.GenerateSettings)
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return build_simulator(compose("generate", overrides=list(overrides)))
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Simulator:
+    """The default task."""
+    return make_simulator()
+
+
+@dataclass
+class Finished:
+    """A command that has run: exit code, both outputs, and the folder it ran in."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    def run_folder(self, command: str = "train") -> Path:
+        """The newest run's folder."""
+        return sorted((self.folder / "outputs" / command).iterdir())[-1]
+
+    def result(self, command: str = "train") -> dict[str, Any]:
+        result: dict[str, Any] = json.loads((self.run_folder(command) / "result.json").read_text())
+        return result
+
+
+Run = Callable[..., Finished]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in a temporary folder, as its script would: ``run("train", "seed=1")``."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(command: str, *arguments: str) -> Finished:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", [f"sem-{command}", *arguments])
+        code = 0
+        try:
+            COMMANDS[command]()
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        out, err = capsys.readouterr()
+        return Finished(code, out, err, tmp_path)
+
+    return run_command

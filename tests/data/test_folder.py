@@ -1,0 +1,171 @@
+"""Labelled folders: every format, and every way in which one can be broken."""
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sem_lightning.data.folder import UNKNOWN, FolderDataset, check_complete, read_folder, split_files
+from sem_lightning.data.images import ImageError, fit_to, read_gray
+from sem_lightning.errors import SettingError, UserError
+
+RAMP = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (40, 1))
+SHARES = {"train": 0.6, "val": 0.2, "test": 0.2, "calibration": 0.0}
+
+
+def save(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Ten images in each of two classes."""
+    for label in ("gap", "good"):
+        for i in range(10):
+            save(tmp_path / label / f"{label}_{i}.png", np.roll(RAMP, i))
+    return tmp_path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".tiff", ".jpeg"])
+@pytest.mark.parametrize("colour", [False, True], ids=["grey", "rgb"])
+def test_every_format_reads_as_the_same_brightness(tmp_path: Path, suffix: str, colour: bool) -> None:
+    image = cv2.cvtColor(RAMP, cv2.COLOR_GRAY2BGR) if colour else RAMP
+    found = read_gray(save(tmp_path / f"ramp{suffix}", image))
+    assert found.dtype == np.float32 and found.shape == RAMP.shape
+    assert np.abs(found - RAMP / 255).max() < (0.02 if "jp" in suffix else 1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("colour", [False, True], ids=["grey", "rgb"])
+def test_16_bits_keep_their_depth(tmp_path: Path, suffix: str, colour: bool) -> None:
+    deep = np.tile(np.arange(0, 65536, 1024, dtype=np.uint16) + 3, (32, 1))
+    found = read_gray(save(tmp_path / f"deep{suffix}", cv2.cvtColor(deep, cv2.COLOR_GRAY2BGR) if colour else deep))
+    assert np.abs(found - deep / 65535).max() < 2e-5
+
+
+def test_names_with_other_letters(tmp_path: Path) -> None:
+    path = tmp_path / "Línea, 線 'x'.png"
+    path.write_bytes(cv2.imencode(".png", RAMP)[1].tobytes())
+    assert read_gray(path).shape == RAMP.shape
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp"])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_truncated_files_are_errors_never_images(tmp_path: Path, suffix: str, kept: float) -> None:
+    noisy = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    path = save(tmp_path / f"cut{suffix}", noisy)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(ImageError, match="cut"):
+        read_gray(path)
+
+
+def test_float_pixels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="float32"):
+        read_gray(save(tmp_path / "float.tif", RAMP.astype(np.float32)))
+
+
+def test_resizing_keeps_the_whole_image() -> None:
+    ramp = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (200, 1))
+    small = fit_to(ramp, 64)
+    assert small.shape == (64, 64) and small.dtype == np.float32
+    assert small.mean() == pytest.approx(ramp.mean(), abs=1e-3)
+    assert small[0, 0] < 0.02 and small[0, -1] > 0.98
+
+
+def test_class_folders(root: Path) -> None:
+    files, classes = read_folder(root, None, "error")
+    assert classes == ["good", "gap"] and len(files) == 20
+    assert {file.label for file in files if file.path.parent.name == "gap"} == {"gap"}
+
+
+def test_labels_csv_comes_before_folders(root: Path) -> None:
+    with (root / "labels.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerows([["filename", "label"], ["gap/gap_0.png", "open"], ["good/good_1.png", "fine"]])
+    files, classes = read_folder(root, None, "error")
+    assert [(file.path.name, file.label) for file in files] == [("gap_0.png", "open"), ("good_1.png", "fine")]
+    assert classes == ["fine", "open"]
+
+
+def test_everything_bad_is_named_at_once(root: Path) -> None:
+    (root / "gap" / "notes.txt").write_text("not an image")
+    (root / "good" / "empty.png").touch()
+    (root / "good" / ".hidden").touch()
+    with pytest.raises(UserError) as error:
+        read_folder(root, None, "error")
+    message = str(error.value)
+    assert "2 of 22 images" in message and "notes.txt" in message and "empty.png" in message
+    assert "on_bad_image=skip" in message and "\n" not in message
+
+
+def test_bad_images_can_be_skipped_with_a_counted_warning(root: Path) -> None:
+    (root / "gap" / "notes.txt").write_text("not an image")
+    with pytest.warns(UserWarning, match=r"skipped: 1 of 21 .*notes\.txt"):
+        files, _ = read_folder(root, None, "skip")
+    assert len(files) == 20
+
+
+def test_missing_and_unknown_ones_in_the_list_are_named(root: Path) -> None:
+    (root / "labels.csv").write_text("filename,label\ngood/good_0.png,good\nlost.png,gap\ngap/gap_1.png,gpa\n")
+    with pytest.raises(UserError, match=r"lost\.png.*No such file.*unknown class 'gpa' \(classes: good, gap\)"):
+        read_folder(root, ["good", "gap"], "error")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected filename,label"),
+        ("file,class\na.png,good\n", "expected filename,label"),
+        ("filename,label\n", "holds no images"),
+        ("filename,label\na.png,\n", "line 2"),
+        ("filename,label,split\na.png,good,exam\n", "train, val, test, calibration"),
+    ],
+)
+def test_broken_lists_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_folder(tmp_path, None, "error")
+
+
+def test_no_folder_and_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"data\.root: .* is not a folder"):
+        read_folder(tmp_path / "nowhere", None, "error")
+    with pytest.raises(SettingError, match="holds no images"):
+        read_folder(tmp_path, None, "error")
+
+
+def test_random_splits_are_stratified_disjoint_and_repeatable(root: Path) -> None:
+    files, classes = read_folder(root, None, "error")
+    splits = split_files(files, classes, SHARES, seed=0)
+    for split, count in (("train", 6), ("val", 2), ("test", 2), ("calibration", 0)):
+        for label in classes:
+            assert sum(file.label == label for file in splits[split]) == count
+    paths = [file.path for chosen in splits.values() for file in chosen]
+    assert len(set(paths)) == len(paths) == 20
+    assert split_files(files, classes, SHARES, seed=0) == splits
+    assert split_files(files, classes, SHARES, seed=1) != splits
+
+
+def test_a_split_that_leaves_a_class_empty_is_refused(root: Path) -> None:
+    files, classes = read_folder(root, None, "error")
+    splits = split_files(files, classes, SHARES | {"val": 0.0}, seed=0)
+    with pytest.raises(UserError, match=r"val split has no image of class good, gap .*good 10, gap 10"):
+        check_complete(splits, ("train", "val", "test"), classes)
+
+
+def test_masks_are_read_and_unknown_ones_marked(root: Path) -> None:
+    mask = np.zeros_like(RAMP)
+    mask[10:20, 10:20] = 255
+    save(root / "masks" / "gap" / "gap_0.png", mask)
+    files, classes = read_folder(root, None, "error")
+    dataset = FolderDataset(root, files, classes, 32)
+    items = {file.path.stem: dataset[i] for i, file in enumerate(files)}
+    assert set(items["gap_0"]["mask"].unique().tolist()) == {0, 1}
+    assert items["gap_1"]["mask"].unique().tolist() == [UNKNOWN]
+    assert items["good_0"]["mask"].unique().tolist() == [0]
+    assert items["gap_0"]["image"].shape == (1, 32, 32) and items["gap_0"]["label"] == 1

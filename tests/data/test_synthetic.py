@@ -1,0 +1,147 @@
+"""Simulated data: an index is an image, splits share nothing, classes are balanced."""
+
+import dataclasses
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from sem_lightning.data.curriculum import Curriculum
+from sem_lightning.data.datamodule import SEMDataModule, SyntheticSource
+from sem_lightning.data.splits import SPLITS, EpochSampler, share_out
+from sem_lightning.data.synthetic import SyntheticDataset
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.simulator import Simulator
+
+SIZES = {"train": 4, "val": 2, "test": 3, "calibration": 1}
+
+
+def load_all(simulator: Simulator, workers: int) -> tuple[torch.Tensor, torch.Tensor]:
+    module = SEMDataModule(SyntheticSource(simulator, 0, SIZES, fresh=True, class_weights=None), 5, workers, seed=0)
+    batches = list(module.train_dataloader())
+    return torch.cat([batch["image"] for batch in batches]), torch.cat([batch["label"] for batch in batches])
+
+
+def test_workers_do_not_change_the_images(simulator: Simulator) -> None:
+    images, labels = load_all(simulator, 0)
+    for workers in (1, 2):
+        same_images, same_labels = load_all(simulator, workers)
+        assert torch.equal(images, same_images) and torch.equal(labels, same_labels)
+
+
+def test_order_does_not_change_the_images(simulator: Simulator) -> None:
+    dataset = SyntheticDataset(simulator, 0, "val", 10)
+    forwards = [dataset[i]["image"] for i in range(10)]
+    backwards = [dataset[i]["image"] for i in reversed(range(10))]
+    assert all(torch.equal(a, b) for a, b in zip(forwards, reversed(backwards), strict=True))
+
+
+def test_splits_share_no_scene(simulator: Simulator) -> None:
+    scenes = {split: [SyntheticDataset(simulator, 0, split, 50).scene(i) for i in range(50)] for split in SPLITS}
+    # The generator's key is (seed, split, index): different for every image, and so is all that is drawn from it.
+    keys = [(s.seed, s.split, s.index) for split in SPLITS for s in scenes[split]]
+    assert len(set(keys)) == len(keys)
+    drawn = [(s.pattern.key, s.detection.key, s.exposure.grain.key) for split in SPLITS for s in scenes[split]]
+    for numbers in zip(*drawn, strict=True):
+        assert len(set(numbers)) == len(numbers)
+
+
+def test_fresh_epochs_never_repeat_and_fixed_ones_do(simulator: Simulator) -> None:
+    fresh = SyntheticDataset(simulator, 0, "train", 6, fresh=True)
+    fixed = SyntheticDataset(simulator, 0, "train", 6, fresh=False)
+    assert not torch.equal(fresh[0]["image"], fresh[6]["image"])
+    assert torch.equal(fixed[0]["image"], fixed[6]["image"])
+    assert torch.equal(fresh[3]["image"], fixed[3]["image"])
+
+
+def test_classes_are_exactly_balanced_or_follow_their_weights(simulator: Simulator) -> None:
+    balanced = SyntheticDataset(simulator, 0, "train", 30)
+    labels = [balanced.scene(i).label for i in range(30)]
+    assert [labels.count(name) for name in simulator.classes] == [10, 10, 10]
+    weighted = SyntheticDataset(simulator, 0, "train", 300, class_weights=[8, 1, 1])
+    good = sum(weighted.scene(i).label == "good" for i in range(300))
+    assert 210 <= good <= 270
+
+
+def test_small_fields_come_first_and_keep_the_pixel_size(simulator: Simulator) -> None:
+    source = SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(small_field_epochs=2))
+    train = source.dataset("train")
+    assert [train[12 * epoch]["image"].shape[-1] for epoch in range(4)] == [64, 64, 128, 128]
+    assert source.dataset("val")[0]["image"].shape[-1] == 128
+    assert train.scene(0).view.pixel_size == simulator.imaging.pixel_size
+
+
+def test_easy_epochs_draw_from_the_easier_half(simulator: Simulator) -> None:
+    train = SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(easy_epochs=3)).dataset("train")
+    easy = [train.scene(i) for i in range(36)]
+    assert all(scene.detection.dose >= 63 for scene in easy if scene.detection.dose)
+    assert all(scene.defect.length >= 0.7 * scene.pattern.pitch for scene in easy if scene.defect)
+    later = [train.scene(i) for i in range(36, 100)]
+    assert min(scene.detection.dose or 0 for scene in later) < 40
+
+
+def test_twins_are_neighbours_and_stay_together_in_every_epoch(simulator: Simulator) -> None:
+    source = SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(twins=True))
+    train = source.dataset("train")
+    for pair in range(6):
+        scene, twin = train.scene(2 * pair), train.scene(2 * pair + 1)
+        assert scene.label in ("gap", "bridge") and twin == scene.twin()
+    order = list(EpochSampler(12, 0, group=2))
+    assert sorted(order) == list(range(12)) and order != sorted(order)
+    assert all(b == a + 1 and a % 2 == 0 for a, b in zip(order[::2], order[1::2], strict=True))
+
+
+def test_a_curriculum_needs_fresh_images_and_room(simulator: Simulator) -> None:
+    with pytest.raises(SettingError, match="fresh_each_epoch"):
+        SyntheticSource(simulator, 0, SIZES, False, None, Curriculum(small_field_epochs=2))
+    with pytest.raises(SettingError, match="small_field_size"):
+        SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(small_field_epochs=2, small_field_size=32))
+    with pytest.raises(SettingError, match="easy_epochs"):
+        SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(easy_epochs=-1))
+
+
+@pytest.mark.parametrize("weights", [[1, 1], [1, -1, 1], [0, 0, 0]])
+def test_wrong_class_weights_are_refused(simulator: Simulator, weights: list[float]) -> None:
+    with pytest.raises(SettingError, match="class_weights"):
+        SyntheticSource(simulator, 0, SIZES, True, weights)
+
+
+def test_a_split_without_images_is_refused(simulator: Simulator) -> None:
+    with pytest.raises(SettingError, match=r"data\.test_per_class"):
+        SyntheticSource(simulator, 0, SIZES | {"test": 0}, True, None)
+
+
+def test_sampler_is_a_new_permutation_each_epoch_and_counts_on() -> None:
+    sampler = EpochSampler(20, seed=0)
+    epochs = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        epochs.append(list(sampler))
+        assert sorted(epochs[-1]) == list(range(20 * epoch, 20 * (epoch + 1)))
+    assert all([i % 20 for i in a] != [i % 20 for i in b] for a, b in pairwise(epochs))
+    again = EpochSampler(20, seed=0)
+    again.set_epoch(2)
+    assert list(again) == epochs[2]
+
+
+def test_items_have_the_types_that_training_expects(simulator: Simulator) -> None:
+    item = SyntheticDataset(simulator, 0, "train", 3)[1]
+    assert item["image"].shape == (1, 128, 128) and item["image"].dtype == torch.float32
+    assert item["image"].min() >= 0 and item["image"].max() <= 1
+    assert item["label"] == 1 and item["mask"].dtype == torch.uint8 and item["mask"].any()
+
+
+def test_shares_add_up() -> None:
+    shares = {"train": 0.7, "val": 0.1, "test": 0.2, "calibration": 0.0}
+    for count in range(1, 200):
+        parts = share_out(count, shares)
+        assert sum(parts.values()) == count and min(parts.values()) >= 0
+        assert abs(parts["train"] - 0.7 * count) <= 1
+
+
+def test_a_changed_noise_leaves_the_geometry(simulator: Simulator) -> None:
+    quiet = dataclasses.replace(simulator, noise=dataclasses.replace(simulator.noise, dose=(500, 500)))
+    one, other = simulator.draw(0, 0, 0, "gap"), quiet.draw(0, 0, 0, "gap")
+    assert one.pattern == other.pattern
+    assert np.array_equal(one.twin().phi(), other.twin().phi())

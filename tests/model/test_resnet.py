@@ -1,0 +1,109 @@
+"""The grayscale ResNet18: torchvision's own network behind a one-channel stem."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import resnet18
+
+from sem_lightning.errors import UserError
+from sem_lightning.model.pretrained import load_pretrained, read_weights
+from sem_lightning.model.resnet import GrayResNet18, standardise
+
+
+@pytest.fixture(scope="module")
+def rgb_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """RGB weights as torchvision saves them, with batch-norm statistics as training leaves them."""
+    torch.manual_seed(0)
+    model = resnet18(weights=None)
+    model.train()
+    model(torch.randn(4, 3, 64, 64))
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(model.state_dict(), path)
+    return path
+
+
+def test_it_is_resnet18_for_one_channel() -> None:
+    net = GrayResNet18(3)
+    reference = resnet18(weights=None, num_classes=3)
+    count = sum(p.numel() for p in net.backbone.parameters())
+    assert count == sum(p.numel() for p in reference.parameters()) - 2 * 64 * 7 * 7
+    assert sum(p.numel() for p in net.parameters()) * 4 < 50e6
+
+
+def test_outputs() -> None:
+    prediction = GrayResNet18(3).eval()(torch.rand(2, 1, 128, 128))
+    assert prediction.logits.shape == (2, 3)
+    assert [tuple(m.shape) for m in prediction.maps] == [(2, 3, 8, 8), (2, 3, 4, 4)]
+
+
+def test_brightness_and_contrast_do_not_matter() -> None:
+    net = GrayResNet18(3).eval()
+    image = torch.rand(2, 1, 64, 64)
+    assert torch.allclose(net(image).logits, net(0.3 * image + 0.2).logits, atol=1e-3)
+    assert standardise(torch.full((1, 1, 8, 8), 0.7)).abs().max() < 1e-3
+
+
+def test_pretrained_stem_answers_grey_as_the_rgb_one_does(rgb_weights: Path) -> None:
+    net = GrayResNet18(3)
+    own_head = net.backbone.fc.weight.clone()
+    load_pretrained(net.backbone, rgb_weights)
+    rgb = resnet18(weights=None)
+    rgb.load_state_dict(torch.load(rgb_weights, weights_only=True))
+    grey = torch.rand(2, 1, 64, 64)
+    assert torch.allclose(net.backbone.conv1(grey), rgb.conv1(grey.expand(-1, 3, -1, -1)), atol=1e-4)
+    assert torch.equal(net.backbone.layer4[0].conv1.weight, rgb.layer4[0].conv1.weight)
+    assert torch.equal(net.backbone.fc.weight, own_head)
+
+
+def test_weights_that_are_none_are_refused(tmp_path: Path, rgb_weights: Path) -> None:
+    backbone = GrayResNet18(3).backbone
+    with pytest.raises(UserError, match="No such file"):
+        load_pretrained(backbone, tmp_path / "missing.pth")
+    text = tmp_path / "text.pth"
+    text.write_text("hello")
+    with pytest.raises(UserError, match="not a file of PyTorch weights"):
+        load_pretrained(backbone, text)
+    other = tmp_path / "other.pth"
+    torch.save({"weight": torch.zeros(3)}, other)
+    with pytest.raises(UserError, match=r"no tensor conv1\.weight"):
+        load_pretrained(backbone, other)
+    state = read_weights(rgb_weights)
+    del state["layer1.0.conv1.weight"]
+    torch.save(state, other)
+    with pytest.raises(UserError, match=r"layer1\.0\.conv1\.weight"):
+        load_pretrained(backbone, other)
+    torch.save(resnet18(weights=None).state_dict(), other)
+    with pytest.raises(UserError, match="never trained"):
+        load_pretrained(backbone, other)
+
+
+def test_no_network_says_where_to_put_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+
+    def fail(*args: object, **options: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    with pytest.raises(UserError, match=r"put it at .*resnet18-f37072fd\.pth.*model\.weights_path="):
+        load_pretrained(GrayResNet18(3).backbone, None)
+
+
+def test_a_damaged_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rgb_weights: Path) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    cached = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
+    cached.parent.mkdir()
+    cached.write_bytes(rgb_weights.read_bytes())
+    with pytest.raises(UserError, match="damaged or not ImageNet"):
+        load_pretrained(GrayResNet18(3).backbone, None)
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path(tmp_path / "sprung").touch, ())  # type: ignore[return-value]
+
+    torch.save({"conv1.weight": Trap()}, tmp_path / "trap.pth")
+    with pytest.raises(UserError, match="not a file of PyTorch weights"):
+        read_weights(tmp_path / "trap.pth")
+    assert not (tmp_path / "sprung").exists()

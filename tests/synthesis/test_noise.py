@@ -1,0 +1,64 @@
+"""Noise has the statistics of electrons and of the detector."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sem_lightning.synthesis.noise import Detection, poisson, shot_noise
+
+QUIET = {"dose": None, "gaussian": 0.0, "salt_pepper": 0.0, "contrast": 1.0, "brightness": 0.0, "key": 1}
+
+
+def detect(grey: float, **changes: float) -> np.ndarray:
+    flat = np.full((512, 512), grey, np.float32)
+    return Detection(**(QUIET | changes)).render(flat)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mean", [0.1, 1.0, 3.9, 4.1, 8.0, 30.0, 400.0])
+def test_poisson_follows_the_true_distribution(mean: float) -> None:
+    counts = poisson(np.random.default_rng(2), np.full(1_000_000, mean, np.float32)).astype(int)
+    k = np.arange(counts.max() + 1)
+    exact = np.exp(k * math.log(mean) - mean - np.array([math.lgamma(i + 1) for i in k]))
+    measured = np.bincount(counts) / len(counts)
+    sampling = np.sqrt(exact / len(counts) / (2 * np.pi)).sum()  # what a perfect sampler would show
+    assert 0.5 * np.abs(measured - exact).sum() < 0.0025 + 1.2 * sampling
+    assert counts.min() >= 0
+
+
+@pytest.mark.parametrize("dose", [5.0, 50.0, 500.0])
+@pytest.mark.parametrize("brightness", [0.1, 0.5, 1.0])
+def test_photon_noise_has_variance_mean_over_dose(dose: float, brightness: float) -> None:
+    flat = np.full((512, 512), brightness, np.float32)
+    image = shot_noise(np.random.default_rng(3), flat, dose).astype(np.float64)
+    assert image.mean() == pytest.approx(brightness, rel=0.01)
+    assert image.var() == pytest.approx(brightness / dose, rel=0.02)
+
+
+def test_no_dose_means_no_photon_noise() -> None:
+    assert detect(0.4).std() == 0
+
+
+def test_gaussian_noise_has_its_sigma() -> None:
+    assert detect(0.5, gaussian=0.05).astype(float).std() == pytest.approx(0.05 * 255, rel=0.01)
+
+
+def test_salt_and_pepper_hit_their_share_of_pixels_half_white_half_black() -> None:
+    image = detect(0.5, salt_pepper=0.02)
+    white, black = np.mean(image == 255), np.mean(image == 0)
+    assert white == pytest.approx(0.01, rel=0.1) and black == pytest.approx(0.01, rel=0.1)
+
+
+def test_contrast_turns_around_mid_grey_and_brightness_shifts() -> None:
+    assert detect(0.6, contrast=1.5)[0, 0] == round(255 * 0.65)
+    assert detect(0.6, brightness=-0.1)[0, 0] == round(255 * 0.5)
+    assert detect(0.9, contrast=2.0)[0, 0] == 255
+
+
+def test_a_change_in_one_place_leaves_the_noise_elsewhere() -> None:
+    flat = np.full((64, 64), 0.3, np.float32)
+    changed = flat.copy()
+    changed[:8] = 0.9
+    detection = Detection(**(QUIET | {"dose": 12.0, "gaussian": 0.02}))  # type: ignore[arg-type]
+    assert np.array_equal(detection.render(flat)[8:], detection.render(changed)[8:])
+    assert not np.array_equal(detection.render(flat)[:8], detection.render(changed)[:8])

@@ -1,0 +1,140 @@
+"""Draw, then render: scenes are plain numbers, and the same numbers give the same bytes."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import make_simulator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.ranges import Limits, parse_range
+from sem_lightning.synthesis.simulator import Scene, Simulator, render
+
+ANY = {"low": -1e9, "high": 1e9, "above": False, "log": False, "optional": False}
+
+
+def test_a_scene_survives_json_and_renders_the_same_bytes(simulator: Simulator) -> None:
+    for index, label in enumerate(simulator.classes * 5):
+        scene = simulator.draw(3, 1, index, label)
+        again = Scene.from_dict(json.loads(json.dumps(scene.to_dict())))
+        assert again == scene
+        one, other = render(scene), render(again)
+        assert one.image.tobytes() == other.image.tobytes()
+        assert one.mask.tobytes() == other.mask.tobytes() and one.boxes == other.boxes
+
+
+def test_shapes_and_types(simulator: Simulator) -> None:
+    sample = render(simulator.draw(0, 0, 1, "gap"))
+    assert sample.image.shape == sample.mask.shape == (128, 128)
+    assert sample.image.dtype == sample.mask.dtype == np.uint8
+    assert set(np.unique(sample.mask)) == {0, 1}
+
+
+@pytest.mark.parametrize("key", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_seed_split_and_index_each_change_the_image(simulator: Simulator, key: tuple[int, int, int]) -> None:
+    first = render(simulator.draw(0, 0, 0, "good")).image
+    assert not np.array_equal(first, render(simulator.draw(*key, "good")).image)
+    assert np.array_equal(first, render(simulator.draw(0, 0, 0, "good")).image)
+
+
+def test_a_twin_differs_only_around_the_defect(simulator: Simulator) -> None:
+    for index in range(30):
+        scene = simulator.draw(0, 0, index, "gap")
+        sample, twin = render(scene), render(scene.twin())
+        assert twin.scene.label == "good" and not twin.mask.any()
+        [(x, y, width, height)] = sample.boxes
+        margin = 14  # bloom and beam carry the defect's trace a little further
+        far = np.ones_like(sample.mask, bool)
+        far[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin] = False
+        assert np.array_equal(sample.image[far], twin.image[far])
+        assert not np.array_equal(sample.image, twin.image)
+
+
+def test_polarity_swaps_dark_and_bright() -> None:
+    bright = make_simulator("noise=none", "imaging.bloom=0", "imaging.polarity=bright")
+    dark = make_simulator("noise=none", "imaging.bloom=0", "imaging.polarity=dark")
+    scene = bright.draw(0, 0, 0, "good")
+    inside = scene.phi() > 2
+    assert render(scene).image[inside].mean() > render(dark.draw(0, 0, 0, "good")).image[inside].mean() + 20
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    pitch=st.floats(4, 40),
+    duty=st.floats(0.2, 0.8),
+    angle=st.floats(-180, 180),
+    roughness=st.floats(0, 0.5),
+    dose=st.floats(0.5, 5000),
+    beam=st.floats(0, 6),
+    length=st.floats(0.1, 6),
+    size=st.sampled_from([32, 64, 100]),
+    label=st.sampled_from(["good", "gap", "bridge"]),
+)
+def test_whatever_validates_also_renders(
+    pitch: float,
+    duty: float,
+    angle: float,
+    roughness: float,
+    dose: float,
+    beam: float,
+    length: float,
+    size: int,
+    label: str,
+) -> None:
+    try:
+        simulator = make_simulator(
+            f"pattern.pitch={pitch}",
+            f"pattern.duty={duty}",
+            f"pattern.angle={angle}",
+            f"pattern.roughness={roughness}",
+            f"noise.dose={dose}",
+            f"imaging.beam={beam}",
+            f"imaging.image_size={size}",
+            f"defect.gap.length={length}",
+            f"defect.bridge.length={length}",
+        )
+    except SettingError:
+        return
+    sample = render(simulator.draw(0, 0, 0, label))
+    assert sample.image.shape == (size, size) and sample.image.dtype == np.uint8
+    assert (len(sample.boxes) == 1) == (label != "good") == bool(sample.mask.any())
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("pattern.pitch=1.5", "pattern.pitch"),
+        ("pattern.pitch=100", "pattern.pitch"),
+        ("pattern.pitch=[20,10]", "pattern.pitch"),
+        ("pattern.duty=1.2", "pattern.duty"),
+        ("pattern.roughness=[0,0.6]", "pattern.roughness"),
+        ("defect.gap.length=0.11", "defect.gap.length"),
+        ("defect.bridge.length=[1,7]", "defect.bridge.length"),
+        ("noise.dose=-5", "noise.dose"),
+        ("noise.dose=0", "noise.dose"),
+        ("noise.gaussian=abc", "noise.gaussian"),
+        ("imaging.polarity=both", "imaging.polarity"),
+        ("imaging.beam=99", "imaging.beam"),
+        ("imaging.image_size=100000", "imaging.image_size"),
+        ("imaging.pixel_size=0", "imaging.pixel_size"),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(override: str, key: str) -> None:
+    with pytest.raises(SettingError) as error:
+        make_simulator(override)
+    assert error.value.key == key
+
+
+@given(low=st.floats(-1e6, 1e6), width=st.floats(0, 1e6))
+def test_ranges_parse_to_what_was_written(low: float, width: float) -> None:
+    limits = Limits(unit="nm", **ANY)  # type: ignore[arg-type]
+    assert parse_range("x", low, limits) == (low, low)
+    assert parse_range("x", [low, low + width], limits) == (low, low + width)
+
+
+@pytest.mark.parametrize("value", [None, True, "3", [1], [1, 2, 3], [1, "a"], float("nan"), float("inf"), {}])
+def test_what_is_no_range_is_refused(value: object) -> None:
+    with pytest.raises(SettingError, match="expected a number or"):
+        parse_range("x", value, Limits(unit="nm", **ANY))  # type: ignore[arg-type]
