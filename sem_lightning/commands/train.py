@@ -103,19 +103,31 @@ def _train(config: DictConfig, output: Path) -> float:
     if best.best_model_path:
         classifier.load_state_dict(read_checkpoint(Path(best.best_model_path))["state_dict"])
     trainer.test(classifier, datamodule=datamodule, verbose=False)
+    return _report(config, output, trainer, recorder, best, fit_seconds)[config.optimized_metric]
+
+
+def _report(
+    config: DictConfig,
+    output: Path,
+    trainer: lightning.Trainer,
+    recorder: TestRecorder,
+    best: ModelCheckpoint,
+    fit_seconds: float,
+) -> dict[str, float]:
+    """Write and print what the test found; returns the metrics of ``result.json``."""
     report = recorder.report
     assert report is not None
-
     figures = save_figures(report, recorder.examples, output)
-    if isinstance(logger, TensorBoardLogger):
+    if isinstance(trainer.logger, TensorBoardLogger):
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        write_test(logger.experiment, report, figures, settings, trainer.global_step)
+        write_test(trainer.logger.experiment, report, figures, settings, trainer.global_step)
     metrics = dict(report.metrics)
     if best.best_model_score is not None:
-        metrics[callback_settings.monitor] = float(best.best_model_score)
-    images = trainer.global_step * datamodule.batch_size
+        metrics[config.callbacks.monitor] = float(best.best_model_score)
+    images = trainer.global_step * config.data.batch_size
     facts = {
-        "seed": seed,
+        "metrics": metrics,
+        "seed": config.seed,
         "epochs": trainer.current_epoch,
         "train_images": images,
         "train_seconds": round(fit_seconds, 3),
@@ -123,14 +135,14 @@ def _train(config: DictConfig, output: Path) -> float:
         "checkpoint": best.best_model_path or None,
         "optimized_metric": config.optimized_metric,
     }
-    write_json(output / "result.json", report.to_dict() | {"metrics": metrics} | facts | describe_environment())
+    write_json(output / "result.json", report.to_dict() | facts | describe_environment())
     caption = (
-        f"trained on {images} images in {fit_seconds:.1f} s ({images / fit_seconds:.1f} images/s), tested on "
-        f"{report.images} unseen ones in {report.seconds:.1f} s, seed {seed}\nreport in {output}"
+        f"trained on {images} images in {fit_seconds:.1f} s ({images / fit_seconds:.1f} images/s),\n"
+        f"tested on {report.images} unseen ones in {report.seconds:.1f} s, seed {config.seed}\nreport in {output}"
     )
-    report.print(Console(), f"accuracy {report.metrics['test/accuracy']:.4f}", caption)
-    log.info("test/accuracy %.4f on %d images", report.metrics["test/accuracy"], report.images)
-    return metrics[config.optimized_metric]
+    report.print(Console(), f"accuracy {metrics['test/accuracy']:.4f}", caption)
+    log.info("test/accuracy %.4f on %d unseen images", metrics["test/accuracy"], report.images)
+    return metrics
 
 
 def _check_metric(name: str, classes: list[str], monitor: str) -> None:

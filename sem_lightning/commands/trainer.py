@@ -21,6 +21,8 @@ def quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Lightning 2.6 asks torch's tree code in a way that newer torch versions complain of.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+    # A resumed run has a folder of its own, and its best.ckpt is the best epoch since then.
+    warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings(
         "ignore", message=".*The number of training batches.*is smaller than the logging interval.*"

@@ -1,0 +1,184 @@
+"""How training spends its time.
+
+python benchmarks/train.py            # waiting for data, and the loop's overhead; about 2 minutes
+python benchmarks/train.py --race     # seconds until 0.893 and 0.99 for the paper's and the default recipe; 20 minutes
+
+The overhead is measured against a bare PyTorch loop (forward, losses, backward, Adam) on the same batches in the same
+run, in alternating rounds. The race tests on 600 unseen images after every quarter of an epoch.
+"""
+
+import argparse
+import resource
+import statistics
+import time
+from typing import Any
+
+import lightning
+import torch
+import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader
+
+from sem_lightning.commands.app import config_folder
+from sem_lightning.commands.settings import build, build_simulator
+from sem_lightning.commands.train import TrainSettings, build_classifier
+from sem_lightning.commands.trainer import quiet_lightning
+from sem_lightning.commands.training_settings import register_data_schemas
+from sem_lightning.data.datamodule import SEMDataModule
+from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.mask_loss import mask_loss
+
+ROUNDS, STEPS, WARM_UP = 5, 12, 3
+
+
+def prepare(*overrides: str) -> tuple[SEMClassifier, SEMDataModule, int]:
+    """A new classifier, its data, and the number of epochs of a composed config."""
+    register_data_schemas()
+    ConfigStore.instance().store(name="train_schema", node=TrainSettings)
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", overrides=list(overrides))
+    lightning.seed_everything(config.seed, verbose=False)
+    data = build(config.data, "data")
+    source = data.source(build_simulator(config), config.seed)
+    module = SEMDataModule(source, data.batch_size, data.num_workers, config.seed)
+    return build_classifier(build(config.model, "model"), source), module, int(config.trainer.max_epochs)
+
+
+class Stopwatch(Callback):
+    """Splits the time of training into steps and waiting for the next batch."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.steps: list[float] = []
+        self._mark = 0.0
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        now = time.perf_counter()
+        self.waits.append(now - self._mark)
+        self._mark = now
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        now = time.perf_counter()
+        self.steps.append(now - self._mark)
+        self._mark = now
+
+
+def make_trainer(**options: Any) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **options,
+    )
+
+
+def measure_waiting() -> None:
+    classifier, module, _ = prepare()
+    watch = Stopwatch()
+    make_trainer(max_steps=60, limit_val_batches=0, callbacks=[watch]).fit(classifier, module)
+    waits, steps = sum(watch.waits[WARM_UP:]), sum(watch.steps[WARM_UP:])
+    print(f"waiting for data: {waits / (waits + steps):.2%} of a training step (limit 3 %)")
+
+
+def measure_overhead() -> None:
+    classifier, module, _ = prepare("data.num_workers=0")
+    iterator = iter(module.train_dataloader())
+    batches = [next(iterator) for _ in range(STEPS)]
+    ours, bare = [], []
+    for _ in range(ROUNDS):
+        ours.append(time_our_loop(classifier, batches))
+        bare.append(time_bare_loop(classifier, batches))
+    ratio = statistics.median(ours) / statistics.median(bare)
+    print(f"our loop: {statistics.median(ours):.3f} s a step, bare loop: {statistics.median(bare):.3f} s")
+    print(f"overhead {ratio - 1:+.1%} (limit 5 %)")
+
+
+def time_our_loop(classifier: SEMClassifier, batches: list[dict[str, Any]]) -> float:
+    watch = Stopwatch()
+    loader: DataLoader[Any] = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+    make_trainer(max_epochs=1, callbacks=[watch]).fit(classifier, loader)
+    times = [wait + step for wait, step in zip(watch.waits, watch.steps, strict=True)]
+    return statistics.median(times[WARM_UP:])
+
+
+def time_bare_loop(classifier: SEMClassifier, batches: list[dict[str, Any]]) -> float:
+    net = classifier.net.train()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True)
+    times = []
+    for batch in batches:
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        prediction = net(batch["image"].contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(prediction.logits, batch["label"])
+        (loss + mask_loss(prediction.maps, batch["label"], batch["mask"])).backward()
+        optimizer.step()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[WARM_UP:])
+
+
+class Race(Callback):
+    """Accuracy on unseen images against training seconds; the test itself is not counted."""
+
+    def __init__(self, module: SEMDataModule, every: int) -> None:
+        dataset = module.source.dataset("test")
+        items = [dataset[i] for i in range(600)]
+        self.images = torch.stack([item["image"] for item in items])
+        self.labels = torch.tensor([item["label"] for item in items])
+        self.every = every
+        self.seconds = 0.0
+        self.points: list[tuple[float, float]] = []
+        self._mark = 0.0
+
+    def on_train_start(self, *_: Any) -> None:
+        self._mark = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, *_: Any) -> None:
+        if trainer.global_step % self.every and trainer.global_step != trainer.estimated_stepping_batches:
+            return
+        self.seconds += time.perf_counter() - self._mark
+        pl_module.eval()
+        with torch.inference_mode():
+            said = torch.cat([pl_module(batch).logits.argmax(1) for batch in self.images.split(64)])
+        pl_module.train()
+        self.points.append((self.seconds, float((said == self.labels).float().mean())))
+        self._mark = time.perf_counter()
+
+    def seconds_until(self, accuracy: float) -> str:
+        reached = [seconds for seconds, value in self.points if value >= accuracy]
+        return f"{reached[0]:.0f} s" if reached else "never"
+
+
+def race() -> None:
+    for name, overrides in (("paper", ["experiment=paper"]), ("default", [])):
+        classifier, module, epochs = prepare(*overrides)
+        every = max(1, len(module.train_dataloader()) // 4)
+        racer = Race(module, every)
+        make_trainer(max_epochs=epochs, limit_val_batches=0, callbacks=[racer]).fit(classifier, module)
+        seconds, accuracy = racer.points[-1]
+        print(
+            f"{name:8} 0.893 after {racer.seconds_until(0.893)}, 0.99 after {racer.seconds_until(0.99)}; "
+            f"{accuracy:.4f} at the end, after {seconds:.0f} s",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--race", action="store_true", help="seconds until 0.893 and 0.99 instead")
+    quiet_lightning()
+    if parser.parse_args().race:
+        race()
+    else:
+        measure_waiting()
+        measure_overhead()
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {own:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""``sem-evaluate`` and ``sem-predict`` on a checkpoint that ``train.py`` wrote."""
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, Run
+
+from sem_lightning.data.images import read_gray
+from sem_lightning.model.classifier import SEMClassifier, load_classifier
+
+REAL = Path(__file__).parents[3] / "shared" / "real_sem"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained classifier: these tests ask what is done with its answers, not whether they are right."""
+    torch.manual_seed(0)
+    classifier = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright")
+    path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
+    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
+    return path
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_evaluate_repeats_the_test_of_training(run: Run) -> None:
+    trained = run("train", *TINY, "seed=5")
+    best = trained.run_folder() / "checkpoints" / "best.ckpt"
+    sizes = [option for option in TINY if not option.startswith(("trainer.max_epochs", "callbacks"))]
+    done = run("evaluate", f"ckpt={best}", *sizes, "seed=5")
+    assert done.code == 0, done.err
+    assert done.result("evaluate")["confusion"] == trained.result()["confusion"]
+    assert done.result("evaluate")["metrics"].items() <= trained.result()["metrics"].items()
+    assert (done.run_folder("evaluate") / "confusion_matrix.png").is_file()
+
+
+def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
+    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set")
+    part = run("evaluate", f"ckpt={checkpoint}", "data=folder", "data.root=set", "data.num_workers=0")
+    assert part.code == 0, part.err
+    assert part.result("evaluate")["test_images"] == 6
+    whole = run("evaluate", f"ckpt={checkpoint}", "data=folder", "data.root=set", "data.num_workers=0", "split=all")
+    assert whole.result("evaluate")["test_images"] == 30
+    assert whole.result("evaluate")["classes"] == ["good", "gap", "bridge"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["imaging.polarity=dark"], "ckpt: it was trained on bright lines and the data has dark ones"),
+        (["split=exam"], "split: found 'exam', expected one of train, val, test, calibration"),
+        (["ckpt=nowhere.ckpt"], "nowhere.ckpt: No such file"),
+        (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
+    ],
+)
+def test_evaluate_refuses_what_does_not_fit(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
+    done = run("evaluate", f"ckpt={checkpoint}", *arguments)
+    assert done.code == 1 and done.err.startswith(f"error: {message}") and done.err.count("\n") == 1
+
+
+def test_evaluate_refuses_images_of_other_classes(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    for label in ("good", "scratch"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "set" / label / "a.png"), np.zeros((64, 64), np.uint8))
+    done = run("evaluate", f"ckpt={checkpoint}", "data=folder", "data.root=set", "split=all")
+    assert done.code == 1 and "unknown class 'scratch' (classes: good, gap, bridge)" in done.err
+
+
+def test_predict_writes_one_row_an_image(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "images" / "deeper").mkdir(parents=True)
+    names = ["b.png", "a.tif", "deeper/c, 'd'.jpg"]
+    for name in names:
+        cv2.imwrite(str(tmp_path / "images" / name), rng.integers(0, 256, (90, 70), dtype=np.uint8))
+    done = run("predict", f"ckpt={checkpoint}", "images=images", "output=out/predictions.csv", "batch_size=2")
+    assert done.code == 0, done.err
+    rows = read_rows(tmp_path / "out" / "predictions.csv")
+    assert list(rows[0]) == ["path", "label", "confidence", "p_good", "p_gap", "p_bridge"]
+    assert [row["path"] for row in rows] == sorted(f"images/{name}" for name in names)
+    classifier = load_classifier(checkpoint)
+    for row in rows:
+        image = cv2.resize(read_gray(tmp_path / row["path"]), (64, 64), interpolation=cv2.INTER_AREA)
+        with torch.inference_mode():
+            expected = classifier(torch.from_numpy(image)[None, None]).logits.softmax(1)[0]
+        found = [float(row[f"p_{label}"]) for label in classifier.classes]
+        assert found == pytest.approx(expected.tolist(), abs=1e-4)
+        assert row["label"] == classifier.classes[int(np.argmax(found))]
+        assert float(row["confidence"]) == max(found)
+
+
+def test_predict_names_the_unreadable_and_does_the_rest(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "fine.png"), np.eye(80, dtype=np.uint8) * 200)
+    (tmp_path / "images" / "broken.png").write_bytes(b"\x89PNG nothing more")
+    done = run("predict", f"ckpt={checkpoint}", "images='images/*.png'")
+    assert done.code == 3 and "broken.png" in done.err
+    assert [row["path"] for row in read_rows(tmp_path / "predictions.csv")] == ["images/fine.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["images=nothing"], "images: found no images at nothing"),
+        ([], "images: needs a value"),
+        (["images=.", "batch_size=0"], "batch_size: found 0"),
+    ],
+)
+def test_predict_refuses_what_it_cannot_do(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
+    done = run("predict", f"ckpt={checkpoint}", *arguments)
+    assert done.code == 1 and done.err.startswith(f"error: {message}") and done.err.count("\n") == 1
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real images are not here")
+def test_predict_reads_the_real_images(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    done = run("predict", f"ckpt={checkpoint}", f"images={REAL}")
+    assert done.code == 0, done.err
+    assert len(read_rows(tmp_path / "predictions.csv")) == 6

@@ -1,0 +1,237 @@
+"""``train.py`` as typed: what it writes, how it resumes, what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from conftest import TINY, Run
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sem_lightning.model.classifier import load_classifier
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
+    return weights
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    a, b = load_weights(one), load_weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
+    done = run("train", *TINY, "trainer.max_epochs=2", "seed=0", "logger.every_n_steps=1")
+    assert done.code == 0, done.err
+    folder, result = done.run_folder(), done.result()
+    for name in ("config.yaml", "confusion_matrix.png", "samples.png", "train.log"):
+        assert (folder / name).stat().st_size > 0, name
+    assert cv2.imread(str(folder / "samples.png")).shape[0] > 100
+
+    classes = ("good", "gap", "bridge")
+    names = {f"test/{metric}_{label}" for metric in ("accuracy", "precision", "recall") for label in classes}
+    assert names | {"test/accuracy", "val/loss"} == set(result["metrics"])
+    assert result["counts"] == dict.fromkeys(classes, 4) and result["test_images"] == 12
+    assert sum(map(sum, result["confusion"])) == 12
+    assert result["seed"] == 0 and result["train_images"] == 48 and result["train_seconds"] > 0
+    assert torch.__version__.startswith(result["versions"]["torch"])
+    assert result["intervals_95"]["test/accuracy"][0] <= result["metrics"]["test/accuracy"]
+
+    best = folder / "checkpoints" / "best.ckpt"
+    assert best.stat().st_size < 50e6
+    classifier = load_classifier(best)
+    assert classifier.classes == list(classes)
+    assert (classifier.hparams["polarity"], classifier.hparams["pixel_size"]) == ("bright", 1.0)
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
+    assert "accuracy" in done.out and "bridge" in done.out and "images/s" in done.out
+
+
+def test_tensorboard_reads_the_events_back(run: Run) -> None:
+    done = run("train", *TINY, "trainer.max_epochs=2", "logger.every_n_steps=1")
+    events = EventAccumulator(str(done.run_folder() / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    expected = {"train/loss", "train/label_loss", "train/mask_loss", "val/loss", "val/accuracy", "test/accuracy"}
+    expected |= {f"{split}/accuracy_{label}" for split in ("val", "test") for label in ("good", "gap", "bridge")}
+    assert expected <= set(tags["scalars"])
+    assert any(tag.startswith("lr-") for tag in tags["scalars"])
+    assert {"test/confusion_matrix", "test/samples"} <= set(tags["images"])
+    assert len(events.Scalars("val/accuracy")) == 2
+    layout = events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    assert b"accuracy_good" in layout and b"accuracy_bridge" in layout
+    assert events.Scalars("test/accuracy")[0].value == pytest.approx(done.result()["metrics"]["test/accuracy"])
+    assert "_hparams_/session_start_info" in events.summary_metadata
+    assert events.Scalars("final/accuracy")[0].value == pytest.approx(done.result()["metrics"]["test/accuracy"])
+
+
+def test_the_same_seed_gives_the_same_run_and_another_another(run: Run) -> None:
+    first = run("train", *TINY, "seed=3").run_folder()
+    second = run("train", *TINY, "seed=3").run_folder()
+    third = run("train", *TINY, "seed=4").run_folder()
+    assert same_weights(first / "checkpoints/last.ckpt", second / "checkpoints/last.ckpt")
+    assert not same_weights(first / "checkpoints/last.ckpt", third / "checkpoints/last.ckpt")
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
+    options = (*TINY, "model.schedule=constant")
+    whole = run("train", *options, "trainer.max_epochs=2").run_folder()
+    half = run("train", *options, "trainer.max_epochs=1").run_folder()
+    resumed = run("train", *options, "trainer.max_epochs=2", f"ckpt_path={half}/checkpoints/last.ckpt")
+    assert resumed.code == 0, resumed.err
+    assert same_weights(whole / "checkpoints/last.ckpt", resumed.run_folder() / "checkpoints/last.ckpt")
+
+
+def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None:
+    shares = "shares={train:0.5,val:0.2,test:0.3,calibration:0}"
+    run("generate", "num_per_class=10", shares, "imaging.image_size=64", "output=set", "seed=2")
+    sizes = ("data.train_per_class=5", "data.val_per_class=2", "data.test_per_class=3")
+    common = ("seed=2", "data.batch_size=8", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.max_epochs=2")
+    common += ("callbacks.progress_bar=false",)
+    fly = run("train", "data=fixed", "imaging.image_size=64", "data.calibration_per_class=0", *sizes, *common)
+    folder = run("train", "data=folder", "data.root=set", "data.image_size=64", *common)
+    assert fly.code == folder.code == 0, fly.err + folder.err
+    runs = sorted((fly.folder / "outputs" / "train").iterdir())
+    assert same_weights(runs[0] / "checkpoints/last.ckpt", runs[1] / "checkpoints/last.ckpt")
+    one, other = (json.loads((path / "result.json").read_text()) for path in runs)
+    assert one["metrics"] == other["metrics"] and one["confusion"] == other["confusion"]
+    assert load_classifier(runs[1] / "checkpoints/best.ckpt").hparams["polarity"] == "bright"
+
+
+def test_multirun_over_noise_writes_one_result_a_job(run: Run) -> None:
+    done = run("train", "-m", "noise=none,high", *TINY, "logger=none")
+    assert done.code == 0, done.err
+    [sweep] = (done.folder / "outputs" / "multirun").iterdir()
+    doses = [json.loads((sweep / job / "result.json").read_text())["metrics"]["test/accuracy"] for job in ("0", "1")]
+    assert len(doses) == 2 and (sweep / "1" / "config.yaml").read_text().count("gaussian") == 1
+
+
+def test_a_failed_job_does_not_stop_the_others_and_says_why(run: Run) -> None:
+    done = run("train", "-m", "noise.dose=-1,50", *TINY, "logger=none")
+    assert done.code == 1 and "noise.dose: found -1" in done.err
+    [sweep] = (done.folder / "outputs" / "multirun").iterdir()
+    assert "noise.dose" in json.loads((sweep / "0" / "error.json").read_text())["error"]
+    assert (sweep / "1" / "result.json").is_file() and not (sweep / "0" / "result.json").exists()
+
+
+def test_every_way_to_learn_more_from_an_image_runs(run: Run) -> None:
+    ways = ("data.small_field_epochs=1", "data.easy_epochs=1", "data.twins=true", "data.small_field_size=48")
+    plain = [option for option in TINY if "small_field" not in option]
+    done = run("train", *plain, *ways, "trainer.max_epochs=2", "callbacks=early_stopping", "logger=csv")
+    assert done.code == 0, done.err
+    assert list(done.run_folder().glob("csv/metrics.csv"))
+    done = run("train", *TINY, "model=plain", "data.class_weights=[2,1,1]", "model.schedule=linear")
+    assert done.code == 0, done.err
+
+
+def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> None:
+    from torchvision.models import resnet18
+
+    net = resnet18(weights=None)
+    net.train()(torch.randn(2, 3, 32, 32))
+    torch.save(net.state_dict(), tmp_path / "imagenet.pth")
+    done = run("train", *TINY, f"model.weights_path={tmp_path}/imagenet.pth")
+    assert done.code == 0, done.err
+    done = run("train", *TINY, "model.weights_path=nowhere.pth")
+    assert done.code == 1 and "nowhere.pth: No such file" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["noise.sgima=1"], "noise.sgima: Key 'sgima' not in 'Noise'"),
+        (["+noise.sgima=1"], "noise.sgima: no such key in Noise, which has dose"),
+        (["model.learning_rate=fast"], "model.learning_rate: Value 'fast' of type 'str' could not be converted"),
+        (["noise=loud"], "noise: found 'loud', expected one of extreme, high, low, none, paper, typical"),
+        (["foo=1"], "foo: Key 'foo' not in 'TrainSettings'"),
+        (["trainer.max_epoch=1"], "trainer.max_epoch: Key 'max_epoch' is not in struct"),
+        (["+trainer.foo=1"], "unexpected keyword argument 'foo'"),
+        (["noise.dose=[9,3]"], "noise.dose: low end 9 is above high end 3"),
+        (["data.batch_size=1"], "data.batch_size: found 1, expected at least 2"),
+        (["data.train_per_class=0"], "data.train_per_class: found 0"),
+        (["data.class_weights=[1,2]"], "data.class_weights: found"),
+        (["model.schedule=steps"], "model.schedule: found 'steps', expected one of constant, linear, onecycle"),
+        (["optimized_metric=test/luck"], "optimized_metric: found 'test/luck'"),
+        (["seed=-1"], "seed: found -1"),
+        (["data=folder"], "data.root: needs a value"),
+        (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
+        (["ckpt_path=nowhere.ckpt"], "nowhere.ckpt: No such file"),
+        (["hydra.run.dir=/dev/null/run"], "/dev/null/run: Not a directory"),
+    ],
+)
+def test_mistakes_get_one_line_before_anything_runs(run: Run, arguments: list[str], message: str) -> None:
+    done = run("train", *arguments)
+    assert done.code == 1
+    assert done.err.startswith(f"error: {message}") or message in done.err
+    assert done.err.count("\n") == 1, done.err
+    assert not list(done.folder.glob("outputs/**/result.json"))
+
+
+def test_checkpoints_that_do_not_fit_are_refused(run: Run, tmp_path: Path) -> None:
+    done = run("train", *TINY)
+    best, last = (done.run_folder() / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+    refused = run("train", *TINY, f"ckpt_path={best}")
+    assert refused.code == 1 and "resume from last.ckpt" in refused.err
+    state = torch.load(last, weights_only=True)
+    state["hyper_parameters"]["classes"] = ["good", "open", "short"]
+    torch.save(state, tmp_path / "other.ckpt")
+    refused = run("train", *TINY, f"ckpt_path={tmp_path}/other.ckpt")
+    assert refused.code == 1 and "knows the classes good, open, short; the data has good, gap, bridge" in refused.err
+
+
+def test_help_and_config_are_printed(run: Run) -> None:
+    done = run("train", "--help")
+    assert done.code == 0 and "python train.py -m noise=none,low,typical,high" in done.out
+    done = run("train", "--cfg", "job", "noise=high")
+    assert done.code == 0 and "dose:\n  - 8\n  - 40" in done.out
+
+
+def start(folder: Path, *arguments: str, file_limit: str = "unlimited") -> subprocess.Popen[str]:
+    command = [sys.executable, str(REPOSITORY / "train.py"), *TINY, *arguments]
+    return subprocess.Popen(
+        ["bash", "-c", f'ulimit -f {file_limit}; exec "$@"', "bash", *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> None:
+    process = start(tmp_path, "trainer.max_epochs=1000", "logger=none")
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("outputs/train/*/checkpoints/last.ckpt")):
+        assert time.monotonic() < deadline and process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    [last] = tmp_path.glob("outputs/train/*/checkpoints/last.ckpt")
+    assert "interrupted; go on with ckpt_path=" in err and "Traceback" not in err
+    assert load_weights(last)
+    assert not list(tmp_path.glob("outputs/train/*/result.json"))
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    # no file may grow beyond 20 MB, so the first checkpoint cannot be written
+    process = start(tmp_path, "logger=none", file_limit="20000")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert err.strip().splitlines()[-1].startswith("error: ") and "File too large" in err and "Traceback" not in err
+    assert not list(tmp_path.glob("outputs/train/*/result.json"))
+    assert not list(tmp_path.glob("outputs/train/*/checkpoints/best.ckpt"))
+
+
+@pytest.mark.slow
+def test_the_paper_recipe_beats_the_study(run: Run) -> None:
+    done = run("train", "experiment=paper", "trainer.accelerator=cpu", "callbacks.progress_bar=false")
+    assert done.result()["metrics"]["test/accuracy"] > 0.893
