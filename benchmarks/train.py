@@ -43,7 +43,7 @@ def prepare(*overrides: str) -> tuple[SEMClassifier, SEMDataModule, int]:
     data = build(config.data, "data")
     source = data.source(build_simulator(config), config.seed)
     module = SEMDataModule(source, data.batch_size, data.num_workers, config.seed)
-    return build_classifier(build(config.model, "model"), source), module, int(config.trainer.max_epochs)
+    return build_classifier(build(config.model, "model"), source, config.seed), module, int(config.trainer.max_epochs)
 
 
 class Stopwatch(Callback):

@@ -79,7 +79,8 @@ def _fail(message: str, code: int) -> None:
 def describe(error: Exception) -> str:
     """An error as one line that begins with the key or file it is about."""
     if isinstance(error, UserError):
-        return str(error)
+        # From a worker process the message is the worker's whole traceback, which ends in "module.ImageError: message".
+        return re.sub(r"^[\w.]+Error: ", "", str(error).strip().splitlines()[-1])
     if isinstance(error, MissingConfigException) and (missing := _MISSING_OPTION.search(str(error))):
         group, option = missing.groups()
         options = [line.strip() for line in str(error).splitlines() if line.startswith("\t") and "=" not in line]

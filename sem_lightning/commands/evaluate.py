@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
 
 from sem_lightning.commands.app import run_command
@@ -17,7 +17,7 @@ from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.figures import save_figures
-from sem_lightning.evaluation.recorder import TestRecorder
+from sem_lightning.evaluation.recorder import Recorder
 from sem_lightning.files import write_json
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
 
@@ -25,6 +25,8 @@ from sem_lightning.model.classifier import SEMClassifier, load_classifier
 @dataclass
 class EvaluateSettings(SimulationSettings):
     """``conf/evaluate.yaml``."""
+
+    seed: int | None = MISSING  # type: ignore[assignment]
 
     ckpt: str = MISSING
     split: str = MISSING
@@ -42,11 +44,13 @@ def evaluate(config: DictConfig) -> float:
     """Test ``ckpt`` on one split of ``data``; returns the overall accuracy."""
     quiet_lightning()
     output = Path(HydraConfig.get().runtime.output_dir)
-    seed = check_seed(config)
     settings: DataSettings = build(config.data, "data")
+    if OmegaConf.is_missing(config, "ckpt"):
+        raise SettingError("ckpt", "needs a value: add ckpt=... to the command")
     classifier = load_classifier(Path(config.ckpt).expanduser())
+    seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)
     source = _open_source(config, settings, classifier, seed)
-    recorder = TestRecorder()
+    recorder = Recorder()
     trainer = build_trainer(config.trainer, output, [recorder])
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, test_split=config.split)
     trainer.test(classifier, datamodule=datamodule, verbose=False)
@@ -63,7 +67,7 @@ def evaluate(config: DictConfig) -> float:
 
 
 def _open_source(config: DictConfig, settings: DataSettings, classifier: SEMClassifier, seed: int) -> Source:
-    """The images, with the classifier's own classes and image size."""
+    """The images, if they are of the classifier's kind; those of a folder come in its own image size."""
     simulator = build_simulator(config)
     splits = (*SPLITS, "all") if isinstance(settings, FolderSettings) else SPLITS
     if config.split not in splits:
@@ -73,10 +77,10 @@ def _open_source(config: DictConfig, settings: DataSettings, classifier: SEMClas
         settings.classes = settings.classes or classifier.classes
         settings.image_size = classifier.image_size
         source = settings.source(simulator, seed, needed=())
-        if len(source.dataset(config.split)) == 0:  # type: ignore[arg-type]
-            raise SettingError("split", f"{settings.root} has no image in the split {config.split}; try split=all")
     else:
         source = settings.source(simulator, seed)
+    if len(source.dataset(config.split)) == 0:  # type: ignore[arg-type]
+        raise SettingError("split", f"there is no image in the split {config.split}")
     if source.classes != classifier.classes:
         raise SettingError(
             "ckpt", f"it knows the classes {', '.join(classifier.classes)}; the data has {', '.join(source.classes)}"

@@ -45,7 +45,7 @@ def generate(config: DictConfig) -> None:
     entries = plan_entries(simulator.classes, share_out(config.num_per_class, config.shares))
     output = Path(config.output).expanduser()
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    workers = config.num_workers or len(os.sched_getaffinity(0))
+    workers = config.num_workers or os.cpu_count() or 1
 
     console = Console()
     columns = (TextColumn("writing images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

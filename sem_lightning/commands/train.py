@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
 
-from sem_lightning.commands.app import run_command
+from sem_lightning.commands.app import describe, run_command
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_trainer, quiet_lightning
@@ -25,9 +27,9 @@ from sem_lightning.commands.training_settings import (
     register_data_schemas,
 )
 from sem_lightning.data.datamodule import SEMDataModule, Source
-from sem_lightning.errors import SettingError, UserError
+from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.figures import save_figures
-from sem_lightning.evaluation.recorder import TestRecorder
+from sem_lightning.evaluation.recorder import Recorder
 from sem_lightning.evaluation.tensorboard import lay_out_charts, write_test
 from sem_lightning.files import write_atomically, write_json
 from sem_lightning.model.checkpoint import read_checkpoint
@@ -63,11 +65,12 @@ def train(config: DictConfig) -> float:
         The metric that ``optimized_metric`` names, for a sweep to optimise.
     """
     output = Path(HydraConfig.get().runtime.output_dir)
+    for stale in ("result.json", "error.json"):  # of an earlier run, where the folder was named by hand
+        (output / stale).unlink(missing_ok=True)
     try:
         return _train(config, output)
-    except (UserError, OSError) as error:
-        if output.is_dir():  # here a sweep's reader finds out why a job has no result
-            write_json(output / "error.json", {"error": str(error)})
+    except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result
+        write_json(output / "error.json", {"error": describe(error)})
         raise
 
 
@@ -81,14 +84,16 @@ def _train(config: DictConfig, output: Path) -> float:
     data_settings: DataSettings = build(config.data, "data")
     source = data_settings.source(simulator, seed)
     datamodule = SEMDataModule(source, data_settings.batch_size, data_settings.num_workers, seed)
-    _check_metric(config.optimized_metric, source.classes, callback_settings.monitor)
+    _check_metrics(config.optimized_metric, callback_settings.monitor, source.classes)
+    if config.trainer.get("limit_test_batches") == 0:
+        raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
 
     lightning.seed_everything(seed, workers=True, verbose=False)
-    classifier = build_classifier(model_settings, source)
-    resume_from = _check_resumable(config.ckpt_path, classifier.classes)
+    classifier = build_classifier(model_settings, source, seed)
+    resume_from = _check_resumable(config.ckpt_path, classifier)
     logger = _build_logger(logger_settings, output)
     best, last = _build_checkpoints(callback_settings, output)
-    recorder = TestRecorder()
+    recorder = Recorder()
     callbacks = [recorder, best, last, *_optional_callbacks(callback_settings, logger)]
     trainer = build_trainer(
         config.trainer, output, callbacks, logger, logger_settings.every_n_steps, callback_settings.progress_bar
@@ -98,11 +103,15 @@ def _train(config: DictConfig, output: Path) -> float:
         lay_out_charts(logger.experiment, classifier.classes)
 
     started = time.perf_counter()
-    _fit(trainer, classifier, datamodule, resume_from, Path(last.dirpath or output))
+    with explain_interrupt(trainer, Path(last.dirpath or output)):
+        trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
     fit_seconds = time.perf_counter() - started
     if best.best_model_path:
         classifier.load_state_dict(read_checkpoint(Path(best.best_model_path))["state_dict"])
-    trainer.test(classifier, datamodule=datamodule, verbose=False)
+    else:
+        log.warning("no epoch was validated, so the last weights are tested")
+    with explain_interrupt(trainer, Path(last.dirpath or output)):
+        trainer.test(classifier, datamodule=datamodule, verbose=False)
     return _report(config, output, trainer, recorder, best, fit_seconds)[config.optimized_metric]
 
 
@@ -110,7 +119,7 @@ def _report(
     config: DictConfig,
     output: Path,
     trainer: lightning.Trainer,
-    recorder: TestRecorder,
+    recorder: Recorder,
     best: ModelCheckpoint,
     fit_seconds: float,
 ) -> dict[str, float]:
@@ -124,7 +133,9 @@ def _report(
     metrics = dict(report.metrics)
     if best.best_model_score is not None:
         metrics[config.callbacks.monitor] = float(best.best_model_score)
-    images = trainer.global_step * config.data.batch_size
+    elif config.optimized_metric not in metrics:
+        raise SettingError("optimized_metric", f"no validation ran, so there is no {config.optimized_metric}")
+    images = recorder.train_images
     facts = {
         "metrics": metrics,
         "seed": config.seed,
@@ -145,20 +156,25 @@ def _report(
     return metrics
 
 
-def _check_metric(name: str, classes: list[str], monitor: str) -> None:
-    of_classes = [f"test/{metric}_{label}" for metric in ("accuracy", "precision", "recall") for label in classes]
-    allowed = ["test/accuracy", *of_classes, monitor]
-    if name not in allowed:
-        raise SettingError("optimized_metric", f"found {name!r}, expected one of {', '.join(allowed)}")
+def _check_metrics(optimized: str, monitor: str, classes: list[str]) -> None:
+    names = ["accuracy", *(f"{kind}_{label}" for kind in ("accuracy", "precision", "recall") for label in classes)]
+    monitors = ["val/loss", *(f"val/{name}" for name in names)]
+    for key, found, allowed in (
+        ("callbacks.monitor", monitor, monitors),
+        ("optimized_metric", optimized, [*(f"test/{name}" for name in names), monitor]),
+    ):
+        if found not in allowed:
+            raise SettingError(key, f"found {found!r}, expected one of {', '.join(allowed)}")
 
 
-def build_classifier(settings: ModelSettings, source: Source) -> SEMClassifier:
+def build_classifier(settings: ModelSettings, source: Source, seed: int) -> SEMClassifier:
     """A new classifier for the classes and images of ``source``, with ImageNet weights where asked for."""
     classifier = SEMClassifier(
         classes=source.classes,
         image_size=source.image_size,
         pixel_size=source.pixel_size,
         polarity=source.polarity,
+        seed=seed,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         schedule=settings.schedule,
@@ -171,17 +187,16 @@ def build_classifier(settings: ModelSettings, source: Source) -> SEMClassifier:
     return classifier
 
 
-def _check_resumable(ckpt_path: str | None, classes: list[str]) -> Path | None:
-    """The checkpoint to go on from, if its classes are ours and it holds the optimiser's state."""
+def _check_resumable(ckpt_path: str | None, classifier: SEMClassifier) -> Path | None:
+    """The checkpoint to go on from, if it was trained on what ours is and holds the optimiser's state."""
     if ckpt_path is None:
         return None
     path = Path(ckpt_path).expanduser()
     state = read_checkpoint(path)
-    theirs = state["hyper_parameters"]["classes"]
-    if theirs != classes:
-        raise SettingError(
-            "ckpt_path", f"{path} knows the classes {', '.join(theirs)}; the data has {', '.join(classes)}"
-        )
+    for name in ("classes", "image_size", "pixel_size", "polarity"):
+        theirs, ours = state["hyper_parameters"].get(name), classifier.hparams[name]
+        if theirs != ours:
+            raise SettingError("ckpt_path", f"{path} was trained with {name} {theirs}; the data has {ours}")
     if "optimizer_states" not in state:
         raise SettingError("ckpt_path", f"{path} holds weights only; resume from last.ckpt beside it")
     return path
@@ -200,7 +215,7 @@ def _build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelC
         folder,
         filename="best",
         monitor=settings.monitor,
-        mode=settings.mode,
+        mode=_better(settings.monitor),
         save_weights_only=True,
         enable_version_counter=False,
     )
@@ -213,27 +228,22 @@ def _optional_callbacks(settings: CallbackSettings, logger: Logger | None) -> li
     if logger is not None:
         callbacks.append(LearningRateMonitor(logging_interval="step"))
     if settings.early_stopping:
-        callbacks.append(EarlyStopping(settings.monitor, mode=settings.mode, patience=settings.patience))
+        callbacks.append(EarlyStopping(settings.monitor, mode=_better(settings.monitor), patience=settings.patience))
     return callbacks
 
 
-def _fit(
-    trainer: lightning.Trainer,
-    classifier: SEMClassifier,
-    datamodule: SEMDataModule,
-    resume_from: Path | None,
-    checkpoints: Path,
-) -> None:
+def _better(monitor: str) -> str:
+    return "min" if monitor == "val/loss" else "max"
+
+
+@contextmanager
+def explain_interrupt(trainer: lightning.Trainer, checkpoints: Path) -> Iterator[None]:
+    """Lightning turns Ctrl-C into exit code 1; ours is the shell's 130, with the way to go on."""
     try:
-        trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
+        yield
     except SystemExit:
-        # Lightning turns Ctrl-C into exit code 1; ours is the shell's, with the way to go on.
-        if trainer.interrupted:
-            last = checkpoints / "last.ckpt"
-            hint = f"go on with ckpt_path={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
-            raise KeyboardInterrupt(hint) from None
-        raise
-    except RuntimeError as error:
-        if isinstance(error.__context__, OSError):
-            raise UserError(f"{checkpoints}: {error.__context__}") from None
-        raise
+        if not trainer.interrupted:
+            raise
+        last = checkpoints / "last.ckpt"
+        hint = f"go on with ckpt_path={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
+        raise KeyboardInterrupt(hint) from None

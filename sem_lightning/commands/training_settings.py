@@ -138,13 +138,11 @@ class CallbackSettings:
     """Which checkpoint is best, and when to stop early (``conf/callbacks/*.yaml``)."""
 
     monitor: str
-    mode: str
     early_stopping: bool
     patience: int
     progress_bar: bool
 
     def __post_init__(self) -> None:
-        one_of("mode", self.mode, ("min", "max"))
         at_least("patience", self.patience, 1)
 
 

@@ -114,7 +114,7 @@ class FolderSource:
         on_bad_image: ``error`` or ``skip``.
         seed: Seed of the random split.
         image_size: Every image is resized to this square, pixels.
-        pixel_size: nm at that size; ``None`` takes what ``dataset.json`` says.
+        pixel_size: nm at that size; ``None`` follows from ``dataset.json``.
         polarity: ``bright`` or ``dark``; ``None`` takes what ``dataset.json`` says.
         needed: Splits that must hold every class.
 
@@ -141,7 +141,9 @@ class FolderSource:
             raise UserError(f"{root} holds the one class {', '.join(self.classes)}; training needs at least two")
         description = describe_folder(root)
         self.image_size = image_size
-        self.pixel_size = pixel_size if pixel_size is not None else description.get("pixel_size")
+        self.pixel_size = pixel_size
+        if pixel_size is None and description.get("pixel_size"):
+            self.pixel_size = float(description["pixel_size"]) * float(description["image_size"]) / image_size
         self.polarity = polarity if polarity is not None else description.get("polarity")
         self._root = root
         self._splits = split_files(files, self.classes, dict(shares), seed)

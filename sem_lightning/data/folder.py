@@ -2,9 +2,9 @@
 
 import csv
 import json
-import warnings
+import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.mask_loss import UNKNOWN
 
 _NAMED_AT_MOST = 10
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
     if not root.is_dir():
         raise SettingError("data.root", f"{root} is not a folder")
     listing = root / LABELS
-    files = _read_listing(listing) if listing.is_file() else _read_class_folders(root)
+    files, found = _read_listing(listing) if listing.is_file() else _read_class_folders(root)
     if not files:
         raise SettingError("data.root", f"{root} holds no images; expected labels.csv, or root/<class>/<image>")
     if classes is None:
-        classes = describe_folder(root).get("classes") or _order_classes({file.label for file in files})
+        classes = describe_folder(root).get("classes") or sorted(found, key=lambda name: (name != "good", name))
+    elif len(set(classes)) < len(classes) or "good" in classes[1:]:
+        raise SettingError("data.classes", f"found {', '.join(classes)}; name each class once, good first")
     bad: list[str] = []
     good: list[LabelledFile] = []
     for file in files:
@@ -62,6 +66,9 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
             continue
         try:
             read_gray(file.path)
+            mask = mask_path(root, file.path)
+            if mask is not None and mask.is_file():
+                read_gray(mask)
         except ImageError as error:
             bad.append(str(error))
         else:
@@ -70,7 +77,7 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
         text = f"{len(bad)} of {len(files)} images in {root} cannot be used: {_name_some(bad)}"
         if on_bad_image != "skip":
             raise UserError(f"{text}; mend them, or leave them out with data.on_bad_image=skip")
-        warnings.warn(f"skipped: {text}", stacklevel=2)
+        log.warning("skipped: %s", text)
     return good, classes
 
 
@@ -88,37 +95,42 @@ def describe_folder(root: Path) -> dict[str, Any]:
     return description
 
 
-def _read_listing(listing: Path) -> list[LabelledFile]:
-    with listing.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        columns = reader.fieldnames or []
-        if not {"filename", "label"} <= set(columns):
-            raise UserError(f"{listing}: found the columns {', '.join(columns) or 'none'}; expected filename,label")
-        files = []
-        for row in reader:
-            split = row.get("split") or None
-            if not row["filename"] or not row["label"] or (split and split not in SPLITS):
-                raise UserError(
-                    f"{listing}, line {reader.line_num}: expected a filename, a label and, where there is a column "
-                    f"split, one of {', '.join(SPLITS)}"
-                )
-            files.append(LabelledFile(listing.parent / row["filename"], row["label"], split))
-    return files
+def _read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:
+    try:
+        with listing.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            columns, rows = reader.fieldnames or [], list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{listing}: not a CSV file in UTF-8 ({error})") from None
+    if not {"filename", "label"} <= set(columns):
+        raise UserError(f"{listing}: found the columns {', '.join(columns) or 'none'}; expected filename,label")
+    for number, row in enumerate(rows, start=2):
+        if not row["filename"] or not row["label"] or (row.get("split") and row["split"] not in SPLITS):
+            raise UserError(
+                f"{listing}, row {number}: expected a filename, a label and, where there is a column split, one of "
+                f"{', '.join(SPLITS)}"
+            )
+    repeated = [name for name, count in Counter(row["filename"] for row in rows).items() if count > 1]
+    if repeated:
+        raise UserError(f"{listing}: listed more than once: {_name_some(repeated)}")
+    unassigned = [row["filename"] for row in rows if not row.get("split")]
+    if 0 < len(unassigned) < len(rows):
+        raise UserError(f"{listing}: some images have a split and some have none: {_name_some(unassigned)}")
+    files = [LabelledFile(listing.parent / row["filename"], row["label"], row.get("split") or None) for row in rows]
+    return files, {file.label for file in files}
 
 
-def _read_class_folders(root: Path) -> list[LabelledFile]:
-    folders = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name != MASKS)
-    return [
+def _read_class_folders(root: Path) -> tuple[list[LabelledFile], set[str]]:
+    """Files of every class folder, and the names of all of them, also of empty ones."""
+    entries = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name != MASKS)
+    folders = [entry for entry in entries if not entry.name.startswith(".")]
+    files = [
         LabelledFile(path, folder.name)
         for folder in folders
-        if not folder.name.startswith(".")
         for path in sorted(folder.iterdir())
         if not path.name.startswith(".")
     ]
-
-
-def _order_classes(found: Iterable[str]) -> list[str]:
-    return sorted(found, key=lambda name: (name != "good", name))
+    return files, {folder.name for folder in folders}
 
 
 def _name_some(items: list[str]) -> str:
@@ -193,6 +205,8 @@ class FolderDataset(Dataset[dict[str, Any]]):
 
     def _mask(self, file: LabelledFile) -> torch.Tensor:
         size = (self.image_size, self.image_size)
+        if self.classes[0] != "good":
+            return torch.full(size, UNKNOWN, dtype=torch.uint8)  # maps need a class for what is no defect
         path = mask_path(self.root, file.path)
         if path is not None and path.is_file():
             return torch.from_numpy((fit_to(read_gray(path), self.image_size) > 0).astype(np.uint8))

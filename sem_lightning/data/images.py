@@ -10,10 +10,6 @@ from sem_lightning.errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
-# OpenCV fills the missing part of a truncated file with grey and only logs a warning: look for the ends ourselves.
-_ENDINGS = {b"\x89PNG": b"IEND", b"\xff\xd8\xff": b"\xff\xd9"}
-_ENDING_WINDOW = 64
-
 
 class ImageError(UserError):
     """A file that cannot be used as an image; the message names it and says why."""
@@ -37,9 +33,8 @@ def read_gray(path: Path) -> npt.NDArray[np.float32]:
         raise ImageError(f"{path}: {error.strerror or error}") from None
     if not data:
         raise ImageError(f"{path}: the file is empty")
-    for magic, ending in _ENDINGS.items():
-        if data.startswith(magic) and ending not in data[-_ENDING_WINDOW:]:
-            raise ImageError(f"{path}: the file is truncated")
+    if _is_truncated(data):
+        raise ImageError(f"{path}: the file is truncated")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
@@ -51,6 +46,14 @@ def read_gray(path: Path) -> npt.NDArray[np.float32]:
     full_scale = 255 if image.dtype == np.uint8 else 65535
     brightness: npt.NDArray[np.float32] = np.asarray(image, np.float32) / np.float32(full_scale)
     return brightness
+
+
+def _is_truncated(data: bytes) -> bool:
+    """Whether a PNG or JPEG lacks its end: OpenCV would fill what is missing with grey and only log a warning."""
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" not in data
+    # A JPEG may carry a whole thumbnail, so only an end marker at the very end counts; some cameras pad with zeros.
+    return data.startswith(b"\xff\xd8\xff") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def fit_to(image: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:

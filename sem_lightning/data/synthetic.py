@@ -8,7 +8,7 @@ from torch.utils.data import Dataset
 
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.splits import SPLITS
-from sem_lightning.synthesis.simulator import Scene, Simulator, render
+from sem_lightning.synthesis.simulator import LABEL_STREAM, Scene, Simulator, render
 
 
 class SyntheticDataset(Dataset[dict[str, Any]]):
@@ -64,7 +64,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         if self.class_weights is None:
             return classes[index % len(classes)]
         shares = np.asarray(self.class_weights) / sum(self.class_weights)
-        return str(np.random.default_rng([self.seed, self.split, index, 0]).choice(classes, p=shares))
+        return str(np.random.default_rng([self.seed, self.split, index, LABEL_STREAM]).choice(classes, p=shares))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W] (1 where the defect is)."""

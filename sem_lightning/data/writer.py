@@ -85,8 +85,12 @@ def write_dataset(
         UserError: ``root`` exists and is not to be replaced.
         OSError: The disk is full or the folder cannot be written to.
     """
-    if root.exists() and not overwrite:
-        raise UserError(f"{root} exists already; name another output or replace it with overwrite=true")
+    root = root.resolve()
+    if root.exists():
+        if not overwrite:
+            raise UserError(f"{root} exists already; name another output or replace it with overwrite=true")
+        if not (root / DESCRIPTION).is_file():
+            raise UserError(f"{root} is not a set that generate.py wrote (no {DESCRIPTION}); it is not overwritten")
     partial = root.with_name(f".{root.name}.{os.getpid()}.partial")
     try:
         for label in simulator.classes:

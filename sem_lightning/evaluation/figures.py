@@ -26,7 +26,7 @@ def draw_confusion(report: Report) -> Figure:
     axes.set_yticks(range(size), report.classes)
     axes.set_xlabel("said")
     axes.set_ylabel("truth")
-    axes.set_title(f"{report.images} unseen images, accuracy {report.metrics['test/accuracy']:.3f}")
+    axes.set_title(f"{report.images} images, accuracy {report.metrics['test/accuracy']:.3f}")
     return figure
 
 

@@ -1,6 +1,7 @@
 """A callback that watches a test and keeps what a report needs."""
 
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from sem_lightning.evaluation.metrics import name_scalars
 from sem_lightning.evaluation.report import Report
 from sem_lightning.model.classifier import SEMClassifier
 
-_RIGHT_SHOWN, _WRONG_SHOWN = 24, 24
+_RIGHT_SHOWN, _WRONG_SHOWN = 8, 24  # right ones of each class, wrong ones in all
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,35 @@ class Example:
         return self.predicted == self.label
 
 
-class TestRecorder(Callback):
-    """Keeps the report, the first right answers and the first wrong ones of a test.
+class Recorder(Callback):
+    """Counts the images of training, and keeps the report and some answers of a test.
 
     Attributes:
+        train_images: Images that training has seen in this run.
         report: Set when the test ends.
-        examples: Wrong ones first.
     """
 
-    __test__ = False  # not a test case, whatever pytest thinks of the name
-
     def __init__(self) -> None:
+        self.train_images = 0
         self.report: Report | None = None
-        self._right: list[Example] = []
+        self._right: dict[int, list[Example]] = defaultdict(list)
         self._wrong: list[Example] = []
         self._started = 0.0
 
     @property
     def examples(self) -> list[Example]:
-        return self._wrong + self._right
+        """The first wrong answers, then the first right ones of each class."""
+        return self._wrong + [example for label in sorted(self._right) for example in self._right[label]]
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: dict[str, Tensor],
+        batch_idx: int,
+    ) -> None:
+        self.train_images += len(batch["label"])
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._started = time.perf_counter()
@@ -68,10 +79,11 @@ class TestRecorder(Callback):
     ) -> None:
         wrong = (outputs.argmax(dim=1) != batch["label"]).cpu().numpy()
         for i in range(len(wrong)):
-            kept, limit = (self._wrong, _WRONG_SHOWN) if wrong[i] else (self._right, _RIGHT_SHOWN)
+            label = int(batch["label"][i])
+            kept, limit = (self._wrong, _WRONG_SHOWN) if wrong[i] else (self._right[label], _RIGHT_SHOWN)
             if len(kept) < limit:
                 image = batch["image"][i, 0].cpu().numpy()
-                kept.append(Example(image, int(batch["label"][i]), outputs[i].float().cpu().numpy()))
+                kept.append(Example(image, label, outputs[i].float().cpu().numpy()))
 
     def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, SEMClassifier)

@@ -83,6 +83,6 @@ class Report:
 
 def _rate(successes: int, trials: int) -> str:
     if trials == 0:
-        return "none said"
+        return "no images"
     low, high = wilson_interval(successes, trials)
     return f"{successes / trials:.3f} \\[{low:.3f} {high:.3f}]".replace(" 0.", " .").replace("[0.", "[.")

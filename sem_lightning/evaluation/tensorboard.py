@@ -1,12 +1,11 @@
 """What TensorBoard shows beside the curves that Lightning logs."""
 
-import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.evaluation.report import Report
@@ -37,9 +36,9 @@ def write_test(
 
 
 def _pixels(figure: Figure) -> npt.NDArray[np.uint8]:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return np.asarray(Image.open(buffer).convert("RGB"))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, str | float | bool]:

@@ -1,5 +1,6 @@
 """The LightningModule: losses, optimiser, metrics, and what a checkpoint remembers."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sem_lightning.errors import UserError
+from sem_lightning.errors import SettingError, UserError
 from sem_lightning.evaluation.metrics import build_metrics, name_scalars
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.mask_loss import mask_loss
@@ -28,6 +29,7 @@ class SEMClassifier(lightning.LightningModule):
         image_size: Height and width that images are resized to, pixels.
         pixel_size: nm per pixel of the training images, where known.
         polarity: ``bright`` or ``dark``: which the feature was in training, where known.
+        seed: Seed of the training run; with it a folder divides into the same splits again.
         learning_rate: Peak rate of Adam.
         weight_decay: Decoupled decay of all weights but biases and batch norm (AdamW); 0 is plain Adam.
         schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).
@@ -41,6 +43,7 @@ class SEMClassifier(lightning.LightningModule):
         image_size: int,
         pixel_size: float | None = None,
         polarity: str | None = None,
+        seed: int = 0,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         schedule: str = "constant",
@@ -105,21 +108,38 @@ class SEMClassifier(lightning.LightningModule):
         others = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
         rate, decay = self.hparams["learning_rate"], self.hparams["weight_decay"]
         groups = [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
+        # Lightning cannot clip gradients of a fused optimiser under mixed precision.
+        optimizer = torch.optim.AdamW(groups, lr=rate, fused=not self.trainer.gradient_clip_val)
         if self.hparams["schedule"] == "constant":
             return optimizer
-        steps, warmup = int(self.trainer.estimated_stepping_batches), self.hparams["warmup"]
-        scheduler: torch.optim.lr_scheduler.LRScheduler
-        if self.hparams["schedule"] == "onecycle":
-            scheduler = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, rate, total_steps=steps, pct_start=warmup, cycle_momentum=False
+        steps = self.trainer.estimated_stepping_batches
+        if not math.isfinite(steps):
+            raise SettingError(
+                "model.schedule",
+                f"{self.hparams['schedule']} must know the end of training: set trainer.max_epochs or "
+                "trainer.max_steps, or model.schedule=constant",
             )
-        else:
-            rise = max(1.0, warmup * steps)
-            scheduler = torch.optim.lr_scheduler.LambdaLR(
-                optimizer, lambda step: min((step + 1) / rise, (steps - step) / max(1.0, steps - rise), 1.0)
-            )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(self.hparams["schedule"], (step + 1) / steps, self.hparams["warmup"])
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def rate_factor(schedule: str, progress: float, warmup: float) -> float:
+    """Share of the peak learning rate.
+
+    Args:
+        schedule: ``linear`` (up from zero, down to zero) or ``onecycle`` (half cosines from 1/25 up and down to zero).
+        progress: Share of training that is done, 0 to 1.
+        warmup: Share of training until the peak.
+    """
+    rising = progress < warmup
+    way = progress / warmup if rising else (1 - progress) / (1 - warmup)  # 1 at the peak
+    way = max(way, 0.0)
+    if schedule == "linear":
+        return way
+    start = 0.04 if rising else 0.0
+    return start + (1 - start) * (1 - math.cos(math.pi * way)) / 2
 
 
 def load_classifier(path: Path) -> SEMClassifier:

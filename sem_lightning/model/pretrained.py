@@ -31,8 +31,9 @@ def load_pretrained(backbone: nn.Module, weights_path: Path | None) -> None:
     if state["conv1.weight"].shape[1] == 3:
         state["conv1.weight"] = state["conv1.weight"].sum(dim=1, keepdim=True)
     own = backbone.state_dict()
-    for name in ("fc.weight", "fc.bias"):
-        state[name] = own[name]
+    for name in own:
+        if name.startswith("fc.") or name.endswith("num_batches_tracked"):  # older files lack the latter
+            state[name] = own[name]
     wrong = [name for name in own if name not in state or own[name].shape != state[name].shape]
     if wrong:
         raise UserError(f"{weights_path}: not ResNet18 weights ({len(wrong)} tensors differ, first {wrong[0]})")

@@ -94,21 +94,24 @@ class PatchSettings(Settings):
         """Refuse defects that the pixels cannot show or the image cannot hold.
 
         Raises:
-            SettingError: A length under two pixels or over 0.8 of the field of view.
+            SettingError: Defects under two pixels or longer than the field of view.
         """
-        shortest, longest = self.length
         finest, coarsest = pattern.pitch
-        if shortest * finest < 2 * view.pixel_size:
+        narrowest = finest * (1 + min(self.bulge[0], 0))  # of a defect one pitch long, at its ends
+        widest = coarsest * (1 + max(self.bulge[1], 0))
+        shortest, longest = self.length
+        if shortest * narrowest < 2 * view.pixel_size:
             raise SettingError(
                 "length",
-                f"{shortest:g} pitches of {finest:g} nm are under two pixels of {view.pixel_size:g} nm, too small to "
-                f"open or short a line; use at least {2 * view.pixel_size / finest:.3g}",
+                f"{shortest:g} pitches come down to {shortest * narrowest:.3g} nm, under two pixels of "
+                f"{view.pixel_size:g} nm: too small to open or short a line; use at least "
+                f"{2 * view.pixel_size / narrowest:.3g}, or a bulge nearer to 0",
             )
-        if longest * coarsest > 0.8 * min(view.extent):
+        if longest * widest > min(view.extent):
             raise SettingError(
                 "length",
-                f"{longest:g} pitches of {coarsest:g} nm do not fit into the field of view of "
-                f"{min(view.extent):g} nm; use at most {0.8 * min(view.extent) / coarsest:.3g}",
+                f"{longest:g} pitches come up to {longest * widest:.3g} nm and do not fit into the field of view of "
+                f"{min(view.extent):g} nm; use at most {min(view.extent) / widest:.3g}",
             )
 
     def draw(self, rng: np.random.Generator, kind: type[Patch], lines: Lines, view: FieldOfView) -> Patch:
@@ -140,7 +143,7 @@ def _place(rng: np.random.Generator, patch: Patch, lines: Lines, view: FieldOfVi
             corners = [(across + i * reach, along + j * half_length) for i in (-1, 1) for j in (-1, 1)]
             if all(view.contains(*corner, lines.angle) for corner in corners):
                 return replace(patch, across=across, along=along)
-        # Only in small images, at odd angles: what cannot be placed whole is made shorter.
+        # Only where it nearly fills the image: what cannot be placed whole is made shorter.
         patch = replace(patch, length=patch.length * 0.8)
 
 

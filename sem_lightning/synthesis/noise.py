@@ -115,6 +115,8 @@ class Noise(Settings):
 
     def draw(self, rng: np.random.Generator) -> Detection:
         """The noise of one image from the ranges."""
+        if self.dose is None:
+            rng.random()  # what a dose would have taken
         return Detection(
             dose=None if self.dose is None else self.draw_value(rng, "dose"),
             gaussian=self.draw_value(rng, "gaussian"),

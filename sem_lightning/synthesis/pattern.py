@@ -116,12 +116,16 @@ class LineSpace(Settings):
                 f"{coarsest:g} nm leaves fewer than 2.5 lines in the field of view of {min(view.extent):g} nm, too "
                 f"few for a bridge; use at most {min(view.extent) / 2.5:g} nm or a larger imaging.image_size",
             )
+        # A line or space whose width varies by s closes somewhere when its mean is not well above: take five s.
         (_, widest), (_, roughest) = self.duty, self.roughness
-        if roughest * widest > (1 - widest):
+        space = (1 - widest) / widest / math.sqrt(2)
+        line = 1 / math.sqrt(2 * max(1 - self.edge_correlation[0], 1e-9))
+        allowed = 3 / 5 * min(space, line)
+        if roughest > allowed:
             raise SettingError(
                 "roughness",
-                f"3 sigma of {roughest:g} of the CD closes the spaces that duty {widest:g} leaves; "
-                f"use at most {(1 - widest) / widest:g}",
+                f"3 sigma of {roughest:g} of the CD would open or close lines of duty {widest:g} without any defect; "
+                f"use at most {math.floor(allowed * 1000) / 1000:g}",
             )
 
     def draw(self, rng: np.random.Generator) -> Lines:

@@ -91,11 +91,14 @@ class Settings:
                 setattr(self, field.name, parse_range(field.name, getattr(self, field.name), limits))
 
     def draw_value(self, rng: np.random.Generator, name: str) -> float:
-        """One value of the range called ``name``, uniform or log-uniform as its field says."""
+        """One value of the range called ``name``, uniform or log-uniform as its field says.
+
+        It always takes one number from ``rng``, so that a changed range leaves what is drawn after it.
+        """
         low, high = getattr(self, name)
-        limits = self.__dataclass_fields__[name].metadata["limits"]
+        share = rng.random()
         if low == high:
             return float(low)
-        if limits.log:
-            return float(math.exp(rng.uniform(math.log(low), math.log(high))))
-        return float(rng.uniform(low, high))
+        if self.__dataclass_fields__[name].metadata["limits"].log:
+            return float(low * (high / low) ** share)
+        return float(low + (high - low) * share)

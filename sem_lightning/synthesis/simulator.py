@@ -16,6 +16,10 @@ from sem_lightning.synthesis.noise import Detection, Noise
 from sem_lightning.synthesis.pattern import Lines, LineSpace
 from sem_lightning.synthesis.texture import Grain
 
+# Added to (seed, split, index) for numbers that must not depend on the scene's own. Not 0: NumPy's seeding pads with
+# zeros, so that (seed, split, index, 0) would be the scene's stream again.
+LABEL_STREAM = 1
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -142,11 +146,12 @@ class Simulator:
             index: Number of the scene in it.
             label: Its class.
         """
+        # One stream, from which every part takes the same count of numbers whatever its ranges are: a changed noise
+        # leaves the geometry. The defect comes last: a scene and its twin share every number but the defect's.
         rng = np.random.default_rng([seed, split, index])
         view = self.imaging.view
         pattern = self.pattern.draw(rng)
         exposure = self.imaging.draw(rng)
         detection = self.noise.draw(rng)
-        # The defect comes last: a scene and its twin share every number but the defect's.
         defect = self.defect.draw(rng, label, pattern, view)
         return Scene(seed, split, index, label, view, pattern, defect, exposure, detection)

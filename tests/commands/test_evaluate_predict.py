@@ -34,7 +34,7 @@ def test_evaluate_repeats_the_test_of_training(run: Run) -> None:
     trained = run("train", *TINY, "seed=5")
     best = trained.run_folder() / "checkpoints" / "best.ckpt"
     sizes = [option for option in TINY if not option.startswith(("trainer.max_epochs", "callbacks"))]
-    done = run("evaluate", f"ckpt={best}", *sizes, "seed=5")
+    done = run("evaluate", f"ckpt={best}", *sizes)  # the seed is that of training
     assert done.code == 0, done.err
     assert done.result("evaluate")["confusion"] == trained.result()["confusion"]
     assert done.result("evaluate")["metrics"].items() <= trained.result()["metrics"].items()
@@ -102,6 +102,12 @@ def test_predict_names_the_unreadable_and_does_the_rest(run: Run, checkpoint: Pa
     done = run("predict", f"ckpt={checkpoint}", "images='images/*.png'")
     assert done.code == 3 and "broken.png" in done.err
     assert [row["path"] for row in read_rows(tmp_path / "predictions.csv")] == ["images/fine.png"]
+
+
+def test_predict_leaves_out_masks_and_preview_of_a_generated_set(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    run("generate", "num_per_class=2", "imaging.image_size=64", "output=set")
+    assert run("predict", f"ckpt={checkpoint}", "images=set").code == 0
+    assert len(read_rows(tmp_path / "predictions.csv")) == 6
 
 
 @pytest.mark.parametrize(

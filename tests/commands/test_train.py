@@ -88,6 +88,14 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
     resumed = run("train", *options, "trainer.max_epochs=2", f"ckpt_path={half}/checkpoints/last.ckpt")
     assert resumed.code == 0, resumed.err
     assert same_weights(whole / "checkpoints/last.ckpt", resumed.run_folder() / "checkpoints/last.ckpt")
+    assert resumed.result()["train_images"] == 24  # of this run, not of the first
+
+
+def test_the_default_recipe_can_be_resumed_for_more_epochs(run: Run) -> None:
+    first = run("train", *TINY).run_folder()
+    more = run("train", *TINY, "trainer.max_epochs=2", f"ckpt_path={first}/checkpoints/last.ckpt")
+    assert more.code == 0, more.err
+    assert more.result()["epochs"] == 2
 
 
 def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None:
@@ -160,6 +168,11 @@ def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> 
         (["data.class_weights=[1,2]"], "data.class_weights: found"),
         (["model.schedule=steps"], "model.schedule: found 'steps', expected one of constant, linear, onecycle"),
         (["optimized_metric=test/luck"], "optimized_metric: found 'test/luck'"),
+        (
+            ["callbacks.monitor=val/acuracy"],
+            "callbacks.monitor: found 'val/acuracy', expected one of val/loss, val/acc",
+        ),
+        (["trainer.limit_test_batches=0"], "trainer.limit_test_batches: found 0"),
         (["seed=-1"], "seed: found -1"),
         (["data=folder"], "data.root: needs a value"),
         (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
@@ -184,7 +197,41 @@ def test_checkpoints_that_do_not_fit_are_refused(run: Run, tmp_path: Path) -> No
     state["hyper_parameters"]["classes"] = ["good", "open", "short"]
     torch.save(state, tmp_path / "other.ckpt")
     refused = run("train", *TINY, f"ckpt_path={tmp_path}/other.ckpt")
-    assert refused.code == 1 and "knows the classes good, open, short; the data has good, gap, bridge" in refused.err
+    assert refused.code == 1 and "with classes ['good', 'open', 'short']; the data has ['good', 'gap'" in refused.err
+    refused = run("train", *TINY, "imaging.polarity=dark", f"ckpt_path={last}")
+    assert refused.code == 1 and "with polarity bright; the data has dark" in refused.err
+
+
+def test_a_schedule_needs_an_end(run: Run) -> None:
+    done = run("train", *TINY, "trainer.max_epochs=-1")
+    assert done.code == 1 and "model.schedule: onecycle must know the end of training" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_earlier_result_does_not_outlive_a_new_start(run: Run) -> None:
+    done = run("train", *TINY, "hydra.run.dir=outputs/train/here")
+    assert (done.run_folder() / "result.json").is_file()
+    done = run("train", *TINY, "hydra.run.dir=outputs/train/here", "noise.dose=-1")
+    assert not (done.run_folder() / "result.json").exists()
+    assert "noise.dose" in json.loads((done.run_folder() / "error.json").read_text())["error"]
+
+
+def test_a_file_that_breaks_during_training_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sem_lightning.data import datamodule
+
+    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set")
+    check = datamodule.check_complete
+
+    def break_one(*arguments: object) -> None:
+        check(*arguments)  # type: ignore[arg-type]
+        for path in Path("set/gap").iterdir():
+            path.write_bytes(b"")
+
+    monkeypatch.setattr(datamodule, "check_complete", break_one)
+    done = run("train", "data=folder", "data.root=set", "data.image_size=64", "data.num_workers=1", "trainer=cpu",
+               "trainer.max_epochs=1", "callbacks.progress_bar=false")  # fmt: skip
+    assert done.code == 1 and "the file is empty" in done.err.splitlines()[-1]
+    assert done.err.splitlines()[-1].startswith("error: set/gap/gap_")
 
 
 def test_help_and_config_are_printed(run: Run) -> None:

@@ -103,11 +103,11 @@ def test_everything_bad_is_named_at_once(root: Path) -> None:
     assert "on_bad_image=skip" in message and "\n" not in message
 
 
-def test_bad_images_can_be_skipped_with_a_counted_warning(root: Path) -> None:
+def test_bad_images_can_be_skipped_with_a_counted_warning(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "gap" / "notes.txt").write_text("not an image")
-    with pytest.warns(UserWarning, match=r"skipped: 1 of 21 .*notes\.txt"):
-        files, _ = read_folder(root, None, "skip")
+    files, _ = read_folder(root, None, "skip")
     assert len(files) == 20
+    assert "skipped: 1 of 21" in caplog.text and "notes.txt" in caplog.text
 
 
 def test_missing_and_unknown_ones_in_the_list_are_named(root: Path) -> None:
@@ -122,7 +122,9 @@ def test_missing_and_unknown_ones_in_the_list_are_named(root: Path) -> None:
         ("", "expected filename,label"),
         ("file,class\na.png,good\n", "expected filename,label"),
         ("filename,label\n", "holds no images"),
-        ("filename,label\na.png,\n", "line 2"),
+        ("filename,label\na.png,\n", "row 2"),
+        ("filename,label\na.png,good\na.png,gap\n", r"listed more than once: a\.png"),
+        ("filename,label,split\na.png,good,test\nb.png,gap,\n", r"some have none: b\.png"),
         ("filename,label,split\na.png,good,exam\n", "train, val, test, calibration"),
     ],
 )
@@ -169,3 +171,36 @@ def test_masks_are_read_and_unknown_ones_marked(root: Path) -> None:
     assert items["gap_1"]["mask"].unique().tolist() == [UNKNOWN]
     assert items["good_0"]["mask"].unique().tolist() == [0]
     assert items["gap_0"]["image"].shape == (1, 32, 32) and items["gap_0"]["label"] == 1
+
+
+def test_a_list_in_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes("filename,label\nä.png,good\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"labels\.csv: not a CSV file in UTF-8"):
+        read_folder(tmp_path, None, "error")
+
+
+def test_an_empty_class_is_named(root: Path) -> None:
+    (root / "bridge").mkdir()
+    files, classes = read_folder(root, None, "error")
+    assert classes == ["good", "bridge", "gap"]
+    with pytest.raises(UserError, match="no image of class bridge"):
+        check_complete(split_files(files, classes, SHARES, 0), ("train",), classes)
+
+
+@pytest.mark.parametrize("classes", [["gap", "good"], ["good", "gap", "gap"]])
+def test_class_names_come_once_and_good_first(root: Path, classes: list[str]) -> None:
+    with pytest.raises(SettingError, match=r"data\.classes: found .*good first"):
+        read_folder(root, classes, "error")
+
+
+def test_a_broken_mask_is_as_bad_as_a_broken_image(root: Path) -> None:
+    save(root / "masks" / "gap" / "gap_3.png", RAMP).write_bytes(b"\x89PNG broken")
+    with pytest.raises(UserError, match=r"masks/gap/gap_3\.png: the file is truncated"):
+        read_folder(root, None, "error")
+
+
+def test_trailing_bytes_do_not_make_an_image_truncated(tmp_path: Path) -> None:
+    png, jpeg = save(tmp_path / "a.png", RAMP), save(tmp_path / "b.jpg", RAMP)
+    png.write_bytes(png.read_bytes() + b"vendor notes" * 20)
+    jpeg.write_bytes(jpeg.read_bytes() + bytes(512))
+    assert read_gray(png).shape == read_gray(jpeg).shape == RAMP.shape

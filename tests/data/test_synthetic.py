@@ -140,8 +140,19 @@ def test_shares_add_up() -> None:
         assert abs(parts["train"] - 0.7 * count) <= 1
 
 
-def test_a_changed_noise_leaves_the_geometry(simulator: Simulator) -> None:
-    quiet = dataclasses.replace(simulator, noise=dataclasses.replace(simulator.noise, dose=(500, 500)))
-    one, other = simulator.draw(0, 0, 0, "gap"), quiet.draw(0, 0, 0, "gap")
-    assert one.pattern == other.pattern
-    assert np.array_equal(one.twin().phi(), other.twin().phi())
+@pytest.mark.parametrize("label", ["gap", "bridge"])
+def test_a_changed_noise_leaves_the_geometry(simulator: Simulator, label: str) -> None:
+    for dose in (None, (500, 500), (2, 10)):
+        other = dataclasses.replace(simulator, noise=dataclasses.replace(simulator.noise, dose=dose, gaussian=0))
+        for index in range(5):
+            assert np.array_equal(simulator.draw(0, 0, index, label).phi(), other.draw(0, 0, index, label).phi())
+
+
+def test_weights_choose_the_label_and_nothing_else(simulator: Simulator) -> None:
+    dataset = SyntheticDataset(simulator, 0, "train", 600, class_weights=[1, 1, 1])
+    scenes = [dataset.scene(index) for index in range(600)]
+    pitches = {label: [s.pattern.pitch for s in scenes if s.label == label] for label in simulator.classes}
+    low, high = simulator.pattern.pitch
+    for values in pitches.values():  # every class has the whole range, not a part of it
+        assert np.mean(values) == pytest.approx((low + high) / 2, abs=0.25)
+        assert np.std(values) == pytest.approx((high - low) / np.sqrt(12), rel=0.12)

@@ -109,3 +109,12 @@ def test_a_failure_in_the_middle_leaves_nothing(run: Run, monkeypatch: pytest.Mo
     done = run("generate", "num_per_class=10", "output=set", "num_workers=1")
     assert done.code == 1 and "No space left on device" in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+
+
+def test_overwriting_spares_folders_that_are_not_ours(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    for output in ("precious", "."):
+        done = run("generate", "num_per_class=2", f"output={output}", "overwrite=true")
+        assert done.code == 1 and "it is not overwritten" in done.err
+    assert (tmp_path / "precious" / "thesis.txt").is_file()

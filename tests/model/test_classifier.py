@@ -1,13 +1,14 @@
 """Losses, and what a checkpoint remembers."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 
 from sem_lightning.errors import UserError
-from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.model.classifier import SEMClassifier, load_classifier, rate_factor
 from sem_lightning.model.mask_loss import UNKNOWN, mask_loss
 
 LABEL = torch.tensor([0, 1, 2])
@@ -90,3 +91,11 @@ def test_the_heatmap_lights_up_where_the_map_sees_a_defect() -> None:
     heat = classifier.heatmap(prediction._replace(maps=(fine, prediction.maps[1])))
     assert heat.shape == (1, 8, 8) and heat.argmax() == 2 * 8 + 5
     assert heat[0, 2, 5] > 0.99 and heat[0, 0, 0] < 0.01
+
+
+@pytest.mark.parametrize("schedule", ["linear", "onecycle"])
+def test_schedules_rise_to_the_peak_and_fall_to_zero(schedule: str) -> None:
+    factors = [rate_factor(schedule, (step + 1) / 100, 0.3) for step in range(100)]
+    assert factors.index(max(factors)) == 29 and max(factors) == pytest.approx(1, abs=1e-9)
+    assert factors[-1] == pytest.approx(0, abs=1e-9) and min(factors) >= 0
+    assert all(a < b for a, b in pairwise(factors[:30])) and all(a > b for a, b in pairwise(factors[30:]))
