@@ -110,6 +110,13 @@ class LineSpace(Settings):
                 f"{finest:g} nm is under two pixels of {view.pixel_size:g} nm, so lines cannot be told apart; "
                 f"use at least {2 * view.pixel_size:g} nm or a smaller imaging.pixel_size",
             )
+        narrowest = finest * min(self.duty[0], 1 - self.duty[1])
+        if narrowest < 1.5 * view.pixel_size:
+            raise SettingError(
+                "duty",
+                f"lines or spaces come down to {narrowest:.3g} nm, under 1.5 pixels of {view.pixel_size:g} nm; "
+                "bring duty nearer to 0.5, or use a larger pitch or a smaller imaging.pixel_size",
+            )
         if 2.5 * coarsest > min(view.extent):
             raise SettingError(
                 "pitch",

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from conftest import make_simulator
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sem_lightning.errors import SettingError
@@ -60,7 +60,7 @@ def test_polarity_swaps_dark_and_bright() -> None:
     assert render(scene).image[inside].mean() > render(dark.draw(0, 0, 0, "good")).image[inside].mean() + 20
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     pitch=st.floats(4, 40),
     duty=st.floats(0.2, 0.8),
@@ -109,6 +109,7 @@ def test_whatever_validates_also_renders(
         ("pattern.pitch=100", "pattern.pitch"),
         ("pattern.pitch=[20,10]", "pattern.pitch"),
         ("pattern.duty=1.2", "pattern.duty"),
+        ("pattern.duty=0.1", "pattern.duty"),
         ("pattern.roughness=[0,0.6]", "pattern.roughness"),
         ("defect.gap.length=0.11", "defect.gap.length"),
         ("defect.bridge.length=[1,7]", "defect.bridge.length"),
