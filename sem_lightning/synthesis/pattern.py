@@ -92,6 +92,7 @@ class LineSpace(Settings):
     pitch: Range = ranged("nm", low=0, above=True)
     duty: Range = ranged("of the pitch", low=0.1, high=0.9)
     angle: Range = ranged("degrees", low=-180, high=180)
+    phase: Range = ranged("of the pitch", low=0, high=1)
     roughness: Range = ranged("of the CD (3 sigma)", low=0, high=0.5)
     correlation_length: Range = ranged("nm", low=0, above=True, log=True)
     hurst: Range = ranged("", low=0, above=True, high=1)
@@ -143,7 +144,7 @@ class LineSpace(Settings):
             pitch=pitch,
             cd=cd,
             angle=self.draw_value(rng, "angle"),
-            phase=float(rng.uniform(0, pitch)),
+            phase=pitch * self.draw_value(rng, "phase"),
             sigma=cd * self.draw_value(rng, "roughness") / 3,
             correlation_length=self.draw_value(rng, "correlation_length"),
             hurst=self.draw_value(rng, "hurst"),
