@@ -74,7 +74,8 @@ def poisson(rng: np.random.Generator, mean: Float32) -> Float32:
     z = rng.standard_normal(mean.shape, dtype=np.float32)
     root = np.sqrt(mean)
     square = z * z
-    counts: Float32 = (square + np.float32(2)) / np.maximum(root, np.float32(1))  # roots below 2 are replaced below
+    divisor: Float32 = np.maximum(root, np.float32(1))  # counts of smaller means are replaced below
+    counts: Float32 = (square + np.float32(2)) / divisor
     counts *= z * np.float32(-1 / 72)
     counts += root * z
     counts += square * np.float32(1 / 6)
