@@ -71,7 +71,7 @@ class Report:
                 label,
                 str(self.confusion[i].sum()),
                 _rate(*self.counts("recall", label)),
-                _rate(*self.counts("precision", label)),
+                _rate(*self.counts("precision", label), nothing="none said"),
                 *(f"[bold]{n}[/bold]" if i == j else str(n) for j, n in enumerate(self.confusion[i])),
             )
         table.add_section()
@@ -81,8 +81,8 @@ class Report:
         console.print(table)
 
 
-def _rate(successes: int, trials: int) -> str:
+def _rate(successes: int, trials: int, nothing: str = "no images") -> str:
     if trials == 0:
-        return "no images"
+        return nothing
     low, high = wilson_interval(successes, trials)
     return f"{successes / trials:.3f} \\[{low:.3f} {high:.3f}]".replace(" 0.", " .").replace("[0.", "[.")
