@@ -31,7 +31,6 @@ TINY = (
     "data.calibration_per_class=2",
     "data.batch_size=8",
     "data.num_workers=0",
-    "data.small_field_epochs=0",
     "trainer.accelerator=cpu",
     "trainer.max_epochs=1",
     "callbacks.progress_bar=false",

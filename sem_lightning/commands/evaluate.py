@@ -11,7 +11,7 @@ from rich.console import Console
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
-from sem_lightning.commands.trainer import build_trainer, quiet_lightning
+from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings, register_data_schemas
 from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.data.splits import SPLITS
@@ -53,7 +53,8 @@ def evaluate(config: DictConfig) -> float:
     recorder = Recorder()
     trainer = build_trainer(config.trainer, output, [recorder])
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, test_split=config.split)
-    trainer.test(classifier, datamodule=datamodule, verbose=False)
+    with explain_interrupt(trainer):
+        trainer.test(classifier, datamodule=datamodule, verbose=False)
     report = recorder.report
     assert report is not None
     save_figures(report, recorder.examples, output)

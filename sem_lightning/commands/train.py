@@ -2,8 +2,6 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from rich.console import Console
 from sem_lightning.commands.app import describe, run_command
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
-from sem_lightning.commands.trainer import build_trainer, quiet_lightning
+from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
 from sem_lightning.commands.training_settings import (
     CallbackSettings,
     DataSettings,
@@ -234,16 +232,3 @@ def _optional_callbacks(settings: CallbackSettings, logger: Logger | None) -> li
 
 def _better(monitor: str) -> str:
     return "min" if monitor == "val/loss" else "max"
-
-
-@contextmanager
-def explain_interrupt(trainer: lightning.Trainer, checkpoints: Path) -> Iterator[None]:
-    """Lightning turns Ctrl-C into exit code 1; ours is the shell's 130, with the way to go on."""
-    try:
-        yield
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        last = checkpoints / "last.ckpt"
-        hint = f"go on with ckpt_path={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
-        raise KeyboardInterrupt(hint) from None

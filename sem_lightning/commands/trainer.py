@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,18 @@ def build_trainer(
         )
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise SettingError("trainer", " ".join(str(error).split())) from None
+
+
+@contextmanager
+def explain_interrupt(trainer: lightning.Trainer, checkpoints: Path | None = None) -> Iterator[None]:
+    """Lightning turns Ctrl-C into exit code 1; ours is the shell's 130, with the way to go on where there is one."""
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        if checkpoints is None:
+            raise KeyboardInterrupt from None
+        last = checkpoints / "last.ckpt"
+        hint = f"go on with ckpt_path={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
+        raise KeyboardInterrupt(hint) from None

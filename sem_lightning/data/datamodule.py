@@ -188,10 +188,6 @@ class SEMDataModule(lightning.LightningDataModule):
     def test_dataloader(self) -> "DataLoader[Batch]":
         return self._loader(self.source.dataset(self.test_split), _EVAL_BATCH_SIZE)
 
-    def calibration_dataloader(self) -> "DataLoader[Batch]":
-        """Images for choosing decision thresholds: unseen by training and by testing."""
-        return self._loader(self.source.dataset("calibration"), _EVAL_BATCH_SIZE)
-
     def _loader(self, dataset: "Dataset[Batch]", batch_size: int, **options: Any) -> "DataLoader[Batch]":
         return DataLoader(
             dataset,

@@ -1,6 +1,7 @@
 """``sem-evaluate`` and ``sem-predict`` on a checkpoint that ``train.py`` wrote."""
 
 import csv
+import signal
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import torch
 from conftest import TINY, Run
 
 from sem_lightning.data.images import read_gray
+from sem_lightning.evaluation.recorder import Recorder
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"
@@ -39,6 +41,20 @@ def test_evaluate_repeats_the_test_of_training(run: Run) -> None:
     assert done.result("evaluate")["confusion"] == trained.result()["confusion"]
     assert done.result("evaluate")["metrics"].items() <= trained.result()["metrics"].items()
     assert (done.run_folder("evaluate") / "confusion_matrix.png").is_file()
+
+
+def test_ctrl_c_while_evaluating_is_the_shells_exit_code(
+    run: Run, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recorder, "on_test_start", interrupt)
+    before = signal.getsignal(signal.SIGINT)
+    done = run("evaluate", f"ckpt={checkpoint}", "imaging.image_size=64", "data.num_workers=0")
+    signal.signal(signal.SIGINT, before)  # Lightning ignores further ones
+    assert done.code == 130 and done.err.splitlines()[-1] == "error: interrupted"
+    assert not list(done.folder.glob("outputs/**/result.json"))
 
 
 def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
