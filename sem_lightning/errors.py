@@ -20,4 +20,4 @@ class SettingError(UserError):
 
     def under(self, group: str) -> "SettingError":
         """The same error, its key written from one level further up."""
-        return SettingError(f"{group}.{self.key}", self.reason)
+        return SettingError(f"{group}.{self.key}".rstrip("."), self.reason)

@@ -12,15 +12,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 
-from sem_lightning.commands import evaluate, generate, predict, train
-from sem_lightning.commands.app import config_folder
-from sem_lightning.commands.settings import build_simulator
+from sem_lightning.commands import evaluate, generate, predict, preview, train
+from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.synthesis.simulator import Simulator
 
-COMMANDS = {"train": train.main, "generate": generate.main, "evaluate": evaluate.main, "predict": predict.main}
+COMMANDS = {
+    "train": train.main,
+    "generate": generate.main,
+    "evaluate": evaluate.main,
+    "predict": predict.main,
+    "preview": preview.main,
+}
 
 # A task that a ResNet18 sees in seconds: small images, few of them.
 TINY = (
@@ -42,11 +45,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def make_simulator(*overrides: str) -> Simulator:
-    """The simulator of ``conf/generate.yaml`` with overrides."""
-    ConfigStore.instance().store(name="generate_schema", node=generate.GenerateSettings)
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return build_simulator(compose("generate", overrides=list(overrides)))
+make_simulator = compose_simulator  # the simulator of conf/preview.yaml with overrides
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,12 @@ import pytest
 from conftest import Run
 
 from sem_lightning.commands.app import config_folder
+from sem_lightning.synthesis.defects.defect import Defect
 
+HOLE_TYPES = ("missing", "closed", "merged", "displaced", "misshapen")
 FILES = sorted(config_folder().rglob("*.yaml"))
-OPTIONS = [path for path in FILES if path.parent != config_folder()]
+OPTIONS = [path for path in FILES if path.parent.parent == config_folder()]
+TYPES = sorted((config_folder() / "defect" / "types").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(config_folder())))
@@ -26,3 +29,15 @@ def test_every_option_composes_and_is_in_the_help(run: Run) -> None:
         assert option in row.replace(",", "").split(), f"{group}={option} is not in the help"
         done = run("train", f"{group}={option}", "--cfg", "job")
         assert done.code == 0, (path, done.err)
+
+
+def test_every_type_of_defect_has_a_file_that_composes_and_is_in_the_help(run: Run) -> None:
+    assert {path.stem for path in TYPES} == set(Defect.types)
+    text = " ".join(run("train", "--help").out.replace(",", "").split())
+    listed = text.partition("+defect/types@defect.NAME=TYPE")[2].partition(".")[0].split()
+    for path in TYPES:
+        assert path.stem in listed, f"{path.stem} is not in the help"
+        pattern = "contact_hole" if path.stem in HOLE_TYPES else "line_space"
+        added = f"+defect/types@defect.mine={path.stem}"
+        done = run("preview", f"pattern={pattern}", "~defect.gap", "~defect.bridge", added, "per_class=1")
+        assert done.code == 0 and "1 images of each of good, mine" in done.out, (path, done.err)

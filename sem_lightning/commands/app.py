@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 import sem_lightning
-from sem_lightning.commands.settings import check_keys
+from sem_lightning.commands.settings import check_keys, register_simulation_schemas
 from sem_lightning.errors import UserError
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
@@ -43,6 +43,7 @@ def run_command(config_name: str, schema: type, task: Callable[[DictConfig], Any
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us rather than printing them
     ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+    register_simulation_schemas()
 
     def run_job(config: DictConfig) -> Any:
         try:

@@ -8,26 +8,54 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import MISSING, DictConfig, OmegaConf
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
-from sem_lightning.synthesis.defect import BasicDefects
+from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, DefectSettings
+from sem_lightning.synthesis.defects.mix import Defects
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
-from sem_lightning.synthesis.pattern import LineSpace
+from sem_lightning.synthesis.patterns.contact_hole import ContactHole
+from sem_lightning.synthesis.patterns.layout import Layout
+from sem_lightning.synthesis.patterns.line_space import LineSpace
+from sem_lightning.synthesis.patterns.pattern import PatternSettings
+from sem_lightning.synthesis.patterns.routing import Routing
+from sem_lightning.synthesis.processing import ProcessingSettings
 from sem_lightning.synthesis.simulator import Simulator
+
+PATTERNS: dict[str, type[PatternSettings]] = {
+    "line_space": LineSpace,
+    "contact_hole": ContactHole,
+    "routing": Routing,
+    "layout": Layout,
+}
 
 
 @dataclass
 class SimulationSettings:
-    """The four groups that make a simulator, and the seed."""
+    """The groups that make a simulator, and the seed.
 
-    pattern: LineSpace = MISSING
-    defect: BasicDefects = MISSING
+    ``pattern`` holds one of several types and ``defect`` any number of them: their files name theirs, see
+    `register_simulation_schemas`.
+    """
+
+    pattern: PatternSettings = MISSING
+    defect: dict[str, Any] = MISSING
     imaging: Imaging = MISSING
     noise: Noise = MISSING
+    processing: ProcessingSettings = MISSING
     seed: int = MISSING
+
+
+def register_simulation_schemas() -> None:
+    """Make the types of patterns and defects known to the files that name them."""
+    store = ConfigStore.instance()
+    for name, pattern in PATTERNS.items():
+        store.store(group="pattern/schema", name=name, node=pattern)
+    for name, defect in SETTINGS_TYPES.items():
+        store.store(group="defect/schema", name=name, node=defect)
 
 
 def check_keys(node: DictConfig, key: str = "") -> None:
@@ -66,8 +94,35 @@ def build(node: DictConfig, key: str) -> Any:
 
 
 def build_simulator(config: DictConfig) -> Simulator:
-    """The simulator of the groups ``pattern``, ``defect``, ``imaging`` and ``noise``."""
-    return Simulator(**{key: build(config[key], key) for key in ("pattern", "defect", "imaging", "noise")})
+    """The simulator of the groups ``pattern``, ``defect``, ``imaging``, ``noise`` and ``processing``."""
+    parts = {key: build(config[key], key) for key in ("pattern", "imaging", "noise", "processing")}
+    return Simulator(defect=build_defects(config.defect), **parts)
+
+
+def build_defects(node: DictConfig) -> Defects:
+    """The defects of the group ``defect``: its keys ``count`` and ``border``, and one of each class."""
+    types = {}
+    for name in map(str, node):
+        if name in ("count", "border"):
+            continue
+        kind = OmegaConf.get_type(node[name]) if isinstance(node[name], DictConfig) else None
+        if kind is None or not issubclass(kind, DefectSettings):
+            raise SettingError(
+                f"defect.{name}", f"is no defect; add one with +defect/types@defect.{name}=TYPE, TYPE one of "
+                f"{', '.join(SETTINGS_TYPES)}"
+            )  # fmt: skip
+        types[name] = build(node[name], f"defect.{name}")
+    count = node.get("count", 1)
+    ends = list(count) if isinstance(count, ListConfig) else [count, count]
+    border = node.get("border", 0)
+    if len(ends) != 2 or not all(isinstance(end, int) and not isinstance(end, bool) for end in ends):
+        raise SettingError("defect.count", f"found {count!r}, expected a whole number or [low, high]")
+    if not isinstance(border, int | float):
+        raise SettingError("defect.border", f"found {border!r}, expected a share of the defects from 0 to 1")
+    try:
+        return Defects(types, (ends[0], ends[1]), float(border))
+    except SettingError as error:
+        raise error.under("defect") from None
 
 
 def check_seed(config: DictConfig) -> int:

@@ -14,7 +14,7 @@ class Curriculum:
     Attributes:
         small_field_epochs: First epochs that look at smaller fields of view, which are cheaper to train on.
         small_field_size: Image size in these, pixels of the same size in nm.
-        easy_epochs: First epochs that draw from the easier half of the ranges: longer defects, higher doses.
+        easy_epochs: First epochs that draw from the easier half of the ranges: graver defects, higher doses.
         twins: Every other image is the one before it without its defect, so that half of them are good.
     """
 
@@ -49,14 +49,12 @@ class Curriculum:
 
 
 def _ease(simulator: Simulator) -> Simulator:
-    defect = replace(
-        simulator.defect,
-        gap=replace(simulator.defect.gap, length=_upper_half(simulator.defect.gap.length)),
-        bridge=replace(simulator.defect.bridge, length=_upper_half(simulator.defect.bridge.length)),
-    )
+    types = {
+        name: replace(settings, severity=(sum(settings.severity) / 2, settings.severity[1]))
+        for name, settings in simulator.defect.types.items()
+    }
     dose = simulator.noise.dose
-    return replace(simulator, defect=defect, noise=replace(simulator.noise, dose=dose and _upper_half(dose)))
-
-
-def _upper_half(ends: tuple[float, float]) -> tuple[float, float]:
-    return math.sqrt(ends[0] * ends[1]), ends[1]
+    easier_dose = None if dose is None else (math.sqrt(dose[0] * dose[1]), dose[1])
+    return replace(
+        simulator, defect=replace(simulator.defect, types=types), noise=replace(simulator.noise, dose=easier_dose)
+    )

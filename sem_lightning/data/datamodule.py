@@ -71,7 +71,7 @@ class SyntheticSource:
         self.classes = simulator.classes
         self.image_size = simulator.imaging.image_size
         self.pixel_size: float | None = simulator.imaging.pixel_size
-        self.polarity: str | None = simulator.imaging.polarity
+        self.polarity: str | None = simulator.polarity
         self.group = 2 if curriculum.twins else 1
         self._simulator = simulator
         self._seed = seed

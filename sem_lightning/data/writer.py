@@ -18,9 +18,11 @@ import numpy.typing as npt
 
 import sem_lightning
 from sem_lightning.data.layout import DESCRIPTION, LABELS, MASKS, METADATA, PREVIEW
+from sem_lightning.data.preview import draw_sheet
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import UserError
 from sem_lightning.files import write_json
+from sem_lightning.synthesis.noise import Pixels
 from sem_lightning.synthesis.simulator import Sample, Scene, Simulator, render
 
 Image = npt.NDArray[np.uint8]
@@ -156,7 +158,7 @@ def _scene(simulator: Simulator, seed: int, entry: Entry) -> Scene:
     return simulator.draw(seed, SPLITS.index(entry.split), entry.index, entry.label)
 
 
-def _write_png(path: Path, image: Image) -> None:
+def _write_png(path: Path, image: Pixels) -> None:
     # encode, then write: OpenCV's own imwrite does not say when the disk is full
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
@@ -167,7 +169,7 @@ def _metadata_line(entry: Entry, sample: Sample) -> str:
         "label": entry.label,
         "split": entry.split,
         "mask": f"{MASKS}/{entry.filename}",
-        "boxes": sample.boxes,
+        "boxes": [instance.box for instance in sample.instances],
         "scene": sample.scene.to_dict(),
     }
     return json.dumps(record) + "\n"
@@ -194,30 +196,15 @@ def _describe(simulator: Simulator, seed: int, entries: list[Entry], config: dic
         "seed": seed,
         "image_size": simulator.imaging.image_size,
         "pixel_size": simulator.imaging.pixel_size,
-        "polarity": simulator.imaging.polarity,
+        "polarity": simulator.polarity,
         "config": config,
     }
 
 
 def draw_preview(simulator: Simulator, seed: int, entries: list[Entry]) -> Image:
-    """A sheet with the first images of each class in a row, their defects boxed: uint8 [H, W, 3], BGR."""
+    """A sheet with the first images of each class in a row."""
     rows = []
     for label in simulator.classes:
         chosen = [entry for entry in entries if entry.label == label][:_PREVIEW_PER_CLASS]
-        cells = [_draw_cell(render(_scene(simulator, seed, entry))) for entry in chosen]
-        strip = np.full((_PREVIEW_CELL, 70, 3), 255, np.uint8)
-        cv2.putText(strip, label, (4, _PREVIEW_CELL // 2 + 4), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-        rows.append(np.hstack([strip, *cells]))
-    return np.vstack(rows)
-
-
-def _draw_cell(sample: Sample) -> Image:
-    scale = _PREVIEW_CELL / sample.image.shape[0]
-    image = cv2.resize(sample.image, (_PREVIEW_CELL, _PREVIEW_CELL), interpolation=cv2.INTER_AREA)
-    cell = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    for x, y, width, height in sample.boxes:
-        corner = (int(x * scale) - 3, int(y * scale) - 3)
-        opposite = (int((x + width) * scale) + 2, int((y + height) * scale) + 2)
-        cv2.rectangle(cell, corner, opposite, (0, 200, 255), 1)
-    framed = cv2.copyMakeBorder(cell[1:-1, 1:-1], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255))
-    return np.asarray(framed, np.uint8)
+        rows.append((label, [render(_scene(simulator, seed, entry)) for entry in chosen]))
+    return draw_sheet(rows, _PREVIEW_CELL)

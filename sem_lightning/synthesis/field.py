@@ -1,6 +1,5 @@
 """The field of view, and signed distance fields ``phi`` on it: float32 [H, W], nm, positive inside the feature."""
 
-import functools
 import math
 from dataclasses import dataclass
 
@@ -8,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
+Window = tuple[slice, slice]
+WHOLE: Window = (slice(None), slice(None))
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class FieldOfView:
     height: int
     width: int
     pixel_size: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height, self.width
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -29,32 +35,44 @@ class FieldOfView:
         height, width = self.extent
         return (width * cos + height * sin) / 2, (height * cos + width * sin) / 2
 
-    def axes(self, angle: float) -> tuple[Float32, Float32]:
-        """Coordinates of every pixel's middle in a frame turned by ``angle`` degrees.
+    def axes(
+        self, x: float, y: float, angle: float, window: Window = (slice(None), slice(None))
+    ) -> tuple[Float32, Float32]:
+        """Coordinates of every pixel's middle in a frame turned by ``angle`` degrees about the point (x, y).
+
+        Args:
+            x: nm to the right of the image's middle.
+            y: nm below it.
+            angle: At 0 degrees ``across`` is the image's x and ``along`` its y.
+            window: The part of the image that matters.
 
         Returns:
-            ``across`` and ``along``, nm, [H, W] each: at 0 degrees ``across`` is the image's x (to the right) and
-            ``along`` its y (downwards). Shared between calls: never write into them.
+            ``across`` and ``along``, nm, float32 [h, w] each.
         """
-        return _axes(self, angle)
+        cos, sin = np.float32(math.cos(math.radians(angle))), np.float32(math.sin(math.radians(angle)))
+        right = self._positions(self.width, x)[window[1]]
+        down = self._positions(self.height, y)[window[0], None]
+        across: Float32 = right * cos + down * sin
+        along: Float32 = down * cos - right * sin
+        return across, along
 
-    def contains(self, across: float, along: float, angle: float) -> bool:
-        """Whether a point given in the turned frame lies inside the image."""
-        cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-        x, y = across * cos - along * sin, across * sin + along * cos
+    def _positions(self, count: int, origin: float) -> Float32:
+        return (np.arange(count, dtype=np.float32) - (count - 1) / 2) * np.float32(self.pixel_size) - np.float32(origin)
+
+    def window(self, x: float, y: float, radius: float) -> Window:
+        """The pixels within ``radius`` nm of a point, as slices of rows and columns; empty where that is outside."""
+        slices = []
+        for count, middle in ((self.height, y), (self.width, x)):
+            first = (middle - radius) / self.pixel_size + (count - 1) / 2
+            last = (middle + radius) / self.pixel_size + (count - 1) / 2
+            start = min(max(math.floor(first), 0), count)
+            slices.append(slice(start, max(min(math.ceil(last) + 1, count), start)))
+        return slices[0], slices[1]
+
+    def contains(self, x: float, y: float, margin: float = 0.0) -> bool:
+        """Whether a point lies inside the image, at least ``margin`` nm from its border."""
         height, width = self.extent
-        return abs(x) <= width / 2 and abs(y) <= height / 2
-
-
-@functools.lru_cache(maxsize=8)
-def _axes(view: FieldOfView, angle: float) -> tuple[Float32, Float32]:
-    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    x = (np.arange(view.width, dtype=np.float32) - (view.width - 1) / 2) * np.float32(view.pixel_size)
-    y = (np.arange(view.height, dtype=np.float32)[:, None] - (view.height - 1) / 2) * np.float32(view.pixel_size)
-    across = (x * np.float32(cos) + y * np.float32(sin)).astype(np.float32)
-    along = (y * np.float32(cos) - x * np.float32(sin)).astype(np.float32)
-    across.flags.writeable = along.flags.writeable = False
-    return across, along
+        return abs(x) <= width / 2 - margin and abs(y) <= height / 2 - margin
 
 
 def smooth_union(a: Float32, b: Float32, radius: float) -> Float32:
@@ -71,5 +89,7 @@ def smooth_subtraction(a: Float32, b: Float32, radius: float) -> Float32:
 
 def coverage(phi: Float32, pixel_size: float) -> Float32:
     """Share of each pixel that the feature covers, in [0, 1]: the anti-aliased picture of the geometry."""
-    share: Float32 = np.clip(phi * np.float32(1 / pixel_size) + np.float32(0.5), 0, 1)
-    return share
+    share: Float32 = phi * np.float32(1 / pixel_size)
+    share += np.float32(0.5)
+    np.maximum(share, np.float32(0), out=share)
+    return np.minimum(share, np.float32(1), out=share)

@@ -1,18 +1,25 @@
 """Image formation: from geometry to the brightness that an ideal, noise-free detector would see."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.beam import Beam
+from sem_lightning.synthesis.defects.defect import Cover
 from sem_lightning.synthesis.field import FieldOfView, Float32, coverage
-from sem_lightning.synthesis.pattern import draw_key
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
+from sem_lightning.synthesis.sampling import draw_key
+from sem_lightning.synthesis.scan import Scan, Sine
 from sem_lightning.synthesis.texture import OPERATIONS, Grain
 
 POLARITIES = ("bright", "dark")
 MAX_IMAGE_SIZE = 8192
+_SINES = 2
 
 
 @dataclass(frozen=True)
@@ -20,15 +27,20 @@ class Exposure:
     """How one image is formed, every number drawn; brightness 0 is black and 1 is white.
 
     Attributes:
-        polarity: ``bright`` or ``dark``: which the feature is.
+        polarity: ``bright`` or ``dark``: which the feature is. The brighter material is taken to stand higher.
         dark: Brightness of the darker material.
         contrast: Brightness of the brighter material above the darker one.
         bloom: Extra yield at an edge: ``bloom * exp(-distance / lambda)``. The exponential decay follows from the
             escape of secondary electrons near a step (L. Reimer, Scanning Electron Microscopy, 1998, ch. 4).
         bloom_inside: Lambda inside the feature, nm.
         bloom_outside: Lambda outside it, nm.
-        beam: Standard deviation of the Gaussian beam, nm.
+        asymmetry: Extra bloom of edges that face left, and loss of those that face right, of the bloom: a detector to
+            one side.
+        shadow: Share of the brightness that the ground loses between walls that surround it (Reimer, ch. 6.1).
+        shadow_range: How far away walls shade, nm.
+        beam: The electron beam.
         grain: Surface texture.
+        scan: How the beam was led.
     """
 
     polarity: str
@@ -37,25 +49,66 @@ class Exposure:
     bloom: float
     bloom_inside: float
     bloom_outside: float
-    beam: float
+    asymmetry: float
+    shadow: float
+    shadow_range: float
+    beam: Beam
     grain: Grain
+    scan: Scan
 
-    def render(self, phi: Float32, view: FieldOfView) -> Float32:
-        """Brightness of the geometry ``phi`` under this exposure: float32 [H, W]."""
-        bright = coverage(phi, view.pixel_size)
+    def render(self, phi: Float32, covers: Sequence[Cover], view: FieldOfView) -> Float32:
+        """Brightness of the geometry under a beam that is led perfectly: float32 [H, W].
+
+        Args:
+            phi: The printed pattern, float32 [H, W], nm.
+            covers: What lies on it.
+            view: Field of view.
+        """
+        high = coverage(phi, view.pixel_size)  # share of each pixel that the brighter, higher material covers
         if self.polarity == "dark":
-            bright = 1 - bright
-        # -|phi| / lambda, with lambda chosen by the sign of phi
-        depth = np.minimum(phi * np.float32(-1 / self.bloom_inside), 0) + np.minimum(
-            phi * np.float32(1 / self.bloom_outside), 0
-        )
-        image: Float32 = np.float32(self.dark) + np.float32(self.contrast) * bright
-        image += np.float32(self.bloom) * np.exp(depth)
-        image *= self.grain.render(view)
-        blur = self.beam / view.pixel_size
-        if blur > 0:
-            cv2.GaussianBlur(image, (0, 0), blur, dst=image, borderType=cv2.BORDER_REPLICATE)
-        return image
+            np.subtract(np.float32(1), high, out=high)
+        glow = self._edge_glow(phi, view)
+        if self.shadow > 0:
+            material = np.asarray(cv2.addWeighted(high, self.contrast, high, 0, self.dark), np.float32)
+            material *= self._shade(high, view)
+            image = np.asarray(cv2.scaleAdd(glow, self.bloom, material), np.float32)
+        else:
+            image = np.asarray(cv2.addWeighted(high, self.contrast, glow, self.bloom, self.dark), np.float32)
+        for cover in covers:
+            self._lay(cover, image, view)
+        if self.grain.amplitude > 0:
+            image *= self.grain.render(view)
+        return self.beam.blur(image, view.pixel_size)
+
+    def _shade(self, high: Float32, view: FieldOfView) -> Float32:
+        """What is left of the brightness: the ground loses light in proportion to the walls within range."""
+        size = 2 * max(1, round(self.shadow_range / view.pixel_size)) + 1
+        walls = np.asarray(cv2.blur(high, (size, size), borderType=cv2.BORDER_REFLECT_101), np.float32)
+        # 1 - shadow * walls * (1 - high)
+        walls *= high - np.float32(1)
+        return np.asarray(cv2.addWeighted(walls, self.shadow, walls, 0, 1), np.float32)
+
+    def _edge_glow(self, phi: Float32, view: FieldOfView) -> Float32:
+        """``exp(-|phi| / lambda)``, with lambda chosen by the sign of phi, and more of it on the detector's side."""
+        depth = phi * np.float32(-1 / self.bloom_inside)
+        np.minimum(depth, phi * np.float32(1 / self.bloom_outside), out=depth)
+        glow = np.asarray(cv2.exp(depth, dst=depth), np.float32)
+        if self.asymmetry:
+            facing = 0.5 * self.asymmetry / view.pixel_size * (1 if self.polarity == "bright" else -1)
+            slope = phi[:, 2:] - phi[:, :-2]
+            slope *= glow[:, 1:-1]
+            slope *= np.float32(facing)
+            glow[:, 1:-1] += slope
+        return glow
+
+    def _lay(self, cover: Cover, image: Float32, view: FieldOfView) -> None:
+        """Lay something over the image, in place."""
+        bright = self.dark + self.contrast if self.polarity == "bright" else self.dark
+        level = np.float32(bright if cover.brightness is None else cover.brightness)
+        below = image[cover.window]
+        below += coverage(cover.phi, view.pixel_size) * np.float32(cover.opacity) * (level - below)
+        glow = np.exp(np.abs(cover.phi) * np.float32(-1 / self.bloom_inside))
+        below += glow * np.float32(self.bloom * cover.rim)
 
 
 @dataclass
@@ -67,12 +120,26 @@ class Imaging(Settings):
     polarity: str
     dark: Range = ranged("of white", low=0, high=1)
     contrast: Range = ranged("of white", low=0, above=True, high=1)
-    bloom: Range = ranged("of white", low=0, high=2)
+    bloom: Range = ranged("of white", low=0, high=3)
     bloom_inside: Range = ranged("nm", low=0, above=True)
     bloom_outside: Range = ranged("nm", low=0, above=True)
-    beam: Range = ranged("nm", low=0)
+    asymmetry: Range = ranged("of the bloom", low=-1, high=1)
+    shadow: Range = ranged("of the brightness", low=0, high=1)
+    shadow_range: Range = ranged("nm", low=0, above=True)
     grain_size: Range = ranged("nm", low=0, above=True)
     grain_amplitude: Range = ranged("of the brightness", low=0, high=0.5)
+    beam: Range = ranged("nm", low=0)
+    defocus: Range = ranged("nm")
+    astigmatism: Range = ranged("nm", low=0)
+    aperture: Range = ranged("mrad", low=0)
+    line_time: Range = ranged("microseconds", low=0, above=True)
+    jitter: Range = ranged("nm", low=0)
+    drift: Range = ranged("nm", low=0)
+    vibration: Range = ranged("nm", low=0)
+    vibration_frequency: Range = ranged("Hz", low=0, above=True, log=True)
+    charging: Range = ranged("of the brightness", low=0, high=1)
+    charging_length: Range = ranged("nm", low=0, above=True)
+    streaks: Range = ranged("of white", low=0, high=0.5)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,30 +147,88 @@ class Imaging(Settings):
             raise SettingError("image_size", f"found {self.image_size}, expected 16 to {MAX_IMAGE_SIZE} pixels")
         if not 0 < self.pixel_size < float("inf"):
             raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected nm above 0")
-        if self.polarity not in POLARITIES:
-            raise SettingError("polarity", f"found {self.polarity!r}, expected one of {', '.join(POLARITIES)}")
-        widest = self.beam[1]
-        if widest > self.view.extent[0] / 4:
-            raise SettingError("beam", f"{widest:g} nm is wider than a quarter of the {self.view.extent[0]:g} nm field")
+        if self.polarity not in ("auto", *POLARITIES):
+            raise SettingError("polarity", f"found {self.polarity!r}, expected one of auto, {', '.join(POLARITIES)}")
+        field = min(self.view.extent)
+        out_of_focus = max(map(abs, self.defocus)) + self.astigmatism[1] / 2
+        for key, widest, share, what in (
+            ("beam", self.beam[1], 4, "blurs everything into one grey"),
+            ("defocus", 0.5e-3 * self.aperture[1] * out_of_focus, 4, "of blur turns everything into one grey"),
+            ("grain_size", self.grain_size[1], 4, "is no texture any more"),
+            ("drift", self.drift[1], 4, "moves the pattern out of the image"),
+            ("vibration", self.vibration[1], 8, "tears the pattern apart"),
+            ("jitter", self.jitter[1], 16, "tears the pattern apart"),
+            ("shadow_range", self.shadow_range[1], 1, "reaches beyond the image"),
+        ):
+            if widest > field / share:
+                raise SettingError(
+                    key,
+                    f"up to {widest:.3g} nm in a field of view of {field:g} nm {what}; use at most {field / share:.3g}",
+                )
 
     @property
     def view(self) -> FieldOfView:
         return FieldOfView(self.image_size, self.image_size, self.pixel_size)
 
-    def draw(self, rng: np.random.Generator) -> Exposure:
-        """One exposure from the ranges."""
+    def draw(self, rng: np.random.Generator, usual_polarity: str) -> Exposure:
+        """One exposure from the ranges; ``usual_polarity`` is what ``polarity=auto`` means."""
         return Exposure(
-            polarity=self.polarity,
+            polarity=usual_polarity if self.polarity == "auto" else self.polarity,
             dark=self.draw_value(rng, "dark"),
             contrast=self.draw_value(rng, "contrast"),
             bloom=self.draw_value(rng, "bloom"),
             bloom_inside=self.draw_value(rng, "bloom_inside"),
             bloom_outside=self.draw_value(rng, "bloom_outside"),
-            beam=self.draw_value(rng, "beam"),
+            asymmetry=self.draw_value(rng, "asymmetry"),
+            shadow=self.draw_value(rng, "shadow"),
+            shadow_range=self.draw_value(rng, "shadow_range"),
             grain=Grain(
-                operation=list(OPERATIONS)[int(rng.integers(len(OPERATIONS)))],
+                operation=list(OPERATIONS)[int(rng.random() * len(OPERATIONS))],
                 size=self.draw_value(rng, "grain_size"),
                 amplitude=self.draw_value(rng, "grain_amplitude"),
                 key=draw_key(rng),
             ),
+            beam=Beam(
+                sigma=self.draw_value(rng, "beam"),
+                defocus=self.draw_value(rng, "defocus"),
+                astigmatism=self.draw_value(rng, "astigmatism"),
+                astigmatism_angle=180 * rng.random(),
+                aperture=self.draw_value(rng, "aperture"),
+            ),
+            scan=self._draw_scan(rng),
         )
+
+    def _draw_scan(self, rng: np.random.Generator) -> Scan:
+        drift, heading = self.draw_value(rng, "drift"), 2 * math.pi * rng.random()
+        return Scan(
+            line_time=self.draw_value(rng, "line_time"),
+            jitter=self.draw_value(rng, "jitter"),
+            drift_x=drift * math.cos(heading),
+            drift_y=drift * math.sin(heading),
+            vibration=tuple(
+                Sine(
+                    amplitude=self.draw_value(rng, "vibration") / _SINES,
+                    frequency=self.draw_value(rng, "vibration_frequency"),
+                    phase=rng.random(),
+                    direction=360 * rng.random(),
+                )
+                for _ in range(_SINES)
+            ),
+            charging=self.draw_value(rng, "charging"),
+            charging_length=self.draw_value(rng, "charging_length"),
+            streaks=self.draw_value(rng, "streaks"),
+            key=draw_key(rng),
+        )
+
+
+def exposure_from_dict(numbers: dict[str, Any]) -> Exposure:
+    """The exposure whose ``dataclasses.asdict`` gave these numbers."""
+    scan = numbers["scan"]
+    return Exposure(
+        **{
+            **numbers,
+            "beam": Beam(**numbers["beam"]),
+            "grain": Grain(**numbers["grain"]),
+            "scan": Scan(**{**scan, "vibration": tuple(Sine(**sine) for sine in scan["vibration"])}),
+        }
+    )

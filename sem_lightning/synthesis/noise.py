@@ -1,17 +1,22 @@
-"""Noise: the statistics of electrons, of the detector, and of its contrast and brightness knobs."""
+"""Noise: the statistics of electrons, of the detector, and of its knobs."""
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import Float32
-from sem_lightning.synthesis.pattern import draw_key
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
+from sem_lightning.synthesis.sampling import draw_key, normal, poisson_from_normal, random_words
 
-# From this mean on the expansion in `poisson` is within 0.0024 of the true distribution (total variation).
-_EXPANSION_FROM = 4.0
-_LARGEST_INVERTED = 24  # a mean of 4 exceeds it once in 10^12
+BITS = {8: (255, cv2.CV_8U, np.uint8), 16: (65535, cv2.CV_16U, np.uint16)}
+MAX_FRAMES = 1024
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -19,100 +24,94 @@ class Detection:
     """How one image is detected, every number drawn.
 
     Attributes:
-        dose: Electrons that a white pixel collects; ``None`` leaves out the photon noise.
-        gaussian: Standard deviation of the detector's own noise, of full scale.
+        dose: Electrons that a white pixel collects in one frame; ``None`` leaves out the photon noise.
+        frames: Frames that are averaged.
+        gaussian: Standard deviation of the detector's own noise in one frame, of full scale.
         salt_pepper: Share of pixels that are stuck at white or black.
         contrast: Gain around mid-grey.
         brightness: Offset, of full scale.
+        gamma: Exponent of the response; below 1 lifts the dark parts.
+        bits: 8 or 16 in each stored pixel.
         key: Seed of the pixel noise.
     """
 
     dose: float | None
+    frames: int
     gaussian: float
     salt_pepper: float
     contrast: float
     brightness: float
+    gamma: float
+    bits: int
     key: int
 
-    def render(self, brightness: Float32) -> npt.NDArray[np.uint8]:
-        """The 8-bit image that is stored, from the noise-free brightness: [H, W]."""
-        # A stream for each effect: a scene and its twin without a defect share the noise outside the defect.
-        shot, electronic, stuck = (np.random.Generator(np.random.SFC64([self.key, i])) for i in range(3))
-        signal = brightness if self.dose is None else shot_noise(shot, brightness, self.dose)
-        image = signal * np.float32(255 * self.contrast)
-        image += np.float32(255 * (0.5 - 0.5 * self.contrast + self.brightness))
-        if self.gaussian > 0:
-            image += np.float32(255 * self.gaussian) * electronic.standard_normal(image.shape, dtype=np.float32)
-        pixels = np.clip(np.rint(image, out=image), 0, 255, out=image).astype(np.uint8)
-        where = stuck.integers(pixels.size, size=stuck.binomial(pixels.size, self.salt_pepper))
-        pixels.flat[where] = stuck.integers(0, 2, size=len(where), dtype=np.uint8) * np.uint8(255)
+    def render(self, brightness: Float32) -> Pixels:
+        """The image that is stored, from the noise-free brightness: uint8 or uint16 [H, W]."""
+        # Shot noise and detector noise from one stream, whose length does not depend on the image: a scene and its twin
+        # without a defect share the noise outside the defect.
+        shot, electronic = normal(self.key, 0, (2, *brightness.shape))
+        signal = (
+            brightness if self.dose is None else count_electrons(brightness, self.dose * self.frames, shot, self.key)
+        )
+        white, depth, dtype = BITS[self.bits]
+        deviation = self.gaussian / self.frames**0.5
+        offset = 0.5 - 0.5 * self.contrast + self.brightness
+        if self.gamma == 1:  # gain, noise, offset, rounding and clipping in one pass
+            full = (self.contrast * white, deviation * white, offset * white)
+            pixels = np.asarray(cv2.addWeighted(signal, full[0], electronic, full[1], full[2], dtype=depth), dtype)
+        else:
+            response = cv2.addWeighted(signal, self.contrast, electronic, deviation, offset)
+            response = cv2.pow(np.maximum(response, 0), self.gamma)
+            pixels = np.asarray(cv2.addWeighted(response, white, response, 0, 0, dtype=depth), dtype)
+        if self.salt_pepper > 0:
+            self._stick(pixels, white)
         return pixels
 
+    def _stick(self, pixels: Pixels, white: int) -> None:
+        expected = pixels.size * self.salt_pepper
+        most = math.ceil(expected + 6 * math.sqrt(expected)) + 6
+        words = random_words(self.key, 2, 3 * most + 1)
+        z = NormalDist().inv_cdf((int(words[-1]) + 0.5) / 65536)
+        count = min(max(round(expected + math.sqrt(expected) * z), 0), most)  # binomial, near enough
+        places = words[: 2 * count].view(np.uint32) % np.uint32(pixels.size)
+        pixels.flat[places] = (words[2 * most : 2 * most + count] & 1) * pixels.dtype.type(white)
 
-def shot_noise(rng: np.random.Generator, brightness: Float32, dose: float) -> Float32:
-    """Brightness as counted with ``dose`` electrons at white: mean ``brightness``, variance ``brightness / dose``."""
-    mean = np.maximum(brightness * np.float32(dose), np.float32(0))
-    counted: Float32 = poisson(rng, mean) * np.float32(1 / dose)
-    return counted
 
-
-def poisson(rng: np.random.Generator, mean: Float32) -> Float32:
-    """Poisson numbers, five times as fast as NumPy's for means above 4.
-
-    There the Cornish-Fisher expansion of the Poisson quantile with continuity correction turns a normal number ``z``
-    into ``mean + sqrt(mean) z + (z^2 - 1) / 6 - (z^3 + 2 z) / (72 sqrt(mean))`` (Johnson, Kemp and Kotz, Univariate
-    Discrete Distributions, 4.6), rounded; mean and variance are within 0.03 and 0.2 %. Smaller means invert the
-    distribution itself. Each number depends on its own mean and its place in the stream alone.
+def count_electrons(brightness: Float32, dose: float, z: Float32, key: int) -> Float32:
+    """Brightness as counted with ``dose`` electrons at white: mean ``brightness``, variance ``brightness / dose``.
 
     Args:
-        rng: Source of the numbers.
-        mean: float32, any shape, not negative.
-
-    Returns:
-        float32 of the same shape, whole numbers.
+        brightness: float32 [H, W], 1 is white.
+        dose: Electrons at white.
+        z: Normal numbers, one a pixel.
+        key: Seed for the places with hardly any electrons.
     """
-    z = rng.standard_normal(mean.shape, dtype=np.float32)
-    root = np.sqrt(mean)
-    square = z * z
-    divisor: Float32 = np.maximum(root, np.float32(1))  # counts of smaller means are replaced below
-    counts: Float32 = (square + np.float32(2)) / divisor
-    counts *= z * np.float32(-1 / 72)
-    counts += root * z
-    counts += square * np.float32(1 / 6)
-    counts += mean - np.float32(1 / 6)
-    np.rint(counts, out=counts)
-    np.maximum(counts, 0, out=counts)
-    few = np.flatnonzero(mean < _EXPANSION_FROM)
-    if len(few):
-        uniform = rng.random(mean.shape, dtype=np.float32)
-        counts.flat[few] = _invert_poisson(uniform.flat[few], mean.flat[few])
-    return counts
-
-
-def _invert_poisson(uniform: Float32, mean: Float32) -> Float32:
-    """The smallest counts whose cumulative probability exceeds ``uniform``, for means below 4."""
-    counts = np.zeros_like(mean)
-    probability = np.exp(-mean)
-    cumulative = probability.copy()
-    for count in range(1, _LARGEST_INVERTED + 1):
-        above = uniform >= cumulative
-        if not above.any():
-            break
-        counts += above
-        probability *= mean * np.float32(1 / count)
-        cumulative += probability
-    return counts
+    mean = brightness * np.float32(dose)
+    np.maximum(mean, np.float32(0), out=mean)
+    counted = poisson_from_normal(z, mean, key, 1)
+    counted *= np.float32(1 / dose)
+    return counted
 
 
 @dataclass
 class Noise(Settings):
     """Ranges of the noise (``conf/noise/*.yaml`` document each)."""
 
-    dose: Range = ranged("electrons per pixel", low=0, above=True, log=True, optional=True)
+    dose: Range = ranged("electrons per pixel and frame", low=0, above=True, log=True, optional=True)
+    frames: Range = ranged("frames", low=1, high=MAX_FRAMES)
     gaussian: Range = ranged("of full scale", low=0, high=1)
     salt_pepper: Range = ranged("of the pixels", low=0, high=0.5)
     contrast: Range = ranged("", low=0, above=True, high=4)
     brightness: Range = ranged("of full scale", low=-1, high=1)
+    gamma: Range = ranged("", low=0.2, high=5)
+    bits: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bits not in BITS:
+            raise SettingError("bits", f"found {self.bits}, expected 8 or 16")
+        if any(end != round(end) for end in self.frames):
+            raise SettingError("frames", f"found {list(self.frames)}, expected whole numbers")
 
     def draw(self, rng: np.random.Generator) -> Detection:
         """The noise of one image from the ranges."""
@@ -120,9 +119,12 @@ class Noise(Settings):
             rng.random()  # what a dose would have taken
         return Detection(
             dose=None if self.dose is None else self.draw_value(rng, "dose"),
+            frames=round(self.draw_value(rng, "frames")),
             gaussian=self.draw_value(rng, "gaussian"),
             salt_pepper=self.draw_value(rng, "salt_pepper"),
             contrast=self.draw_value(rng, "contrast"),
             brightness=self.draw_value(rng, "brightness"),
+            gamma=self.draw_value(rng, "gamma"),
+            bits=self.bits,
             key=draw_key(rng),
         )

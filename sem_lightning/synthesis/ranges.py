@@ -24,6 +24,7 @@ class Limits:
     above: bool
     log: bool
     optional: bool
+    by_severity: bool
 
     def describe(self) -> str:
         lower = "" if self.low == -math.inf else f"{'above' if self.above else 'from'} {self.low:g}"
@@ -43,6 +44,7 @@ def ranged(
     above: bool = False,
     log: bool = False,
     optional: bool = False,
+    by_severity: bool = False,
 ) -> Any:
     """A dataclass field holding a range.
 
@@ -53,8 +55,9 @@ def ranged(
         above: ``low`` itself is not allowed.
         log: Draw log-uniformly rather than uniformly.
         optional: ``None`` is allowed and means that the effect is absent.
+        by_severity: Follows from a defect's severity: 0 is the low end, 1 the high end.
     """
-    return dataclasses.field(metadata={"limits": Limits(unit, low, high, above, log, optional)})
+    return dataclasses.field(metadata={"limits": Limits(unit, low, high, above, log, optional, by_severity)})
 
 
 def parse_range(key: str, value: object, limits: Limits) -> tuple[float, float] | None:
@@ -95,8 +98,11 @@ class Settings:
 
         It always takes one number from ``rng``, so that a changed range leaves what is drawn after it.
         """
+        return self.value_at(name, rng.random())
+
+    def value_at(self, name: str, share: float) -> float:
+        """The value at ``share`` in [0, 1] of the way from the low end of the range ``name`` to its high end."""
         low, high = getattr(self, name)
-        share = rng.random()
         if low == high:
             return float(low)
         if self.__dataclass_fields__[name].metadata["limits"].log:

@@ -8,17 +8,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.errors import SettingError
-from sem_lightning.synthesis.defect import PATCHES, BasicDefects, Patch
-from sem_lightning.synthesis.field import FieldOfView, Float32
-from sem_lightning.synthesis.imaging import Exposure, Imaging
-from sem_lightning.synthesis.noise import Detection, Noise
-from sem_lightning.synthesis.pattern import Lines, LineSpace
-from sem_lightning.synthesis.texture import Grain
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.synthesis.defects.defect import Defect
+from sem_lightning.synthesis.defects.mix import GOOD, Defects
+from sem_lightning.synthesis.field import FieldOfView, Float32, Window
+from sem_lightning.synthesis.geometry import print_pattern, shows_last
+from sem_lightning.synthesis.imaging import Exposure, Imaging, exposure_from_dict
+from sem_lightning.synthesis.noise import Detection, Noise, Pixels
+from sem_lightning.synthesis.patterns.pattern import Pattern, PatternSettings
+from sem_lightning.synthesis.processing import Processing, ProcessingSettings
+from sem_lightning.synthesis.scan import resample, resample_mask
 
 # Added to (seed, split, index) for numbers that must not depend on the scene's own. Not 0: NumPy's seeding pads with
 # zeros, so that (seed, split, index, 0) would be the scene's stream again.
 LABEL_STREAM = 1
+_SCENE_TRIES = 16
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,10 @@ class Scene:
         label: Class name.
         view: Field of view.
         pattern: The defect-free pattern.
-        defect: What is wrong with it, if anything.
+        defects: What is wrong with it.
         exposure: Image formation.
         detection: Noise.
+        processing: What was done to the image afterwards.
     """
 
     seed: int
@@ -42,42 +47,63 @@ class Scene:
     index: int
     label: str
     view: FieldOfView
-    pattern: Lines
-    defect: Patch | None
+    pattern: Pattern
+    defects: tuple[Defect, ...]
     exposure: Exposure
     detection: Detection
+    processing: Processing
+
+    @property
+    def severity(self) -> float:
+        """Of its gravest defect, 0 to 1; 0 without any."""
+        return max((defect.severity for defect in self.defects), default=0.0)
 
     def twin(self) -> "Scene":
-        """The same scene without its defect."""
-        return dataclasses.replace(self, defect=None, label="good")
+        """The same scene without its defects."""
+        return dataclasses.replace(self, defects=(), label=GOOD)
 
     def phi(self) -> Float32:
-        """The printed pattern, defect included: float32 [H, W], nm, positive inside the feature."""
-        phi = self.pattern.phi(self.view)
-        return phi if self.defect is None else self.defect.apply(phi, self.pattern, self.view)
+        """The printed pattern, defects included: float32 [H, W], nm, positive inside the feature."""
+        return print_pattern(self.pattern, self.defects, self.view).phi
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; `from_dict` gives the same scene back, bit for bit."""
         scene = dataclasses.asdict(self)
-        if self.defect is not None:
-            scene["defect"]["type"] = next(name for name, kind in PATCHES.items() if isinstance(self.defect, kind))
+        scene["pattern"]["type"] = self.pattern.name
+        for numbers, defect in zip(scene["defects"], self.defects, strict=True):
+            numbers["type"] = defect.name
         return scene
 
     @staticmethod
     def from_dict(scene: dict[str, Any]) -> "Scene":
         """A scene from what `to_dict` wrote (JSON objects may carry further keys beside the scene's own)."""
-        defect = scene["defect"]
-        if defect is not None:
-            numbers = {name: value for name, value in defect.items() if name != "type"}
-            defect = PATCHES[defect["type"]](**numbers)
+        pattern = {name: value for name, value in scene["pattern"].items() if name != "type"}
         return Scene(
             **{name: scene[name] for name in ("seed", "split", "index", "label")},
             view=FieldOfView(**scene["view"]),
-            pattern=Lines(**scene["pattern"]),
-            defect=defect,
-            exposure=Exposure(**{**scene["exposure"], "grain": Grain(**scene["exposure"]["grain"])}),
+            pattern=Pattern.types[scene["pattern"]["type"]].from_dict(pattern),
+            defects=tuple(Defect.from_dict(numbers) for numbers in scene["defects"]),
+            exposure=exposure_from_dict(scene["exposure"]),
             detection=Detection(**scene["detection"]),
+            processing=Processing(**scene["processing"]),
         )
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One defect in an image.
+
+    Attributes:
+        label: Class name.
+        severity: 0 to 1.
+        box: ``x, y, width, height`` in pixels.
+        mask: uint8 [height, width], the box's part of the image: 1 where the defect is.
+    """
+
+    label: str
+    severity: float
+    box: tuple[int, int, int, int]
+    mask: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -85,57 +111,80 @@ class Sample:
     """A labelled image.
 
     Attributes:
-        image: uint8 [H, W].
+        image: uint8 or uint16 [H, W].
         mask: uint8 [H, W], 1 where the printed pattern differs from its defect-free twin.
-        boxes: ``[x, y, width, height]`` in pixels, one around each defect.
+        instances: Its defects, each with its own box and mask.
         scene: What was rendered; ``scene.label`` is the class.
     """
 
-    image: npt.NDArray[np.uint8]
+    image: Pixels
     mask: npt.NDArray[np.uint8]
-    boxes: list[list[int]]
+    instances: list[Instance]
     scene: Scene
 
 
 def render(scene: Scene) -> Sample:
     """The image, mask and boxes of a scene; the same scene gives the same bytes."""
-    phi = scene.pattern.phi(scene.view)
-    mask, boxes = np.zeros(phi.shape, np.uint8), []
-    if scene.defect is not None:
-        printed = scene.defect.apply(phi, scene.pattern, scene.view)
-        mask = ((printed > 0) != (phi > 0)).view(np.uint8)
-        boxes = [list(cv2.boundingRect(mask))]
-        phi = printed
-    image = scene.detection.render(scene.exposure.render(phi, scene.view))
-    return Sample(image, mask, boxes, scene)
+    view = scene.view
+    printed = print_pattern(scene.pattern, scene.defects, view)
+    brightness = scene.exposure.render(printed.phi, printed.covers, view)
+    maps = scene.exposure.scan.maps(view, scene.detection.frames)
+    if maps is not None:
+        brightness = resample(brightness, maps)
+    brightness = scene.exposure.scan.charge(brightness, view.pixel_size)
+    image = scene.processing.apply(scene.detection.render(brightness), view)
+    mask = np.zeros(view.shape, np.uint8)
+    instances = []
+    for defect, (window, alone) in zip(scene.defects, printed.masks, strict=True):
+        seen = alone.view(np.uint8)
+        if maps is not None:
+            window, seen = resample_mask(seen, window, maps)
+        instances.append(_instance(scene.label, defect.severity, window, seen))
+        np.maximum(mask[window], seen, out=mask[window])
+    return Sample(image, mask, instances, scene)
+
+
+def _instance(label: str, severity: float, window: Window, mask: npt.NDArray[np.uint8]) -> Instance:
+    """A defect cut down to its box."""
+    x, y, width, height = cv2.boundingRect(mask)
+    box = (x + window[1].start, y + window[0].start, width, height)
+    return Instance(label, severity, box, mask[y : y + height, x : x + width])
 
 
 @dataclass
 class Simulator:
-    """The four configured parts together.
+    """The five configured parts together.
 
     Raises:
         SettingError: Parts that contradict each other, the key written as in the composed config.
     """
 
-    pattern: LineSpace
-    defect: BasicDefects
+    pattern: PatternSettings
+    defect: Defects
     imaging: Imaging
     noise: Noise
+    processing: ProcessingSettings
 
     def __post_init__(self) -> None:
+        view = self.imaging.view
+        group = "pattern"
         try:
-            self.pattern.check(self.imaging.view)
+            self.pattern.check(view)
+            group = "defect"
+            self.defect.check(self.pattern, view)
+            group = "processing"
+            self.processing.check(self.noise.bits, view)
         except SettingError as error:
-            raise error.under("pattern") from None
-        try:
-            self.defect.check(self.pattern, self.imaging.view)
-        except SettingError as error:
-            raise error.under("defect") from None
+            raise error.under(group) from None
 
     @property
     def classes(self) -> list[str]:
         return self.defect.classes
+
+    @property
+    def polarity(self) -> str:
+        """``bright`` or ``dark``: which the feature is."""
+        return self.pattern.usual_polarity if self.imaging.polarity == "auto" else self.imaging.polarity
 
     def draw(self, seed: int, split: int, index: int, label: str) -> Scene:
         """Scene ``index`` of a split: the same numbers wherever, whenever and in whatever order it is asked for.
@@ -145,13 +194,28 @@ class Simulator:
             split: Number of the split.
             index: Number of the scene in it.
             label: Its class.
+
+        Raises:
+            UserError: No place for the defect in any of several patterns.
         """
         # One stream, from which every part takes the same count of numbers whatever its ranges are: a changed noise
-        # leaves the geometry. The defect comes last: a scene and its twin share every number but the defect's.
+        # leaves the geometry. The defects come last: a scene and its twin share every number but the defects'.
         rng = np.random.default_rng([seed, split, index])
         view = self.imaging.view
-        pattern = self.pattern.draw(rng)
-        exposure = self.imaging.draw(rng)
-        detection = self.noise.draw(rng)
-        defect = self.defect.draw(rng, label, pattern, view)
-        return Scene(seed, split, index, label, view, pattern, defect, exposure, detection)
+        for _ in range(_SCENE_TRIES):
+            pattern = self.pattern.draw(rng, view)
+            exposure = self.imaging.draw(rng, self.polarity)
+            detection = self.noise.draw(rng)
+            processing = self.processing.draw(rng)
+            covered = processing.banner_height(view)
+
+            def is_visible(defects: tuple[Defect, ...], pattern: Pattern = pattern, covered: int = covered) -> bool:
+                return shows_last(pattern, defects, view, covered)
+
+            defects = self.defect.draw(rng, label, pattern, view, is_visible)
+            if defects is not None:
+                return Scene(seed, split, index, label, view, pattern, defects, exposure, detection, processing)
+        raise UserError(
+            f"defect.{label}: found no place for it in {_SCENE_TRIES} patterns (image {index}); enlarge the field of "
+            "view (imaging.image_size), or choose a larger defect or another pattern"
+        )

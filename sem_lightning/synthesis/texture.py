@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from sem_lightning.synthesis.field import FieldOfView, Float32
+from sem_lightning.synthesis.sampling import random_words
 
 OPERATIONS = {
     "open": cv2.MORPH_OPEN,
@@ -33,12 +34,12 @@ class Grain:
 
     def render(self, view: FieldOfView) -> Float32:
         """Relative brightness of the surface: float32 [H, W], mean 1."""
-        rng = np.random.Generator(np.random.SFC64(self.key))
-        field = np.frombuffer(rng.bytes(view.height * view.width), np.uint8).reshape(view.height, view.width)
+        pixels = view.height * view.width
+        field = random_words(self.key, 0, -(-pixels // 2)).view(np.uint8)[:pixels].reshape(view.shape)
         diameter = max(2, round(self.size / view.pixel_size))
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
         grains = cv2.morphologyEx(field, OPERATIONS[self.operation], kernel)
         mean, deviation = cv2.meanStdDev(grains)
-        scale = self.amplitude / max(float(deviation[0, 0]), 1e-6)
-        relief = cv2.addWeighted(grains, scale, grains, 0, 1 - scale * float(mean[0, 0]), dtype=cv2.CV_32F)
+        scale = self.amplitude / max(float(deviation.item()), 1e-6)
+        relief = cv2.addWeighted(grains, scale, grains, 0, 1 - scale * float(mean.item()), dtype=cv2.CV_32F)
         return np.asarray(relief, np.float32)

@@ -76,7 +76,7 @@ def test_easy_epochs_draw_from_the_easier_half(simulator: Simulator) -> None:
     train = SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(easy_epochs=3)).dataset("train")
     easy = [train.scene(i) for i in range(36)]
     assert all(scene.detection.dose >= 63 for scene in easy if scene.detection.dose)
-    assert all(scene.defect.length >= 0.7 * scene.pattern.pitch for scene in easy if scene.defect)
+    assert all(scene.severity >= 0.5 for scene in easy if scene.defects)
     later = [train.scene(i) for i in range(36, 100)]
     assert min(scene.detection.dose or 0 for scene in later) < 40
 
@@ -96,7 +96,7 @@ def test_a_curriculum_needs_fresh_images_and_room(simulator: Simulator) -> None:
     with pytest.raises(SettingError, match="fresh_each_epoch"):
         SyntheticSource(simulator, 0, SIZES, False, None, Curriculum(small_field_epochs=2))
     with pytest.raises(SettingError, match="small_field_size"):
-        SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(small_field_epochs=2, small_field_size=32))
+        SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(small_field_epochs=2, small_field_size=20))
     with pytest.raises(SettingError, match="easy_epochs"):
         SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(easy_epochs=-1))
 

@@ -46,7 +46,8 @@ def test_every_line_of_metadata_renders_its_image_bit_for_bit(run: Run) -> None:
         sample = render(Scene.from_dict(record["scene"]))
         assert np.array_equal(cv2.imread(str(root / record["filename"]), cv2.IMREAD_UNCHANGED), sample.image)
         assert np.array_equal(cv2.imread(str(root / record["mask"]), cv2.IMREAD_UNCHANGED) // 255, sample.mask)
-        assert record["boxes"] == sample.boxes and record["label"] == sample.scene.label
+        assert record["boxes"] == [list(each.box) for each in sample.instances]
+        assert record["label"] == sample.scene.label
 
 
 def test_files_are_the_images_that_training_on_the_fly_draws(run: Run, simulator: Simulator) -> None:

@@ -5,19 +5,23 @@ import dataclasses
 import numpy as np
 import pytest
 
+from sem_lightning.synthesis.beam import Beam
 from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.imaging import Exposure
+from sem_lightning.synthesis.scan import Scan
 from sem_lightning.synthesis.simulator import Simulator
 from sem_lightning.synthesis.texture import OPERATIONS, Grain
 
 VIEW = FieldOfView(128, 128, 0.5)
 PLAIN = Grain("open", 2.0, 0.0, key=1)
+STILL = Scan(100.0, 0.0, 0.0, 0.0, (), 0.0, 20.0, 0.0, key=1)
+SHARP = Beam(0.0, 0.0, 0.0, 0.0, 8.0)
 EDGE = np.broadcast_to((np.arange(128, dtype=np.float32) - 63.5) * np.float32(0.5), (128, 128)).copy()
 
 
 def expose(**changes: object) -> np.ndarray:
-    exposure = Exposure("bright", 0.2, 0.4, 0.0, 1.0, 1.0, 0.0, PLAIN)
-    return dataclasses.replace(exposure, **changes).render(EDGE, VIEW)  # type: ignore[arg-type]
+    exposure = Exposure("bright", 0.2, 0.4, 0.0, 1.0, 1.0, 0.0, 0.0, 10.0, SHARP, PLAIN, STILL)
+    return dataclasses.replace(exposure, **changes).render(EDGE, (), VIEW)  # type: ignore[arg-type]
 
 
 def test_levels_and_polarity() -> None:
@@ -28,7 +32,7 @@ def test_levels_and_polarity() -> None:
 
 @pytest.mark.parametrize("beam", [0.7, 1.5, 3.0])
 def test_beam_sigma_is_recovered_from_an_edge(beam: float) -> None:
-    spread = np.diff(expose(beam=beam)[64]).astype(np.float64)
+    spread = np.diff(expose(beam=dataclasses.replace(SHARP, sigma=beam))[64]).astype(np.float64)
     spread /= spread.sum()
     position = (np.arange(127) - 63) * VIEW.pixel_size
     pixel = VIEW.pixel_size**2 / 12  # the anti-aliased edge is one pixel wide
@@ -41,6 +45,27 @@ def test_edge_bloom_decays_with_its_own_length_on_each_side() -> None:
     assert inside[0] == pytest.approx(0.3 * np.exp(-0.25 / 2.0), rel=1e-3)
     assert inside[8] / inside[0] == pytest.approx(np.exp(-4 / 2.0), rel=1e-2)
     assert outside[8] / outside[0] == pytest.approx(np.exp(-4 / 1.0), rel=1e-2)
+
+
+def test_asymmetry_lights_the_edges_that_face_left() -> None:
+    line = 5 - np.abs(EDGE)  # one line in the middle of the image
+    exposure = Exposure("bright", 0.2, 0.4, 0.3, 2.0, 2.0, 0.5, 0.0, 10.0, SHARP, PLAIN, STILL)
+    row = exposure.render(line, (), VIEW)[64]
+    left, right = row[64 - 11], row[63 + 11]  # half a pixel outside either edge
+    assert left - 0.2 == pytest.approx(3 * (right - 0.2), rel=0.05)
+    dark = dataclasses.replace(exposure, polarity="dark").render(line, (), VIEW)[64]
+    assert dark[63 + 11] > dark[64 - 11]  # the walls of a trench face the other way
+
+
+def test_narrow_spaces_lie_in_shadow() -> None:
+    def ground(space: float) -> float:
+        exposure = Exposure("bright", 0.2, 0.4, 0.0, 1.0, 1.0, 0.0, 0.5, 10.0, SHARP, PLAIN, STILL)
+        image = exposure.render(np.abs(EDGE) - np.float32(space / 2), (), VIEW)
+        assert image[64, 0] == pytest.approx(0.6)  # walls keep their brightness
+        return float(image[64, 64])
+
+    assert ground(4) < ground(12) < ground(40) == pytest.approx(0.2)
+    assert ground(4) > 0.1  # no more than the shadow takes
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -61,7 +86,7 @@ def test_grain_size_sets_how_far_the_texture_correlates() -> None:
 
 def test_drawn_numbers_stay_in_their_ranges(simulator: Simulator) -> None:
     for index in range(100):
-        exposure = simulator.imaging.draw(np.random.default_rng(index))
-        for name in ("dark", "contrast", "bloom", "beam"):
+        exposure = simulator.imaging.draw(np.random.default_rng(index), "bright")
+        for name in ("dark", "contrast", "bloom", "shadow"):
             low, high = getattr(simulator.imaging, name)
             assert low <= getattr(exposure, name) <= high

@@ -29,18 +29,20 @@ ANGLED = (
     "defect.gap.length=[0.3,2]",
     "defect.bridge.length=[0.3,2]",
 )
+BENT = ("pattern=any_line_space", "pattern.pitch=[12,30]")
 
 
-@pytest.mark.parametrize("overrides", [(), ANGLED], ids=["default", "angled"])
+@pytest.mark.parametrize("overrides", [(), ANGLED, BENT], ids=["default", "angled", "bent"])
 def test_a_gap_disconnects_its_line(overrides: tuple[str, ...]) -> None:
     simulator = make_simulator(*overrides)
     for index in SEEDS:
         scene = simulator.draw(0, 0, index, "gap")
-        # not even a corner still connects
-        assert count_parts(scene.phi(), 8) == count_parts(clean_phi(scene), 8) + 1, index
+        # not even a corner still connects; a bent line near the image's corner may fall into three
+        change = count_parts(scene.phi(), 8) - count_parts(clean_phi(scene), 8)
+        assert change == 1 or (overrides == BENT and change == 2), index
 
 
-@pytest.mark.parametrize("overrides", [(), ANGLED], ids=["default", "angled"])
+@pytest.mark.parametrize("overrides", [(), ANGLED, BENT], ids=["default", "angled", "bent"])
 def test_a_bridge_connects_two_lines(overrides: tuple[str, ...]) -> None:
     simulator = make_simulator(*overrides)
     for index in SEEDS:
@@ -68,11 +70,11 @@ def test_a_good_image_has_neither(overrides: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("label", ["gap", "bridge"])
-def test_the_smallest_that_validate_still_open_and_short(label: str) -> None:
+def test_the_smallest_still_open_and_short(label: str) -> None:
     simulator = make_simulator(
-        "defect.gap.length=0.47", "defect.bridge.length=0.47", "defect.gap.bulge=-0.7", "defect.bridge.bulge=-0.7",
-        "defect.gap.smoothing=0.01", "defect.bridge.smoothing=0.01",
-    )  # fmt: skip
+        *(f"defect.{name}.{key}" for name in ("gap", "bridge") for key in ("length=[0.05,0.2]", "bulge=-0.7")),
+        *(f"defect.{name}.{key}" for name in ("gap", "bridge") for key in ("smoothing=0.01", "raggedness=0.3")),
+    )
     connectivity = 8 if label == "gap" else 4
     for index in SEEDS:
         scene = simulator.draw(0, 0, index, label)
@@ -81,7 +83,8 @@ def test_the_smallest_that_validate_still_open_and_short(label: str) -> None:
         assert change >= 1 if label == "gap" else change == -1, index
 
 
-def test_mask_and_box_say_where_the_defect_is(simulator: Simulator) -> None:
+def test_mask_and_box_say_where_the_defect_is() -> None:
+    simulator = make_simulator("imaging=ideal")  # a scan without fail leaves the geometry where it is
     for index in SEEDS:
         label = simulator.classes[index % 3]
         scene = simulator.draw(1, 2, index, label)
@@ -89,35 +92,71 @@ def test_mask_and_box_say_where_the_defect_is(simulator: Simulator) -> None:
         different = (scene.phi() > 0) != (clean_phi(scene) > 0)
         assert np.array_equal(sample.mask.astype(bool), different)
         if label == "good":
-            assert sample.boxes == []
+            assert sample.instances == []
             continue
-        [(x, y, width, height)] = sample.boxes
-        assert sample.mask[y : y + height, x : x + width].sum() == sample.mask.sum() > 0
-        assert scene.defect is not None
-        centre_x = scene.defect.across + scene.view.width / 2
-        centre_y = scene.defect.along + scene.view.height / 2
-        assert x <= centre_x <= x + width and y <= centre_y <= y + height
+        [instance] = sample.instances
+        x, y, width, height = instance.box
+        assert sample.mask[y : y + height, x : x + width].sum() == sample.mask.sum() == instance.mask.sum() > 0
+        site = scene.defects[0].site
+        assert x <= site.x + scene.view.width / 2 <= x + width and y <= site.y + scene.view.height / 2 <= y + height
 
 
-def test_extents_cover_the_range_that_was_asked_for(simulator: Simulator) -> None:
+def test_a_scan_moves_the_mask_with_the_image(simulator: Simulator) -> None:
+    drifting = make_simulator("imaging=ideal", "imaging.drift=24", "noise=none")
+    shifts = []
+    for index in range(100):
+        scene = drifting.draw(0, 0, index, "gap")
+        moved, still = render(scene), (scene.phi() > 0) != (clean_phi(scene) > 0)
+        scan, middle = scene.exposure.scan, np.argwhere(still).mean(axis=0)
+        found = np.argwhere(moved.mask).mean(axis=0)
+        share = (found[0] + 0.5) / 128 - 0.5  # of the image's time, when the beam came by
+        shifts.append(middle - found - np.array([scan.drift_y, scan.drift_x]) * share)
+    assert np.abs(np.median(shifts, axis=0)).max() < 0.3 and np.percentile(np.abs(shifts), 90) < 1
+
+
+def test_severity_sets_the_extent_over_the_range_that_was_asked_for(simulator: Simulator) -> None:
     scenes = [simulator.draw(0, 0, index, "gap") for index in range(400)]
-    lengths = np.array([scene.defect.length / scene.pattern.pitch for scene in scenes if scene.defect])
+    lengths = np.array([scene.defects[0].length for scene in scenes])
+    severities = np.array([scene.severity for scene in scenes])
     assert lengths.min() < 0.27 and lengths.max() > 1.85
-    assert lengths.min() >= 0.25 and lengths.max() <= 2.0
-    heights = np.array([render(scene).boxes[0][3] for scene in scenes[:100]])
+    assert np.allclose(lengths, 0.25 * 8**severities, atol=1e-3)
+    heights = np.array([render(scene).instances[0].box[3] for scene in scenes[:100]])
     assert np.corrcoef(heights, lengths[:100])[0, 1] > 0.8
+    grave = make_simulator("defect.gap.severity=[0.9,1]")
+    assert min(grave.draw(0, 0, index, "gap").severity for index in range(50)) >= 0.9
 
 
 def test_defects_lie_anywhere_in_the_image(simulator: Simulator) -> None:
-    places = np.array(
-        [
-            (scene.defect.across, scene.defect.along)
-            for scene in (simulator.draw(0, 0, index, "bridge") for index in range(400))
-            if scene.defect
-        ]
-    )
+    sites = [simulator.draw(0, 0, index, "bridge").defects[0].site for index in range(400)]
+    places = np.array([(site.x, site.y) for site in sites])
     counts, _, _ = np.histogram2d(places[:, 0], places[:, 1], bins=4, range=[[-64, 64], [-64, 64]])
     assert counts.min() >= 5
+
+
+def test_several_defects_lie_apart_and_each_has_its_mask() -> None:
+    simulator = make_simulator("defect.count=[1,3]", "imaging=ideal")
+    counts = []
+    for index in range(60):
+        scene = simulator.draw(0, 0, index, ("gap", "bridge")[index % 2])
+        sample = render(scene)
+        counts.append(len(sample.instances))
+        assert sum(int(instance.mask.sum()) for instance in sample.instances) == sample.mask.sum()
+        for instance in sample.instances:
+            x, y, width, height = instance.box
+            assert np.array_equal(sample.mask[y : y + height, x : x + width], instance.mask)
+            assert instance.label == scene.label and instance.severity > 0
+    assert set(counts) == {1, 2, 3}
+
+
+def test_the_border_cuts_the_share_that_was_asked_for() -> None:
+    def cut(border: float) -> list[bool]:
+        simulator = make_simulator(f"defect.border={border}", "imaging=ideal")
+        samples = [render(simulator.draw(0, 0, index, "bridge")) for index in range(60)]
+        assert all(sample.mask.any() for sample in samples)
+        boxes = [sample.instances[0].box for sample in samples]
+        return [x == 0 or y == 0 or x + width == 128 or y + height == 128 for x, y, width, height in boxes]
+
+    assert np.mean(cut(0)) < 0.1 < 0.3 < np.mean(cut(0.5)) < 0.7 < np.mean(cut(1))
 
 
 @settings(max_examples=50, deadline=None)

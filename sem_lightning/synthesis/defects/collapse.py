@@ -1,0 +1,51 @@
+"""Line collapse: two neighbours lean together over a length, as resist does when capillary forces pull on it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from sem_lightning.synthesis.defects.defect import Defect, along_window
+from sem_lightning.synthesis.field import FieldOfView, Float32
+from sem_lightning.synthesis.patterns.pattern import Site
+from sem_lightning.synthesis.ranges import ranged
+
+
+@dataclass(frozen=True)
+class Collapse(Defect):
+    """Both lines beside a space are moved into it.
+
+    Attributes:
+        lean: How far each line moves in the middle, of half the space: at 1 they touch.
+        length: Extent along the lines, pitches.
+    """
+
+    name: ClassVar[str] = "collapse"
+    site_kind: ClassVar[str] = "space"
+
+    lean: float = ranged("of half the space", low=0.2, high=1.5, by_severity=True)
+    length: float = ranged("pitches", low=0.5, log=True)
+
+    @property
+    def half_size(self) -> tuple[float, float]:
+        return self.site.reach + self.site.pitch / 2, self.length * self.site.pitch / 2
+
+    def change(self, phi: Float32, across: Float32, along: Float32, view: FieldOfView) -> Float32:
+        # Both lines move as they are; the spaces beyond them widen, up to the next lines, which stay.
+        space, line = self.site.width, 2 * (self.site.reach - self.site.width / 2)
+        furthest = self.lean * space / 2
+        outer = space / 2 + line
+        beyond = 1 - (np.abs(across) - np.float32(outer - furthest)) * np.float32(1 / max(space, 1e-6))
+        moved = along_window(along, self.length * self.site.pitch) * np.clip(beyond, 0, 1) * np.float32(furthest)
+        return shifted(phi, np.sign(across) * moved, np.zeros_like(moved), self.site, view)
+
+
+def shifted(phi: Float32, across: Float32, along: Float32, site: Site, view: FieldOfView) -> Float32:
+    """``phi`` as found by going ``across`` and ``along`` nm (in the site's frame) from each pixel."""
+    cos, sin = np.float32(np.cos(np.radians(site.angle))), np.float32(np.sin(np.radians(site.angle)))
+    scale = np.float32(1 / view.pixel_size)
+    column = np.arange(phi.shape[1], dtype=np.float32) + (across * cos - along * sin) * scale
+    row = np.arange(phi.shape[0], dtype=np.float32)[:, None] + (across * sin + along * cos) * scale
+    found = cv2.remap(phi, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.float32)

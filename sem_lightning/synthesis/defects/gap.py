@@ -1,0 +1,18 @@
+"""Gap: a line is open."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sem_lightning.synthesis.defects.strip import Strip
+from sem_lightning.synthesis.field import FieldOfView, Float32, smooth_subtraction
+
+
+@dataclass(frozen=True)
+class Gap(Strip):
+    """An open: the strip is taken out of one line."""
+
+    name: ClassVar[str] = "gap"
+    site_kind: ClassVar[str] = "line"
+
+    def change(self, phi: Float32, across: Float32, along: Float32, view: FieldOfView) -> Float32:
+        return smooth_subtraction(phi, self.strip(across, along), self.smoothing * self.site.pitch)

@@ -1,0 +1,92 @@
+"""The defects of a configuration: which classes there are, how many in an image, how near its border."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.defects.defect import Defect, DefectSettings
+from sem_lightning.synthesis.field import FieldOfView
+from sem_lightning.synthesis.patterns.pattern import Pattern, PatternSettings
+
+GOOD = "good"
+MAX_COUNT = 32
+
+
+@dataclass
+class Defects:
+    """What can be wrong in an image.
+
+    Attributes:
+        types: Settings of each defective class, by the class's name.
+        count: Fewest and most defects of a defective image; all are of its class. Where there is no room for so many,
+            there are fewer, but one.
+        border: Share of the defects that the image's border cuts.
+    """
+
+    types: dict[str, DefectSettings]
+    count: tuple[int, int] = (1, 1)
+    border: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.types:
+            raise SettingError("", "lists no class; choose some, such as defect=basic")
+        if GOOD in self.types:
+            raise SettingError(GOOD, "is what images without a defect are called; give the class another name")
+        low, high = self.count
+        if not 1 <= low <= high <= MAX_COUNT:
+            raise SettingError(
+                "count", f"found [{low}, {high}], expected whole numbers from 1 to {MAX_COUNT}, the low first"
+            )
+        if not 0 <= self.border <= 1:
+            raise SettingError("border", f"found {self.border:g}, expected a share of the defects from 0 to 1")
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in label order, ``good`` first."""
+        return [GOOD, *self.types]
+
+    def check(self, pattern: PatternSettings, view: FieldOfView) -> None:
+        """Refuse what the pattern or the field of view cannot show.
+
+        Raises:
+            SettingError: See `DefectSettings.check`.
+        """
+        for name, settings in self.types.items():
+            try:
+                settings.check(pattern, view)
+            except SettingError as error:
+                raise error.under(name) from None
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        label: str,
+        pattern: Pattern,
+        view: FieldOfView,
+        is_visible: Callable[[tuple[Defect, ...]], bool],
+    ) -> tuple[Defect, ...] | None:
+        """Defects of the class ``label``; an empty tuple for ``good``.
+
+        Args:
+            rng: Source of every number.
+            label: Class.
+            pattern: Where they sit.
+            view: What the image shows.
+            is_visible: Whether the last of some defects can be seen, apart from those before it.
+
+        Returns:
+            ``None`` where this pattern has no place for even one.
+        """
+        if label == GOOD:
+            return ()
+        count = int(rng.integers(self.count[0], self.count[1] + 1))
+        found: tuple[Defect, ...] = ()
+        for _ in range(count):
+            crossing = bool(rng.random() < self.border)
+            candidates = self.types[label].candidates(rng, pattern, view, crossing)
+            chosen = next((each for each in candidates if is_visible((*found, each))), None)
+            if chosen is not None:
+                found = (*found, chosen)
+        return found or None

@@ -1,0 +1,45 @@
+"""Probable gap: a line necks so far that it may be open electrically, or open after etch."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sem_lightning.synthesis.defects.defect import Defect, along_window
+from sem_lightning.synthesis.field import FieldOfView, Float32, smooth_subtraction
+from sem_lightning.synthesis.ranges import ranged
+
+
+@dataclass(frozen=True)
+class ProbableGap(Defect):
+    """A neck that nearly opens a line.
+
+    Attributes:
+        depth: Share of the line's width that is lost in the middle of the neck.
+        length: Extent along the line, pitches.
+        side: Where the neck lies: -1 and 1 at the line's edges, 0 in its middle.
+        smoothing: Radius over which it melts into the line, pitches.
+    """
+
+    name: ClassVar[str] = "probable_gap"
+    site_kind: ClassVar[str] = "line"
+
+    depth: float = ranged("of the line's width", low=0.3, high=0.9, by_severity=True)
+    length: float = ranged("pitches", low=0.2)
+    side: float = ranged("", low=-1, high=1)
+    smoothing: float = ranged("of the pitch", low=0.01, high=0.5)
+
+    @property
+    def half_size(self) -> tuple[float, float]:
+        return self.site.reach, self.length * self.site.pitch / 2
+
+    def change(self, phi: Float32, across: Float32, along: Float32, view: FieldOfView) -> Float32:
+        # The neck keeps at least a pixel and a half, or it would be a gap.
+        width = self.site.width
+        neck = max(width * (1 - self.depth), 1.5 * view.pixel_size)
+        weight = along_window(along, self.length * self.site.pitch)
+        middle = np.float32(self.side * (width - neck) / 2) * weight
+        half = np.float32(self.site.reach) - np.float32(self.site.reach - neck / 2) * weight
+        outside = np.minimum(np.abs(across - middle) - half, np.float32(self.site.reach) - np.abs(across))
+        # a smaller radius than the neck, which smoothing would cut through
+        return smooth_subtraction(phi, outside, min(self.smoothing * self.site.pitch, neck))

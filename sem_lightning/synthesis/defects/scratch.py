@@ -1,0 +1,47 @@
+"""Scratch: something was drawn over the surface."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sem_lightning.synthesis.defects.defect import Cover, Defect
+from sem_lightning.synthesis.field import Float32, Window
+from sem_lightning.synthesis.ranges import ranged
+
+
+@dataclass(frozen=True)
+class Scratch(Defect):
+    """A long thin groove, slightly curved, that may leave the image.
+
+    Attributes:
+        width: pitches.
+        length: pitches.
+        curvature: Bow of its middle, of its length.
+        brightness: Of the groove's ground, of white.
+        opacity: Share of what lies below that is gone.
+    """
+
+    name: ClassVar[str] = "scratch"
+    site_kind: ClassVar[str] = "anywhere"
+    crosses_border: ClassVar[bool] = True
+
+    width: float = ranged("pitches", low=0.05, log=True, by_severity=True)
+    length: float = ranged("pitches", low=1, log=True)
+    curvature: float = ranged("of its length", low=-0.3, high=0.3)
+    brightness: float = ranged("of white", low=0, high=1)
+    opacity: float = ranged("", low=0.2, high=1)
+
+    @property
+    def half_size(self) -> tuple[float, float]:
+        half = self.length * self.site.pitch / 2
+        return self.width * self.site.pitch + 2 * abs(self.curvature) * half, half
+
+    def cover(self, across: Float32, along: Float32, window: Window) -> Cover:
+        half = self.length * self.site.pitch / 2
+        share = along * np.float32(1 / half)
+        aside = np.abs(across - np.float32(self.curvature * 2 * half) * (share * share - np.float32(0.3)))
+        # it runs out to a point at both ends
+        half_width = np.float32(self.width * self.site.pitch / 2) * np.sqrt(np.maximum(1 - share * share, 0))
+        phi = np.minimum(half_width - aside, np.float32(half) - np.abs(along))
+        return Cover(window, np.asarray(phi, np.float32), self.brightness, self.opacity, 0.5)

@@ -1,0 +1,111 @@
+"""A strip that runs across a line, a space or the wall between two holes: the shape of gaps, bridges and mergers."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.defects.defect import Defect, DefectSettings
+from sem_lightning.synthesis.field import FieldOfView, Float32
+from sem_lightning.synthesis.patterns.pattern import PatternSettings
+from sem_lightning.synthesis.ranges import ranged
+from sem_lightning.synthesis.sampling import normal
+
+_FEWEST_PIXELS = 2.0  # that a strip must span to be seen
+_WAVES = 4
+_MOST_RAGGED = 1.5  # of its length, that uneven ends may reach
+_WAVE_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Strip(Defect):
+    """A strip across its site.
+
+    Attributes:
+        length: Extent along the site's line or space, pitches.
+        bulge: Relative growth of that extent towards the strip's ends: positive is an hourglass (rounded line ends
+            at a gap, a neck at a bridge), negative a lens.
+        slant: Shift along the line for each nm across it.
+        smoothing: Radius over which it melts into the pattern, pitches.
+        raggedness: Uneven edges, standard deviation of each, of its length.
+        key: Seed of these.
+    """
+
+    key: int
+    length: float = ranged("pitches", low=0.02, log=True, by_severity=True)
+    bulge: float = ranged("", low=-0.7, high=2)
+    slant: float = ranged("", low=-1, high=1)
+    smoothing: float = ranged("of the pitch", low=0.01, high=0.5)
+    raggedness: float = ranged("of its length", low=0, high=0.3)
+
+    @property
+    def half_size(self) -> tuple[float, float]:
+        longest = self.length * self.site.pitch / 2 * (1 + max(self.bulge, 0))
+        return self._half_width, longest + abs(self.slant) * self._half_width
+
+    @property
+    def _half_width(self) -> float:
+        """What must be inside the image, so that one sees what is opened or joined."""
+        return self.site.width / 2 + (self.site.reach - self.site.width / 2) / 3
+
+    @property
+    def radius(self) -> float:
+        longest = _MOST_RAGGED * self.length * self.site.pitch / 2 * (1 + max(self.bulge, 0))
+        reach = self.site.reach
+        return math.hypot(reach, longest + abs(self.slant) * reach) + self.smoothing * self.site.pitch
+
+    def sized(self, view: FieldOfView) -> Self:
+        narrow, wide = 1 + min(self.bulge, 0), 1 + max(self.bulge, 0)
+        shortest = _FEWEST_PIXELS * view.pixel_size / narrow
+        longest = max(0.8 * min(view.extent) / wide, shortest)
+        return replace(self, length=min(max(self.length * self.site.pitch, shortest), longest) / self.site.pitch)
+
+    def strip(self, across: Float32, along: Float32) -> Float32:
+        """Signed distance of the strip alone; it ends at the site's reach, in the middle of what lies beyond."""
+        share = np.minimum(np.abs(across) * np.float32(2 / max(self.site.width, 1e-6)), np.float32(1))
+        half_length = np.float32(self.length * self.site.pitch / 2) * (1 + np.float32(self.bulge) * share * share)
+        offset = along - np.float32(self.slant) * across
+        if self.raggedness > 0:
+            nominal = half_length
+            half_length = half_length + self._waves(across, offset > 0)
+            half_length = np.clip(half_length, nominal * np.float32(0.5), nominal * np.float32(_MOST_RAGGED))
+        strip: Float32 = np.minimum(half_length - np.abs(offset), np.float32(self.site.reach) - np.abs(across))
+        return strip
+
+    def _waves(self, across: Float32, ahead: npt.NDArray[np.bool_]) -> Float32:
+        """Uneven ends, each with waves of its own: nm, as a function of the place across."""
+        # wavelengths of two widths and its fractions, the longer the stronger
+        numbers = np.arange(1, _WAVES + 1, dtype=np.float32)
+        strength = self.raggedness * self.length * self.site.pitch / np.hypot.reduce(1 / numbers) / numbers
+        places = np.linspace(-self.site.reach, self.site.reach, _WAVE_SAMPLES, dtype=np.float32)
+        turns = places * numbers[:, None] * np.float32(math.pi / max(self.site.width, 1e-6))
+        drawn = normal(self.key, 0, (2, 2, _WAVES)) * np.asarray(strength, np.float32)
+        waves = drawn[:, 0] @ np.cos(turns) + drawn[:, 1] @ np.sin(turns)
+        sample = across * np.float32((_WAVE_SAMPLES - 1) / (2 * self.site.reach)) + np.float32((_WAVE_SAMPLES - 1) / 2)
+        found = cv2.remap(waves, sample, ahead.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(found, np.float32)
+
+    @classmethod
+    def check(cls, settings: DefectSettings, pattern: PatternSettings, view: FieldOfView) -> None:
+        """Refuse strips of which the pixels show none or the image holds none.
+
+        Raises:
+            SettingError: For ``length``.
+        """
+        (finest, coarsest), (shortest, longest) = pattern.pitches, settings.length  # type: ignore[attr-defined]
+        if longest * coarsest < _FEWEST_PIXELS * view.pixel_size:
+            raise SettingError(
+                "length",
+                f"{longest:g} pitches are {longest * coarsest:.3g} nm, under two pixels of {view.pixel_size:g} nm: too "
+                f"small to open or short a line; use at least {_FEWEST_PIXELS * view.pixel_size / coarsest:.3g}",
+            )
+        if shortest * finest > min(view.extent):
+            raise SettingError(
+                "length",
+                f"{shortest:g} pitches are {shortest * finest:.3g} nm and do not fit into the field of view of "
+                f"{min(view.extent):g} nm; use at most {min(view.extent) / finest:.3g}",
+            )

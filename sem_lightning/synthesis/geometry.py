@@ -1,0 +1,82 @@
+"""The printed geometry of a scene: the pattern with its defects, and where each of them is."""
+
+import functools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.synthesis.defects.defect import Cover, Defect
+from sem_lightning.synthesis.field import FieldOfView, Float32, Window
+from sem_lightning.synthesis.patterns.pattern import Pattern
+from sem_lightning.synthesis.patterns.shapes import clean_phi
+
+_FEWEST_PIXELS = 4  # of a defect that counts as visible
+_APART = 2  # pixels between the boxes of two defects
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A pattern with defects, as printed; arrays are shared and not to be written into.
+
+    Attributes:
+        phi: float32 [H, W], nm.
+        covers: What lies on it.
+        masks: For each defect the part of the image it can touch, and bool [h, w]: where it changed the pattern or lies
+            on it.
+    """
+
+    phi: Float32
+    covers: tuple[Cover, ...]
+    masks: tuple[tuple[Window, npt.NDArray[np.bool_]], ...]
+
+    def boxes(self) -> list[tuple[int, int, int, int]]:
+        """``x, y, width, height`` of each mask in pixels, all 0 for an empty one."""
+        found = []
+        for (rows, columns), mask in self.masks:
+            x, y, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.size else (0, 0, 0, 0)
+            found.append((x + columns.start, y + rows.start, width, height) if width else (0, 0, 0, 0))
+        return found
+
+
+@functools.lru_cache(maxsize=8)
+def print_pattern(pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfView) -> Printed:
+    """A pattern with its defects, one put in after the other.
+
+    The last few results are kept: drawing a scene looks at the same geometry that rendering needs.
+    """
+    if not defects:
+        return Printed(clean_phi(pattern, view), (), ())
+    before, defect = print_pattern(pattern, defects[:-1], view), defects[-1]
+    window = defect.window(view)
+    across, along = view.axes(defect.site.x, defect.site.y, defect.site.angle, window)
+    here = before.phi[window]
+    if here.size == 0:
+        return Printed(before.phi, before.covers, (*before.masks, (window, np.zeros(here.shape, bool))))
+    changed = defect.change(here, across, along, view)
+    mask = (changed > 0) != (here > 0)
+    covers = before.covers
+    cover = defect.cover(across, along, window)
+    if cover is not None:
+        covers = (*covers, cover)
+        mask |= cover.phi > 0
+    phi = before.phi
+    if changed is not here:
+        phi = phi.copy()
+        phi[window] = changed
+        phi.flags.writeable = False
+    return Printed(phi, covers, (*before.masks, (window, mask)))
+
+
+def shows_last(pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfView, covered_rows: int) -> bool:
+    """Whether the last of some defects is visible, apart from the others and above the ``covered_rows`` below."""
+    printed = print_pattern(pattern, defects, view)
+    mask = printed.masks[-1][1]
+    if np.count_nonzero(mask) < _FEWEST_PIXELS:
+        return False
+    *others, (x, y, width, height) = printed.boxes()
+    return y + height <= view.height - covered_rows and all(
+        x > left + wide + _APART or left > x + width + _APART or y > top + high + _APART or top > y + height + _APART
+        for left, top, wide, high in others
+    )

@@ -1,0 +1,116 @@
+"""What every pattern offers: its geometry, and the places where a defect can sit."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.field import FieldOfView, Float32
+from sem_lightning.synthesis.roughness import Roughness, RoughnessSettings
+
+ANYWHERE = "anywhere"  # the kind of site that every pattern has
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place where a defect can sit.
+
+    Attributes:
+        x: nm to the right of the image's middle.
+        y: nm below it.
+        angle: Direction of the line or space there, degrees; 0 runs down the image.
+        width: Of the line, space or hole there, nm.
+        reach: From its middle to the middle of what lies beyond on either side, nm.
+        pitch: Distance to the next of its kind, nm: the measure of a defect's size.
+    """
+
+    x: float
+    y: float
+    angle: float
+    width: float
+    reach: float
+    pitch: float
+
+    def point(self, across: float, along: float) -> tuple[float, float]:
+        """The image's coordinates, nm, of a point in the site's own frame."""
+        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
+        return self.x + across * cos - along * sin, self.y + across * sin + along * cos
+
+
+@dataclass(frozen=True)
+class Pattern(ABC):
+    """A defect-free pattern, every number drawn; subclasses are what a scene holds."""
+
+    name: ClassVar[str]
+    types: ClassVar[dict[str, type["Pattern"]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        Pattern.types[cls.name] = cls
+
+    @abstractmethod
+    def phi(self, view: FieldOfView) -> Float32:
+        """Signed distance to the nearest edge: float32 [H, W], nm, positive inside the feature."""
+
+    @abstractmethod
+    def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> Site | None:
+        """A random place of a kind inside the image, or ``None`` where this pattern has none."""
+
+    @classmethod
+    def from_dict(cls, numbers: dict[str, Any]) -> "Pattern":
+        """The pattern whose ``dataclasses.asdict`` gave these numbers."""
+        return cls(**{**numbers, "roughness": Roughness(**numbers["roughness"])})
+
+
+def draw_point(rng: np.random.Generator, view: FieldOfView) -> tuple[float, float]:
+    """A point anywhere in the image, nm from its middle."""
+    height, width = view.extent
+    return float(rng.uniform(-width / 2, width / 2)), float(rng.uniform(-height / 2, height / 2))
+
+
+def draw_anywhere(rng: np.random.Generator, view: FieldOfView, pitch: float) -> Site:
+    """A place that has nothing to do with the pattern but its scale."""
+    x, y = draw_point(rng, view)
+    return Site(x, y, float(rng.uniform(-90, 90)), pitch / 2, pitch / 2, pitch)
+
+
+@dataclass
+class PatternSettings(RoughnessSettings, ABC):
+    """Ranges of a kind of pattern.
+
+    Class attributes:
+        usual_polarity: What ``imaging.polarity=auto`` means: whether the feature is bright or dark in most microscopes.
+        site_kinds: Kinds of places that it offers to defects.
+    """
+
+    usual_polarity: ClassVar[str] = "bright"
+    site_kinds: ClassVar[tuple[str, ...]] = (ANYWHERE,)
+
+    @property
+    @abstractmethod
+    def pitches(self) -> tuple[float, float]:
+        """The smallest and the largest pitch, nm."""
+
+    @abstractmethod
+    def check(self, view: FieldOfView) -> None:
+        """Refuse what this field of view cannot show.
+
+        Raises:
+            SettingError: For a key of this group.
+        """
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, view: FieldOfView) -> Pattern:
+        """One pattern from the ranges."""
+
+    def check_pixels(self, key: str, finest: float, what: str, view: FieldOfView, pixels: float) -> None:
+        """Refuse features of ``finest`` nm that are under so many pixels."""
+        if finest < pixels * view.pixel_size:
+            raise SettingError(
+                key,
+                f"{what} come down to {finest:.3g} nm, under {pixels:g} pixels of {view.pixel_size:g} nm, so they "
+                "cannot be seen; enlarge them or use a smaller imaging.pixel_size",
+            )

@@ -1,0 +1,182 @@
+"""Routing: metal wires on tracks, with intended line ends, jogs, branches, wide wires, pads and vias."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.field import FieldOfView
+from sem_lightning.synthesis.patterns.pattern import PatternSettings
+from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
+from sem_lightning.synthesis.ranges import Range, ranged
+from sem_lightning.synthesis.sampling import draw_key
+
+DIRECTIONS = ("vertical", "horizontal", "either")
+_STEP = 0.5  # pitches: the design grid along the tracks, on which every intended line end lies
+_VIA_CORNERS = 12
+
+
+@dataclass(kw_only=True)
+class Routing(PatternSettings):
+    """Ranges of a routed metal layer (``conf/pattern/routing.yaml`` documents each)."""
+
+    usual_polarity: ClassVar[str] = "dark"
+    site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
+
+    direction: str
+    pitch: Range = ranged("nm", low=0, above=True, log=True)
+    duty: Range = ranged("of the pitch", low=0.1, high=0.9)
+    wire_length: Range = ranged("pitches", low=2, log=True)
+    tip_to_tip: Range = ranged("pitches", low=0.5, high=8)
+    wide: Range = ranged("of the wires", low=0, high=1)
+    jog: Range = ranged("of the wires", low=0, high=1)
+    branch: Range = ranged("of the wires", low=0, high=1)
+    pad: Range = ranged("of the line ends", low=0, high=1)
+    via: Range = ranged("of the line ends", low=0, high=1)
+    corner: Range = ranged("of the CD", low=0, high=0.5)
+    roughness: Range = ranged("of the CD (3 sigma)", low=0, high=0.5)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.direction not in DIRECTIONS:
+            raise SettingError("direction", f"found {self.direction!r}, expected one of {', '.join(DIRECTIONS)}")
+
+    @property
+    def pitches(self) -> tuple[float, float]:
+        low, high = self.pitch
+        return low, high
+
+    def check(self, view: FieldOfView) -> None:
+        """Refuse what this field of view cannot show.
+
+        Raises:
+            SettingError: Wires too fine for the pixels, too coarse for the image, or rough enough to touch.
+        """
+        finest, coarsest = self.pitch
+        self.check_pixels("duty", finest * min(self.duty[0], 1 - self.duty[1]), "wires or spaces", view, 2.5)
+        if 3 * coarsest > min(view.extent):
+            raise SettingError(
+                "pitch",
+                f"{coarsest:g} nm leaves fewer than three tracks in the field of view of {min(view.extent):g} nm; use "
+                f"at most {min(view.extent) / 3:g} nm or a larger imaging.image_size",
+            )
+        allowed = 3 / 5 * min(1 - self.duty[1], self.duty[1] * 0.5) / self.duty[1] / math.sqrt(2)
+        if self.roughness[1] > allowed:
+            raise SettingError(
+                "roughness",
+                f"3 sigma of {self.roughness[1]:g} of the CD would open or close wires of duty {self.duty[1]:g} "
+                f"without any defect; use at most {math.floor(allowed * 1000) / 1000:g}",
+            )
+
+    def draw(self, rng: np.random.Generator, view: FieldOfView) -> Shapes:
+        """One routed clip from the ranges."""
+        pitch = self.draw_value(rng, "pitch")
+        cd = pitch * self.draw_value(rng, "duty")
+        corner = cd * self.draw_value(rng, "corner")
+        roughness = self.draw_roughness(rng, cd * self.draw_value(rng, "roughness") / 3)
+        key = draw_key(rng)
+        horizontal = {"vertical": False, "horizontal": True, "either": rng.random() < 0.5}[self.direction]
+        router = _Router(self, rng, view, pitch, cd)
+        router.route()
+
+        def placed(shapes: list[Polygon]) -> tuple[Polygon, ...]:
+            near = [shape for shape in shapes if _is_near(shape, view, pitch)]
+            return tuple(tuple((y, x) for x, y in shape) for shape in near) if horizontal else tuple(near)
+
+        return Shapes(placed(router.wires), placed(router.vias), pitch, corner, roughness, key)
+
+
+def _is_near(shape: Polygon, view: FieldOfView, margin: float) -> bool:
+    (left, top), (right, bottom) = np.min(shape, axis=0), np.max(shape, axis=0)
+    reach = max(view.extent) / 2 + margin
+    return bool(left < reach and right > -reach and top < reach and bottom > -reach)
+
+
+class _Router:
+    """Fills tracks with wires, one after the other; ``taken[track, step]`` says where metal is or must not come."""
+
+    def __init__(self, settings: Routing, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float) -> None:
+        self.settings, self.rng, self.pitch, self.cd = settings, rng, pitch, cd
+        half = max(view.extent) / 2 + 2 * pitch
+        self.tracks, self.steps = 2 * math.ceil(half / pitch), 2 * math.ceil(half / (pitch * _STEP))
+        self.offset = (float(rng.random()), float(rng.random()))  # of the grid against the image, in pitches
+        self.taken: npt.NDArray[np.bool_] = np.zeros((self.tracks, self.steps), bool)
+        self.wires: list[Polygon] = []
+        self.vias: list[Polygon] = []
+
+    def happens(self, name: str) -> bool:
+        return bool(self.rng.random() < self.settings.draw_value(self.rng, name))
+
+    def route(self) -> None:
+        for track in range(self.tracks):
+            step = -int(self.rng.integers(0, 8))
+            while step < self.steps:
+                step = self._add_wire(track, max(step, 0))
+
+    def _add_wire(self, track: int, start: int) -> int:
+        """Add a wire from ``start`` where there is room; returns the step at which to go on."""
+        length = round(self.settings.draw_value(self.rng, "wire_length") / _STEP)
+        tip = max(1, round(self.settings.draw_value(self.rng, "tip_to_tip") / _STEP))
+        room = self._room(track, start)
+        if room < 4:
+            return start + room + 1
+        length = min(length, room)
+        beside = track + 1 < self.tracks and self._room(track + 1, start) >= length
+        wide = self.happens("wide") and beside
+        self._take(track, start, length, tip)
+        self._add_box(track, start, track + wide, start + length)
+        if wide:
+            self._take(track + 1, start, length, tip)
+        elif beside and self.happens("jog") and self._room(track + 1, start + length) >= 4:
+            self._turn_off(track, start + length, tip)
+        elif beside and length > 8 and self.happens("branch"):
+            self._turn_off(track, start + length // 2, tip)
+        else:
+            for end in (start, start + length):
+                self._finish_end(track, end)
+        return start + length + tip
+
+    def _room(self, track: int, start: int) -> int:
+        """Free steps from ``start`` on."""
+        free = self.taken[track, max(start, 0) :]
+        return int(free.argmax()) if free.any() else len(free)
+
+    def _take(self, track: int, start: int, length: int, tip: int) -> None:
+        self.taken[track, max(start - tip, 0) : start + length + tip] = True
+
+    def _turn_off(self, track: int, step: int, tip: int) -> None:
+        """Cross over to the next track at ``step`` and go on there for a while."""
+        length = min(self._room(track + 1, step), int(self.rng.integers(3, 12)))
+        if length < 3:
+            return
+        self._add_box(track, step, track + 1, step)
+        self._add_box(track + 1, step, track + 1, step + length)
+        self._take(track + 1, step, length, tip)
+
+    def _finish_end(self, track: int, step: int) -> None:
+        x, y = self._place(track, step)
+        if self.happens("pad"):
+            self._add_rectangle(x, y, 0.7 * self.cd, 0.7 * self.cd)
+        if self.happens("via"):
+            turns = np.arange(_VIA_CORNERS) * (2 * math.pi / _VIA_CORNERS)
+            radius = 0.28 * self.cd
+            self.vias.append(tuple((float(x + radius * np.cos(t)), float(y + radius * np.sin(t))) for t in turns))
+
+    def _place(self, track: float, step: float) -> tuple[float, float]:
+        x = (track - self.tracks / 2 + self.offset[0]) * self.pitch
+        return x, ((step - self.steps / 2) * _STEP + self.offset[1]) * self.pitch
+
+    def _add_box(self, track: int, step: int, last_track: int, last_step: int) -> None:
+        """A wire over some tracks and steps, half a CD beyond its outermost places on every side."""
+        (left, top), (right, bottom) = self._place(track, step), self._place(last_track, last_step)
+        half = self.cd / 2
+        self._add_rectangle(
+            (left + right) / 2, (top + bottom) / 2, (right - left) / 2 + half, (bottom - top) / 2 + half
+        )
+
+    def _add_rectangle(self, x: float, y: float, half_width: float, half_height: float) -> None:
+        left, right, top, bottom = x - half_width, x + half_width, y - half_height, y + half_height
+        self.wires.append(((left, top), (right, top), (right, bottom), (left, bottom)))

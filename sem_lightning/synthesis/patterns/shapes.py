@@ -1,0 +1,184 @@
+"""Drawn shapes: any polygons, with rounded corners and rough edges; what routing and layout clips print."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.synthesis.field import FieldOfView, Float32
+from sem_lightning.synthesis.patterns.pattern import ANYWHERE, Pattern, Site, draw_anywhere
+from sem_lightning.synthesis.roughness import Roughness
+
+Polygon = tuple[tuple[float, float], ...]
+SITE_KINDS = ("line", "space", ANYWHERE)
+_STRAIGHT_RUN = 0.75  # pitches that a wire or space must go on to both sides of a site
+
+
+@dataclass(frozen=True)
+class Shapes(Pattern):
+    """The union of polygons, less some cut-outs.
+
+    Attributes:
+        polygons: Corners, nm from the image's middle, x to the right and y down; they may overlap.
+        cutouts: Polygons taken out again, such as vias seen from above.
+        pitch: The layout's measure, nm; distances beyond it are not told apart.
+        corner: Radius of rounded corners, nm (the width of the low pass that stands for lithography).
+        roughness: Of every edge.
+        key: Seed of the edges.
+    """
+
+    name: ClassVar[str] = "shapes"
+
+    polygons: tuple[Polygon, ...]
+    cutouts: tuple[Polygon, ...]
+    pitch: float
+    corner: float
+    roughness: Roughness
+    key: int
+
+    def phi(self, view: FieldOfView) -> Float32:
+        """Distance to the nearest edge, no more than a pitch: float32 [H, W], nm, positive inside a polygon."""
+        phi = np.full(view.shape, -self.pitch, np.float32)
+        for polygon in self.polygons:
+            window, inside = polygon_phi(polygon, view, self.pitch)
+            np.maximum(phi[window], inside, out=phi[window])
+        for polygon in self.cutouts:
+            window, inside = polygon_phi(polygon, view, self.pitch)
+            np.minimum(phi[window], -inside, out=phi[window])
+        np.minimum(phi, np.float32(self.pitch), out=phi)
+        if self.corner > 0:
+            phi = np.asarray(
+                cv2.GaussianBlur(phi, (0, 0), self.corner / view.pixel_size, borderType=cv2.BORDER_REPLICATE),
+                np.float32,
+            )
+        if self.roughness.sigma > 0:
+            phi += self.roughness.field(self.key, view)
+        return phi
+
+    def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> Site | None:
+        """A place on a straight piece of wire (``line``), between two (``space``), or ``anywhere``."""
+        if kind == ANYWHERE:
+            return draw_anywhere(rng, view, self.pitch)
+        sites = _find_sites(self, kind, view)
+        return sites[int(rng.integers(len(sites)))] if sites else None
+
+    @classmethod
+    def from_dict(cls, numbers: dict[str, Any]) -> "Shapes":
+        def polygons(name: str) -> tuple[Polygon, ...]:
+            return tuple(tuple((float(x), float(y)) for x, y in polygon) for polygon in numbers[name])
+
+        return cls(
+            **{
+                **numbers,
+                "polygons": polygons("polygons"),
+                "cutouts": polygons("cutouts"),
+                "roughness": Roughness(**numbers["roughness"]),
+            }
+        )
+
+
+def polygon_phi(polygon: Polygon, view: FieldOfView, reach: float) -> tuple[tuple[slice, slice], Float32]:
+    """Signed distance of one polygon, on the part of the image within ``reach`` nm of it.
+
+    A rectangle along the axes takes the distance to its nearest side's line, which is exact but for outside its
+    corners; other polygons the distance to the nearest edge, signed by the even-odd rule at each pixel's middle.
+
+    Returns:
+        The window, and float32 distances on it.
+    """
+    corners = np.asarray(polygon, np.float64)
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    rows = view.window(0, (top + bottom) / 2, (bottom - top) / 2 + reach)[0]
+    columns = view.window((left + right) / 2, 0, (right - left) / 2 + reach)[1]
+    window = (rows, columns)
+    across, along = view.axes((left + right) / 2, (top + bottom) / 2, 0.0, window)
+    across, along = across[:1], along[:, :1]
+    if len(corners) == 4 and all(
+        np.count_nonzero(a != b) == 1 for a, b in zip(corners, np.roll(corners, 1, 0), strict=True)
+    ):
+        beside = np.float32((right - left) / 2) - np.abs(across)
+        ahead = np.float32((bottom - top) / 2) - np.abs(along)
+        return window, np.minimum(beside, ahead)
+    corners -= ((left + right) / 2, (top + bottom) / 2)
+    shape = (along.shape[0], across.shape[1])
+    nearest = np.full(shape, np.float32(reach) ** 2)
+    inside = np.zeros(shape, bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, 0), strict=True):
+        dx, dy = np.float32(x1 - x0), np.float32(y1 - y0)
+        length = max(float(dx * dx + dy * dy), 1e-12)
+        aside, ahead = across - np.float32(x0), along - np.float32(y0)
+        share = np.clip((aside * dx + ahead * dy) * np.float32(1 / length), 0, 1)
+        np.minimum(nearest, (aside - share * dx) ** 2 + (ahead - share * dy) ** 2, out=nearest)
+        if dy != 0:
+            crossed = (along >= min(y0, y1)) & (along < max(y0, y1))
+            inside ^= crossed & (across < np.float32(x0) + ahead * (dx / dy))
+    distance = np.sqrt(nearest)
+    return window, np.where(inside, distance, -distance)
+
+
+@functools.lru_cache(maxsize=4)
+def clean_phi(pattern: Pattern, view: FieldOfView) -> Float32:
+    """``pattern.phi(view)``, kept for whoever asks for it next; not to be written into."""
+    phi = pattern.phi(view)
+    phi.flags.writeable = False
+    return phi
+
+
+@functools.lru_cache(maxsize=4)
+def _find_sites(pattern: Shapes, kind: str, view: FieldOfView) -> list[Site]:
+    """Every pixel in the middle of a straight piece of wire or space that runs down or across the image."""
+    if kind not in SITE_KINDS:
+        return []
+    phi = clean_phi(pattern, view) * np.float32(1 if kind == "line" else -1)
+    sites = []
+    for angle, field in ((0.0, phi), (90.0, phi.T)):
+        for row, column, width, reach in _find_straight(field, pattern.pitch / view.pixel_size):
+            y, x = (row, column) if angle == 0 else (column, row)
+            sites.append(
+                Site(
+                    x=(x - (view.width - 1) / 2) * view.pixel_size,
+                    y=(y - (view.height - 1) / 2) * view.pixel_size,
+                    angle=angle,
+                    width=width,
+                    reach=reach,
+                    pitch=pattern.pitch,
+                )
+            )
+    return sites
+
+
+def _find_straight(field: Float32, pitch: float) -> list[tuple[int, int, float, float]]:
+    """Row, column, width and reach (nm) of middles of what runs down the image; ``pitch`` in pixels."""
+    run = max(1, round(_STRAIGHT_RUN * pitch))
+    height, width = field.shape
+    if height <= 2 * run or width < 5:
+        return []
+    middle = field[run:-run]
+    ridge = (middle > 0) & (middle >= np.roll(middle, 1, 1)) & (middle > np.roll(middle, -1, 1))
+    for shifted in (field[: -2 * run], field[2 * run :]):  # it goes on, as wide, to both sides
+        ridge &= np.abs(shifted - middle) < 0.3 * middle
+    found = []
+    for row, column in np.argwhere(ridge):
+        line = middle[row]
+        left, right = _outside(line[column::-1]), _outside(line[column:])
+        if left is None or right is None:
+            continue
+        (near, before), (far, after) = left, right
+        wide = 2 * float(line[column])
+        if near + far < pitch * 2.5 and before > 0 and after > 0:
+            found.append((int(row) + run, int(column), wide, wide / 2 + float(min(before, after))))
+    return found
+
+
+def _outside(ray: npt.NDArray[np.float32]) -> tuple[int, float] | None:
+    """Pixels to the edge along a ray from inside, and the half width of what lies beyond; ``None`` at the border."""
+    outside = np.flatnonzero(ray < 0)
+    if len(outside) == 0:
+        return None
+    start = int(outside[0])
+    again = np.flatnonzero(ray[start:] > 0)
+    beyond = ray[start : start + int(again[0])] if len(again) else ray[start:]
+    return start, float(-beyond.min())

@@ -1,0 +1,138 @@
+"""The scan: where the beam really is while it writes the image line by line, and what it leaves behind."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.synthesis.field import FieldOfView, Float32, Window
+from sem_lightning.synthesis.sampling import normal
+
+_SHRINK = 4  # charge is smooth: it is followed at a quarter of the pixels along a line
+_TAIL = 3.0  # lengths of decay after which charge is gone
+
+
+@dataclass(frozen=True)
+class Sine:
+    """One vibration of the stage against the column.
+
+    Attributes:
+        amplitude: nm.
+        frequency: Hz.
+        phase: Of one wave.
+        direction: Degrees from the image's x.
+    """
+
+    amplitude: float
+    frequency: float
+    phase: float
+    direction: float
+
+
+@dataclass(frozen=True)
+class Scan:
+    """How the beam was led, every number drawn.
+
+    Displacements of whole scan lines (the fast axis is the image's x) follow Cizmar et al., Scanning 30, 381 (2008),
+    who simulate drift and vibration that way.
+
+    Attributes:
+        line_time: From one scan line to the next, microseconds.
+        jitter: Standard deviation of each line's start along the line, in one frame, nm.
+        drift_x: Movement during the image, nm to the right.
+        drift_y: The same downwards.
+        vibration: Sines that add up.
+        charging: How much brightness a bright stretch takes from what is scanned after it, of its own.
+        charging_length: Over which that decays along the line, nm.
+        streaks: Standard deviation of the lines' brightness, of white.
+        key: Seed of jitter and streaks.
+    """
+
+    line_time: float
+    jitter: float
+    drift_x: float
+    drift_y: float
+    vibration: tuple[Sine, ...]
+    charging: float
+    charging_length: float
+    streaks: float
+    key: int
+
+    def displacements(self, view: FieldOfView, frames: int) -> Float32:
+        """Where each line is sampled, to the right of and below its place, nm: float32 [2, H].
+
+        Averaging ``frames`` lowers what differs from frame to frame, jitter and vibration, by their square root.
+        """
+        time = np.arange(view.height, dtype=np.float32)
+        averaging = 1 / math.sqrt(frames)
+        sines = self.vibration
+        cycles = time * np.array([[sine.frequency * self.line_time * 1e-6] for sine in sines], np.float32)
+        cycles += np.array([[sine.phase] for sine in sines], np.float32)
+        swings = np.sin(cycles * np.float32(2 * math.pi))
+        headings = [(sine.amplitude * averaging, math.radians(sine.direction)) for sine in sines]
+        moved = (
+            np.array([[a * math.cos(t) for a, t in headings], [a * math.sin(t) for a, t in headings]], np.float32)
+            @ swings
+        )
+        share = (time + np.float32(0.5)) * np.float32(1 / view.height) - np.float32(0.5)
+        moved += share * np.array([[self.drift_x], [self.drift_y]], np.float32)
+        moved[0] += normal(self.key, 0, (view.height,)) * np.float32(self.jitter * averaging)
+        return np.asarray(moved, np.float32)
+
+    def maps(self, view: FieldOfView, frames: int) -> tuple[Float32, Float32] | None:
+        """Column and row, in pixels, that each pixel really shows; ``None`` where the scan is perfect."""
+        if not (self.jitter or self.drift_x or self.drift_y or any(sine.amplitude for sine in self.vibration)):
+            return None
+        moved = self.displacements(view, frames) * np.float32(1 / view.pixel_size)
+        columns = moved[0][:, None] + np.arange(view.width, dtype=np.float32)
+        rows = np.empty(view.shape, np.float32)
+        rows[:] = (moved[1] + np.arange(view.height, dtype=np.float32))[:, None]
+        return np.asarray(columns, np.float32), rows
+
+    def charge(self, image: Float32, pixel_size: float) -> Float32:
+        """The image with charging along its lines; may write into it.
+
+        Bright stretches charge the surface, which then holds back electrons until the charge has leaked away: a dark
+        tail along the fast axis that decays exponentially (Reimer, ch. 3.5; Cazaux, J. Appl. Phys. 95, 731 (2004)).
+        """
+        if self.charging > 0:
+            height, width = image.shape
+            short = cv2.resize(image, (-(-width // _SHRINK), height), interpolation=cv2.INTER_AREA)
+            decay = self.charging_length / (pixel_size * _SHRINK)
+            taps = min(math.ceil(_TAIL * decay) + 1, short.shape[1])
+            kernel = np.exp(np.arange(-taps + 1, 1, dtype=np.float32) / np.float32(decay))[None]
+            kernel /= kernel.sum()
+            tail = cv2.filter2D(short, -1, kernel, anchor=(taps - 1, 0), borderType=cv2.BORDER_REPLICATE)
+            mean = float(cv2.mean(tail)[0])
+            tail = cv2.resize(tail, (width, height), interpolation=cv2.INTER_LINEAR)
+            image = np.asarray(cv2.addWeighted(image, 1, tail, -self.charging, self.charging * mean), np.float32)
+        if self.streaks > 0:
+            image += normal(self.key, 1, (image.shape[0], 1)) * np.float32(self.streaks)
+        return image
+
+
+def resample(image: Float32, maps: tuple[Float32, Float32]) -> Float32:
+    """An image as the beam really walked over it."""
+    return np.asarray(cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def resample_mask(
+    mask: npt.NDArray[np.uint8], window: Window, maps: tuple[Float32, Float32]
+) -> tuple[Window, npt.NDArray[np.uint8]]:
+    """The same for a mask that lies in a window; returns the window in which it is then found, and the mask there."""
+    rows, columns = window
+    # Shifts are those of whole lines. A pixel that lands inside the window shows something of it.
+    shown = (maps[1][:, 0] > rows.start - 1) & (maps[1][:, 0] < rows.stop)
+    found = np.flatnonzero(shown)
+    if len(found) == 0:
+        return window, np.zeros_like(mask)
+    first, last = int(found[0]), int(found[-1]) + 1
+    shift = maps[0][first:last, 0]
+    left = max(int(columns.start - np.ceil(shift.max())) - 1, 0)
+    right = min(int(columns.stop - np.floor(shift.min())) + 1, maps[0].shape[1])
+    new = (slice(first, last), slice(left, right))
+    place = (maps[0][new] - np.float32(columns.start), maps[1][new] - np.float32(rows.start))
+    moved = cv2.remap(mask, *place, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return new, np.asarray(moved, np.uint8)

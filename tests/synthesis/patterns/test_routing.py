@@ -1,0 +1,81 @@
+"""Routing: wires with intended ends, which a good image has and a gap adds to."""
+
+import cv2
+import numpy as np
+from conftest import make_simulator
+
+from sem_lightning.synthesis.field import FieldOfView
+from sem_lightning.synthesis.patterns.shapes import Shapes, polygon_phi
+from sem_lightning.synthesis.simulator import Simulator
+
+ROUTING = ("pattern=routing", "pattern.via=0", "imaging.image_size=192")
+
+
+def parts(phi: np.ndarray, connectivity: int) -> int:
+    return cv2.connectedComponents((phi > 0).astype(np.uint8), connectivity=connectivity)[0] - 1
+
+
+def simulator_with(*overrides: str) -> Simulator:
+    return make_simulator(*ROUTING, *overrides)
+
+
+def test_good_images_have_line_ends_of_different_wires() -> None:
+    simulator = simulator_with("pattern.direction=vertical")
+    inner_ends, widths = 0, set()
+    for index in range(20):
+        scene = simulator.draw(0, 0, index, "good")
+        pattern = scene.pattern
+        assert isinstance(pattern, Shapes) and parts(scene.phi(), 4) >= 4
+        for polygon in pattern.polygons:
+            (left, top), (right, bottom) = np.min(polygon, axis=0), np.max(polygon, axis=0)
+            inner_ends += int(-90 < top < 90) + int(-90 < bottom < 90)
+            widths.add(round((right - left) / pattern.pitch, 1))
+    assert inner_ends > 100 and max(widths) > 1.2  # also wide wires and jogs
+
+
+def test_line_ends_lie_on_the_design_grid() -> None:
+    scene = simulator_with("pattern.direction=vertical", "pattern.pad=0").draw(0, 0, 3, "good")
+    pattern = scene.pattern
+    assert isinstance(pattern, Shapes)
+    tops = np.array([min(y for _, y in polygon) for polygon in pattern.polygons]) / pattern.pitch * 2
+    fractions = np.exp(2j * np.pi * tops)
+    assert np.abs(np.mean(fractions)) > 0.99
+
+
+def test_a_gap_opens_a_wire_and_a_bridge_joins_two() -> None:
+    simulator = simulator_with()
+    opened = [
+        parts(scene.phi(), 8) - parts(scene.twin().phi(), 8)
+        for scene in (simulator.draw(0, 0, index, "gap") for index in range(60))
+    ]
+    # a wire that turns back on itself outside the image, or a loop, stays in one piece
+    assert np.mean([change == 1 for change in opened]) > 0.9 and min(opened) >= 0
+    joined = [
+        parts(scene.phi(), 4) - parts(scene.twin().phi(), 4)
+        for scene in (simulator.draw(0, 0, index, "bridge") for index in range(60))
+    ]
+    assert np.mean([change == -1 for change in joined]) > 0.8 and max(joined) <= 0
+
+
+def test_a_gap_is_where_the_design_has_none() -> None:
+    simulator = simulator_with()
+    for index in range(40):
+        scene = simulator.draw(0, 0, index, "gap")
+        site = scene.defects[0].site
+        column, row = round(site.x + 95.5), round(site.y + 95.5)
+        assert scene.twin().phi()[row, column] > 2 and scene.phi()[row, column] < 0
+
+
+def test_polygons_have_their_signed_distance() -> None:
+    view = FieldOfView(64, 64, 1.0)
+    y, x = np.mgrid[:64, :64] - 31.5
+    square = ((-10.3, -8.0), (12.0, -8.0), (12.0, 9.6), (-10.3, 9.6))
+    window, phi = polygon_phi(square, view, 6.0)
+    expected = np.minimum(np.minimum(x + 10.3, 12 - x), np.minimum(y + 8, 9.6 - y))
+    assert np.allclose(phi, expected[window], atol=1e-4)
+    turns = np.arange(60) * 2 * np.pi / 60
+    circle = tuple((float(1.5 + 15 * np.cos(t)), float(-2 + 15 * np.sin(t))) for t in turns)
+    window, phi = polygon_phi(circle, view, 8.0)
+    exact = (15 - np.hypot(x - 1.5, y + 2))[window]
+    near = np.abs(exact) < 7
+    assert np.abs(phi - exact)[near].max() < 0.05 and ((phi > 0) == (exact > 0))[np.abs(exact) > 0.05].all()
