@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from sem_lightning.data.images import ImageError, fit_to, read_gray
-from sem_lightning.data.layout import DESCRIPTION, LABELS, MASKS, mask_path
+from sem_lightning.data.images import IMAGE_SUFFIXES, ImageError, Span, fit_to, read_gray
+from sem_lightning.data.layout import CLEAN, DESCRIPTION, LABELS, MASKS, SPANS, mask_path
 from sem_lightning.data.splits import SPLITS, share_out
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.mask_loss import UNKNOWN
@@ -26,11 +26,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """One image of a labelled folder; ``split`` is known where ``labels.csv`` has such a column."""
+    """One image of a labelled folder.
+
+    Attributes:
+        path: Its file, or the tar file that holds it.
+        label: Class.
+        split: Known where ``labels.csv`` has such a column.
+        span: Where in a tar file its bytes are: start and number.
+        mask_span: The same for its mask.
+    """
 
     path: Path
     label: str
     split: str | None = None
+    span: Span | None = None
+    mask_span: Span | None = None
 
 
 def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tuple[list[LabelledFile], list[str]]:
@@ -65,9 +75,11 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
             bad.append(f"{file.path}: unknown class {file.label!r} (classes: {', '.join(classes)})")
             continue
         try:
-            read_gray(file.path)
+            read_gray(file.path, file.span)
             mask = mask_path(root, file.path)
-            if mask is not None and mask.is_file():
+            if file.mask_span is not None:
+                read_gray(file.path, file.mask_span)
+            elif mask is not None and mask.is_file():
                 read_gray(mask)
         except ImageError as error:
             bad.append(str(error))
@@ -116,21 +128,44 @@ def _read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:
     unassigned = [row["filename"] for row in rows if not row.get("split")]
     if 0 < len(unassigned) < len(rows):
         raise UserError(f"{listing}: some images have a split and some have none: {_name_some(unassigned)}")
-    files = [LabelledFile(listing.parent / row["filename"], row["label"], row.get("split") or None) for row in rows]
+    files = [
+        LabelledFile(_file_of(listing.parent, row), row["label"], row.get("split") or None, *_spans_of(listing, row))
+        for row in rows
+    ]
     return files, {file.label for file in files}
+
+
+def _file_of(root: Path, row: dict[str, str]) -> Path:
+    """The file of a row; images in tar files are listed as ``shard.tar/name``."""
+    return root / (row["filename"].rpartition("/")[0] if row.get(SPANS[0]) else row["filename"])
+
+
+def _spans_of(listing: Path, row: dict[str, str]) -> tuple[Span | None, Span | None]:
+    if not row.get(SPANS[0]):
+        return None, None
+    numbers = [row.get(name) or "" for name in SPANS]
+    if not all(number.isdecimal() for number in numbers):
+        raise UserError(f"{listing}: {row['filename']} has {', '.join(numbers)} for {', '.join(SPANS)}; make it again")
+    image_start, image_bytes, mask_start, mask_bytes = map(int, numbers)
+    return (image_start, image_bytes), (mask_start, mask_bytes)
 
 
 def _read_class_folders(root: Path) -> tuple[list[LabelledFile], set[str]]:
     """Files of every class folder, and the names of all of them, also of empty ones."""
-    entries = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name != MASKS)
+    entries = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name not in (MASKS, CLEAN))
     folders = [entry for entry in entries if not entry.name.startswith(".")]
     files = [
         LabelledFile(path, folder.name)
         for folder in folders
         for path in sorted(folder.iterdir())
-        if not path.name.startswith(".")
+        if not path.name.startswith(".") and not _is_sidecar(path)
     ]
     return files, {folder.name for folder in folders}
+
+
+def _is_sidecar(path: Path) -> bool:
+    """Whether a text file lies beside an image of its name, as YOLO's labels do."""
+    return path.suffix == ".txt" and any(path.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
 
 
 def _name_some(items: list[str]) -> str:
@@ -198,7 +233,7 @@ class FolderDataset(Dataset[dict[str, Any]]):
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W]: 0, 1 or ``UNKNOWN``."""
         file = self.files[index % len(self.files)]  # indices count on from epoch to epoch
         return {
-            "image": torch.from_numpy(fit_to(read_gray(file.path), self.image_size)).unsqueeze(0),
+            "image": torch.from_numpy(fit_to(read_gray(file.path, file.span), self.image_size)).unsqueeze(0),
             "label": self.classes.index(file.label),
             "mask": self._mask(file),
         }
@@ -207,6 +242,9 @@ class FolderDataset(Dataset[dict[str, Any]]):
         size = (self.image_size, self.image_size)
         if self.classes[0] != "good":
             return torch.full(size, UNKNOWN, dtype=torch.uint8)  # maps need a class for what is no defect
+        if file.mask_span is not None:
+            mask = fit_to(read_gray(file.path, file.mask_span), self.image_size)
+            return torch.from_numpy((mask > 0).astype(np.uint8))
         path = mask_path(self.root, file.path)
         if path is not None and path.is_file():
             return torch.from_numpy((fit_to(read_gray(path), self.image_size) > 0).astype(np.uint8))

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
-LABELS = "labels.csv"  # filename,label and optionally split
-DESCRIPTION = "dataset.json"  # classes, pixel size, polarity, ...
-METADATA = "metadata.jsonl"  # one scene a line
+LABELS = "labels.csv"  # filename,label and optionally split; for tar files also where in them each image lies
+DESCRIPTION = "dataset.json"  # classes, pixel size, polarity, counts, configuration
+METADATA = "metadata.jsonl"  # one image a line: boxes, severity, the scene
+COCO = "annotations.json"
+CARD = "README.md"
+CHECKSUMS = "checksums.sha256"  # sha256sum -c reads it
 PREVIEW = "preview.png"
 MASKS = "masks"  # mirrors the folder, with one mask PNG for each image
+CLEAN = "clean"  # mirrors it too, with each image as it would be without its defects
+SPANS = ("image_start", "image_bytes", "mask_start", "mask_bytes")  # columns of labels.csv for tar files
 
 
 def mask_path(root: Path, image: Path) -> Path | None:
@@ -14,3 +19,8 @@ def mask_path(root: Path, image: Path) -> Path | None:
     if not image.is_relative_to(root):
         return None
     return (root / MASKS / image.relative_to(root)).with_suffix(".png")
+
+
+def shard_name(number: int) -> str:
+    """File name of a tar file of images."""
+    return f"shard-{number:06d}.tar"

@@ -19,7 +19,7 @@ def draw_sheet(rows: Sequence[tuple[str, Sequence[Sample]]], cell: int) -> Pictu
     """A labelled sheet.
 
     Args:
-        rows: A title and its samples, as many in each row.
+        rows: A title and its samples.
         cell: Height and width of each picture, pixels.
 
     Returns:
@@ -30,7 +30,9 @@ def draw_sheet(rows: Sequence[tuple[str, Sequence[Sample]]], cell: int) -> Pictu
         strip = np.full((cell, _STRIP, 3), 255, np.uint8)
         cv2.putText(strip, title, (4, cell // 2 + 4), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
         drawn.append(np.hstack([strip, *(_draw_cell(sample, cell) for sample in samples)]))
-    return np.vstack(drawn)
+    widest = max(row.shape[1] for row in drawn)
+    padded = [np.pad(row, ((0, 0), (0, widest - row.shape[1]), (0, 0)), constant_values=255) for row in drawn]
+    return np.vstack(padded)
 
 
 def _draw_cell(sample: Sample, cell: int) -> Picture:

@@ -1,210 +1,249 @@
-"""Writing a labelled set of simulated images to disk."""
+"""Writing a labelled set of simulated images to disk, part by part, so that a stopped run goes on where it was."""
 
-import csv
-import io
 import json
 import multiprocessing
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 import sem_lightning
-from sem_lightning.data.layout import DESCRIPTION, LABELS, MASKS, METADATA, PREVIEW
-from sem_lightning.data.preview import draw_sheet
+from sem_lightning.data.annotations import coco_annotations, yolo_text
+from sem_lightning.data.card import CardFacts
+from sem_lightning.data.closing import PartRecord, close_set
+from sem_lightning.data.images import encode_image
+from sem_lightning.data.layout import DESCRIPTION
+from sem_lightning.data.plan import Entry, Plan
 from sem_lightning.data.splits import SPLITS
+from sem_lightning.data.stores import Blobs, FolderStore, ShardStore, Store, WriterSettings
 from sem_lightning.errors import UserError
-from sem_lightning.files import write_json
-from sem_lightning.synthesis.noise import Pixels
-from sem_lightning.synthesis.simulator import Sample, Scene, Simulator, render
+from sem_lightning.files import write_atomically, write_json
+from sem_lightning.synthesis.simulator import Sample, Simulator, render
 
-Image = npt.NDArray[np.uint8]
-_IMAGES_PER_TASK = 32
-_PREVIEW_PER_CLASS = 8
-_PREVIEW_CELL = 128
+_PLAN = "plan.json"
+_PARTS = "parts"
+_SET = "set"
+_GREY_BINS = 16
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One image to write: its file below the root, its class and its place in the simulator's key."""
+class SetWriter:
+    """Writes one set.
 
-    filename: str
-    label: str
-    split: str
-    index: int
+    The set grows in a hidden folder beside its place, ``.<name>.partial``, which holds a record of each finished part;
+    it takes its name when all parts are there. What is killed loses the parts it was at. Every file is a function of
+    the settings alone: however often a run is stopped, and however its parts are spread over processes or machines,
+    the bytes are the same.
 
-
-def plan_entries(classes: list[str], per_class: dict[str, int]) -> list[Entry]:
-    """Every image of a set, in the order in which `SyntheticDataset` numbers them.
-
-    Args:
-        classes: Class names.
-        per_class: Images of each class in each split.
-    """
-    entries = []
-    number = dict.fromkeys(classes, 0)
-    for split in SPLITS:
-        for index in range(per_class[split] * len(classes)):
-            label = classes[index % len(classes)]
-            entries.append(Entry(f"{label}/{label}_{number[label]:04d}.png", label, split, index))
-            number[label] += 1
-    return entries
-
-
-def write_dataset(
-    root: Path,
-    simulator: Simulator,
-    seed: int,
-    entries: list[Entry],
-    config: dict[str, Any],
-    workers: int,
-    overwrite: bool,
-    progress: Callable[[int], None],
-) -> None:
-    """Write images, masks, ``labels.csv``, ``metadata.jsonl``, ``dataset.json`` and ``preview.png`` below ``root``.
-
-    Everything goes into a folder beside ``root`` that takes its name only when complete, so that an interrupted run
-    leaves nothing that reads as a whole set.
-
-    Args:
+    Attributes:
         root: The folder to make.
         simulator: Draws and renders the scenes.
         seed: Seed of the scenes.
-        entries: What to write, from `plan_entries`.
-        config: The composed configuration, kept in ``dataset.json``.
-        workers: Processes.
-        overwrite: Replace ``root`` if it exists.
-        progress: Called with the number of images written since the last call.
-
-    Raises:
-        UserError: ``root`` exists and is not to be replaced.
-        OSError: The disk is full or the folder cannot be written to.
+        plan: What to write.
+        parts: In how many parts.
+        settings: In which files.
+        description: Configuration, kept in ``dataset.json``: what makes this set this set.
+        command: The command that makes it again.
     """
-    root = root.resolve()
-    if root.exists():
-        if not overwrite:
-            raise UserError(f"{root} exists already; name another output or replace it with overwrite=true")
-        if not (root / DESCRIPTION).is_file():
-            raise UserError(f"{root} is not a set that generate.py wrote (no {DESCRIPTION}); it is not overwritten")
-    partial = root.with_name(f".{root.name}.{os.getpid()}.partial")
-    try:
-        for label in simulator.classes:
-            (partial / label).mkdir(parents=True)
-            (partial / MASKS / label).mkdir(parents=True)
-        _write_images(partial, simulator, seed, entries, workers, progress)
-        _write_labels(partial / LABELS, entries)
-        write_json(partial / DESCRIPTION, _describe(simulator, seed, entries, config))
-        _write_png(partial / PREVIEW, draw_preview(simulator, seed, entries))
-        replaced = root.with_name(f".{root.name}.{os.getpid()}.replaced")
-        if root.exists():
-            root.rename(replaced)
-        partial.rename(root)
-        shutil.rmtree(replaced, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+
+    root: Path
+    simulator: Simulator
+    seed: int
+    plan: Plan
+    parts: int
+    settings: WriterSettings
+    description: dict[str, Any]
+    command: str
+
+    @property
+    def partial(self) -> Path:
+        return self.root.with_name(f".{self.root.name}.partial")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"made_by": f"sem-lightning {sem_lightning.__version__}", "config": self.description}
+
+    def start(self, overwrite: bool) -> bool:
+        """Make or find the hidden folder; returns whether anything is left to do.
+
+        Raises:
+            UserError: The output folder, or the hidden one, holds something else and is not to be replaced.
+        """
+        if self.root.exists():
+            found = _read_identity(self.root / DESCRIPTION)
+            if found == self.identity:
+                shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was killed after its last step
+                return False
+            if not (self.root / DESCRIPTION).is_file():
+                reason = f"is not a set that generate.py wrote (no {DESCRIPTION}) and is not overwritten"
+                raise UserError(f"{self.root} {reason}; name another output")
+            if not overwrite:
+                raise UserError(
+                    f"{self.root} holds another set ({_difference(found, self.identity)}); name another output or "
+                    "replace it with overwrite=true"
+                )
+        unfinished = _read_identity(self.partial / _PLAN)
+        if unfinished not in ({}, self.identity):
+            if not overwrite:
+                difference = _difference(unfinished, self.identity)
+                raise UserError(
+                    f"{self.partial} holds an unfinished set of other settings ({difference}); "
+                    "finish it with these, name another output, or throw it away with overwrite=true"
+                )
+            shutil.rmtree(self.partial)
+        (self.partial / _SET).mkdir(parents=True, exist_ok=True)
+        (self.partial / _PARTS).mkdir(exist_ok=True)
+        write_json(self.partial / _PLAN, self.identity)
+        return True
+
+    def missing_parts(self) -> list[int]:
+        """Numbers of the parts that are not finished."""
+        return [part for part in range(self.parts) if not self._record(part).is_file()]
+
+    def _record(self, part: int) -> Path:
+        return self.partial / _PARTS / f"{part:06d}.jsonl"
+
+    def write_parts(self, parts: list[int], workers: int, progress: Callable[[int], None]) -> None:
+        """Write some parts with several processes.
+
+        Args:
+            parts: Numbers of the parts.
+            workers: Processes.
+            progress: Called with the number of images written since the last call.
+
+        Raises:
+            OSError: The disk is full or the folder cannot be written to.
+        """
+        if workers <= 1 or len(parts) <= 1:
+            for part in parts:
+                progress(self.write_part(part))
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+            # A few parts at a time: the queue, too, stays small however large the set is.
+            waiting = list(reversed(parts))
+            running: set[Future[int]] = set()
+            try:
+                while waiting or running:
+                    while waiting and len(running) < 2 * workers:
+                        running.add(pool.submit(self.write_part, waiting.pop()))
+                    done = next(as_completed(running))
+                    running.remove(done)
+                    progress(done.result())
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def write_part(self, part: int) -> int:
+        """Write one part and, last of all, its record; returns its number of images."""
+        folder = self.partial / _SET
+        store: Store = FolderStore(folder) if self.settings.kind == "files" else ShardStore(folder, part)
+        categories = {name: number for number, name in enumerate(self.plan.classes) if number}
+        record = PartRecord(grey=[0] * _GREY_BINS)
+        for entry in map(self.plan.__getitem__, self.plan.numbers(part, self.parts)):
+            sample = render(self.simulator.draw(self.seed, SPLITS.index(entry.split), entry.index, entry.label))
+            names, spans = store.add(entry, self._blobs(entry, sample, categories))
+            record.rows.append([names["image"], entry.label, entry.split, *spans])
+            record.images.append(_metadata(entry, sample, names))
+            if "coco" in self.settings.annotations:
+                record.coco.append(coco_annotations(sample, categories))
+            shift = 4 if sample.image.dtype == np.uint8 else 12
+            grey = np.bincount((sample.image >> shift).ravel(), minlength=_GREY_BINS)
+            record.grey = [int(a + b) for a, b in zip(record.grey, grey, strict=True)]
+        record.sums = store.close()
+        write_atomically(self._record(part), lambda temporary: temporary.write_text(record.to_text()))
+        return len(record.rows)
+
+    def _blobs(self, entry: Entry, sample: Sample, categories: dict[str, int]) -> Blobs:
+        suffix = ".png" if self.settings.format == "png" else ".tif"
+        pixel_size = sample.scene.view.pixel_size
+        blobs = {
+            "image": (suffix, encode_image(sample.image, suffix, pixel_size)),
+            "mask": (".png", encode_image(sample.mask * np.uint8(255), ".png", pixel_size)),
+        }
+        if self.settings.clean_pair:
+            twin = render(sample.scene.twin()).image if sample.scene.defects else sample.image
+            blobs["clean"] = (suffix, encode_image(twin, suffix, pixel_size))
+        if "yolo" in self.settings.annotations:
+            blobs["yolo"] = (".txt", yolo_text(sample, categories).encode())
+        if self.settings.kind == "shards":
+            blobs["cls"] = (".cls", str(self.plan.classes.index(entry.label)).encode())
+            blobs["json"] = (".json", json.dumps(_metadata(entry, sample, {})).encode())
+        return blobs
+
+    def finish(self) -> None:
+        """Write what lists the images, and give the set its name; whoever writes the last part does it."""
+        facts = CardFacts(
+            classes=self.plan.classes,
+            counts=self.plan.counts(),
+            image_size=self.simulator.imaging.image_size,
+            pixel_size=self.simulator.imaging.pixel_size,
+            polarity=self.simulator.polarity,
+            bits=self.simulator.noise.bits,
+            command=self.command,
+            kind=self.settings.kind,
+            seed=self.seed,
+            identity=self.identity,
+        )
+        folder = self.partial / _SET
+        for leftover in (*folder.glob(".*.tmp*"), *(self.partial / _PARTS).glob(".*.tmp*")):
+            leftover.unlink(missing_ok=True)
+        records = (PartRecord.from_text(self._record(part).read_text()) for part in range(self.parts))
+        previews = [
+            (label, [self._render(entry) for entry in self.plan.first_of(label, 8)]) for label in self.plan.classes
+        ]
+        close_set(folder, records, self.settings, facts, previews)
+        replaced = self.partial / "replaced"
+        if self.root.exists():
+            shutil.rmtree(replaced, ignore_errors=True)
+            self.root.rename(replaced)
+        folder.rename(self.root)
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+    def _render(self, entry: Entry) -> Sample:
+        return render(self.simulator.draw(self.seed, SPLITS.index(entry.split), entry.index, entry.label))
 
 
-def _write_images(
-    root: Path,
-    simulator: Simulator,
-    seed: int,
-    entries: list[Entry],
-    workers: int,
-    progress: Callable[[int], None],
-) -> None:
-    tasks = [entries[i : i + _IMAGES_PER_TASK] for i in range(0, len(entries), _IMAGES_PER_TASK)]
-    with (root / METADATA).open("w") as metadata:
-        for lines in _map_tasks(root, simulator, seed, tasks, workers):
-            metadata.writelines(lines)
-            progress(len(lines))
-
-
-def _map_tasks(
-    root: Path, simulator: Simulator, seed: int, tasks: list[list[Entry]], workers: int
-) -> Iterator[list[str]]:
-    if workers <= 1 or len(tasks) == 1:
-        for task in tasks:
-            yield _write_task(root, simulator, seed, task)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        futures = [pool.submit(_write_task, root, simulator, seed, task) for task in tasks]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _write_task(root: Path, simulator: Simulator, seed: int, entries: list[Entry]) -> list[str]:
-    """Write some images and masks; returns their lines of ``metadata.jsonl``."""
-    lines = []
-    for entry in entries:
-        sample = render(_scene(simulator, seed, entry))
-        _write_png(root / entry.filename, sample.image)
-        _write_png(root / MASKS / entry.filename, sample.mask * np.uint8(255))
-        lines.append(_metadata_line(entry, sample))
-    return lines
-
-
-def _scene(simulator: Simulator, seed: int, entry: Entry) -> Scene:
-    return simulator.draw(seed, SPLITS.index(entry.split), entry.index, entry.label)
-
-
-def _write_png(path: Path, image: Pixels) -> None:
-    # encode, then write: OpenCV's own imwrite does not say when the disk is full
-    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-
-
-def _metadata_line(entry: Entry, sample: Sample) -> str:
-    record = {
-        "filename": entry.filename,
+def _metadata(entry: Entry, sample: Sample, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        **({"filename": names["image"]} if names else {}),
         "label": entry.label,
         "split": entry.split,
-        "mask": f"{MASKS}/{entry.filename}",
-        "boxes": [instance.box for instance in sample.instances],
+        **{kind: names[kind] for kind in ("mask", "clean") if kind in names},
+        "severity": sample.scene.severity,
+        "boxes": [list(instance.box) for instance in sample.instances],
         "scene": sample.scene.to_dict(),
     }
-    return json.dumps(record) + "\n"
 
 
-def _write_labels(path: Path, entries: list[Entry]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["filename", "label", "split"])
-    writer.writerows([entry.filename, entry.label, entry.split] for entry in entries)
-    path.write_text(text.getvalue())
+def _read_identity(path: Path) -> dict[str, Any]:
+    """What a set says of how it was made; empty where there is none or it cannot be read."""
+    try:
+        content = json.loads(path.read_text())
+        return {key: content[key] for key in ("made_by", "config")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
-def _describe(simulator: Simulator, seed: int, entries: list[Entry], config: dict[str, Any]) -> dict[str, Any]:
-    counts = {
-        split: {label: sum(e.split == split and e.label == label for e in entries) for label in simulator.classes}
-        for split in SPLITS
-    }
+def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """The first setting in which two sets differ."""
+    ours, theirs = _flatten(wanted), _flatten(found)
+    for key in sorted({*ours, *theirs}):
+        if ours.get(key) != theirs.get(key):
+            name = key.removeprefix("config.")
+            return f"{name} is {theirs.get(key, 'not there')}, here {ours.get(key, 'not there')}"
+    return "other contents"
+
+
+def _flatten(node: Any, key: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {key: node}
     return {
-        "made_by": f"sem-lightning {sem_lightning.__version__}",
-        "classes": simulator.classes,
-        "images": len(entries),
-        "counts": counts,
-        "seed": seed,
-        "image_size": simulator.imaging.image_size,
-        "pixel_size": simulator.imaging.pixel_size,
-        "polarity": simulator.polarity,
-        "config": config,
+        name: value
+        for child in node
+        for name, value in _flatten(node[child], f"{key}.{child}" if key else child).items()
     }
-
-
-def draw_preview(simulator: Simulator, seed: int, entries: list[Entry]) -> Image:
-    """A sheet with the first images of each class in a row."""
-    rows = []
-    for label in simulator.classes:
-        chosen = [entry for entry in entries if entry.label == label][:_PREVIEW_PER_CLASS]
-        rows.append((label, [render(_scene(simulator, seed, entry)) for entry in chosen]))
-    return draw_sheet(rows, _PREVIEW_CELL)

@@ -1,0 +1,53 @@
+"""Object annotations that detectors are trained on: COCO JSON and YOLO text."""
+
+from typing import Any
+
+import numpy as np
+
+from sem_lightning.synthesis.simulator import Instance, Sample
+
+
+def coco_annotations(sample: Sample, category_ids: dict[str, int]) -> list[dict[str, Any]]:
+    """The defects of an image as COCO annotations, without their ids (https://cocodataset.org/#format-data)."""
+    return [
+        {
+            "category_id": category_ids[instance.label],
+            "bbox": list(instance.box),
+            "area": int(instance.mask.sum()),
+            "segmentation": _run_lengths(instance, sample.image.shape),
+            "iscrowd": 0,
+            "severity": round(instance.severity, 6),
+        }
+        for instance in sample.instances
+    ]
+
+
+def _run_lengths(instance: Instance, shape: tuple[int, ...]) -> dict[str, Any]:
+    """COCO's uncompressed run-length encoding: lengths of 0s, 1s, 0s, ... down the columns, one after the other."""
+    x, y, width, height = instance.box
+    columns = np.zeros((width, shape[0]), np.uint8)  # only the box's columns hold any 1
+    columns[:, y : y + height] = instance.mask.T
+    flat = columns.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    ends = np.concatenate([[0], changes, [flat.size]])
+    counts = [int(length) for length in np.diff(ends)]
+    if flat.size and flat[0]:
+        counts.insert(0, 0)
+    counts[0:1] = [counts[0] + x * shape[0]] if counts else [0]
+    rest = shape[0] * shape[1] - sum(counts)
+    if len(counts) % 2:  # the last run is of 0s
+        counts[-1] += rest
+    else:
+        counts.append(rest)
+    return {"size": [int(shape[0]), int(shape[1])], "counts": counts}
+
+
+def yolo_text(sample: Sample, category_ids: dict[str, int]) -> str:
+    """The defects of an image, one a line: class from 0, then centre and size of the box, of the image's."""
+    height, width = sample.image.shape
+    lines = []
+    for instance in sample.instances:
+        x, y, wide, high = instance.box
+        numbers = ((x + wide / 2) / width, (y + high / 2) / height, wide / width, high / height)
+        lines.append(" ".join([str(category_ids[instance.label] - 1), *(f"{number:.6f}" for number in numbers)]))
+    return "".join(f"{line}\n" for line in lines)
