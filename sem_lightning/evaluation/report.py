@@ -11,6 +11,8 @@ from rich.table import Table
 
 from sem_lightning.evaluation.metrics import wilson_interval
 
+_MOST_BESIDE = 4  # classes whose confusion still fits beside their rates in a terminal of 80 columns
+
 
 @dataclass(frozen=True)
 class Report:
@@ -56,15 +58,17 @@ class Report:
         }
 
     def print(self, console: Console, title: str, caption: str) -> None:
-        """One table: each class's rates with 95 % intervals, and its row of the confusion matrix.
+        """Each class's rates with 95 % intervals and its row of the confusion matrix, which is a table of its own where
+        there are many classes.
 
         A class's accuracy is its recall, so the two share a column.
         """
-        table = Table(title=title, caption=caption, box=SIMPLE_HEAD, caption_justify="left", padding=(0, 1, 0, 0))
+        beside = len(self.classes) <= _MOST_BESIDE
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("class")
         for name in ("images", "accuracy, recall", "precision [95 %]"):
             table.add_column(name, justify="right", no_wrap=True)
-        for label in self.classes:
+        for label in self.classes if beside else ():
             table.add_column(f"said\n{label}", justify="right")
         for i, label in enumerate(self.classes):
             table.add_row(
@@ -72,13 +76,29 @@ class Report:
                 str(self.confusion[i].sum()),
                 _rate(*self.counts("recall", label)),
                 _rate(*self.counts("precision", label), nothing="none said"),
-                *(f"[bold]{n}[/bold]" if i == j else str(n) for j, n in enumerate(self.confusion[i])),
+                *(self._row(i) if beside else ()),
             )
         table.add_section()
         overall = _rate(int(np.trace(self.confusion)), self.images)
-        said = [str(n) for n in self.confusion.sum(axis=0)]
+        said = [str(n) for n in self.confusion.sum(axis=0)] if beside else []
         table.add_row("all", str(self.images), overall, "", *said)
         console.print(table)
+        if not beside:
+            console.print(self._confusion_table())
+        console.print(caption)
+
+    def _confusion_table(self) -> Table:
+        """What was said of each class; columns are numbered as the rows are."""
+        table = Table(title="what was said of them", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("class", no_wrap=True)
+        for number in range(1, len(self.classes) + 1):
+            table.add_column(str(number), justify="right", no_wrap=True)
+        for i, label in enumerate(self.classes):
+            table.add_row(f"{i + 1} {label}", *self._row(i))
+        return table
+
+    def _row(self, label: int) -> list[str]:
+        return [f"[bold]{n}[/bold]" if label == j else str(n) for j, n in enumerate(self.confusion[label])]
 
 
 def _rate(successes: int, trials: int, nothing: str = "no images") -> str:

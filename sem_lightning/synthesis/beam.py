@@ -45,7 +45,9 @@ class Beam:
             return image
         border = cv2.BORDER_REPLICATE
         if abs(along - across) < 0.02:
-            return np.asarray(cv2.GaussianBlur(image, (0, 0), (along + across) / 2, borderType=border), np.float32)
+            width = (along + across) / 2
+            taps = 2 * math.ceil(3 * width) + 1
+            return np.asarray(cv2.GaussianBlur(image, (taps, taps), width, borderType=border), np.float32)
         return np.asarray(cv2.filter2D(image, -1, self._kernel(along, across), borderType=border), np.float32)
 
     def _kernel(self, along: float, across: float) -> Float32:

@@ -20,6 +20,7 @@ from sem_lightning.synthesis.texture import OPERATIONS, Grain
 POLARITIES = ("bright", "dark")
 MAX_IMAGE_SIZE = 8192
 _SINES = 2
+_SHRINK = 4
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,11 @@ class Exposure:
 
     def _shade(self, high: Float32, view: FieldOfView) -> Float32:
         """What is left of the brightness: the ground loses light in proportion to the walls within range."""
-        size = 2 * max(1, round(self.shadow_range / view.pixel_size)) + 1
-        walls = np.asarray(cv2.blur(high, (size, size), borderType=cv2.BORDER_REFLECT_101), np.float32)
+        # walls within range change slowly: a quarter of the pixels along each side shows them
+        small = cv2.resize(high, (-(-view.width // _SHRINK), -(-view.height // _SHRINK)), interpolation=cv2.INTER_AREA)
+        size = 2 * round(self.shadow_range / (view.pixel_size * _SHRINK)) + 1
+        small = cv2.blur(small, (size, size), borderType=cv2.BORDER_REPLICATE)
+        walls = np.asarray(cv2.resize(small, (view.width, view.height), interpolation=cv2.INTER_LINEAR), np.float32)
         # 1 - shadow * walls * (1 - high)
         walls *= high - np.float32(1)
         return np.asarray(cv2.addWeighted(walls, self.shadow, walls, 0, 1), np.float32)

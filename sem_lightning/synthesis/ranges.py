@@ -104,7 +104,7 @@ class Settings:
         """The value at ``share`` in [0, 1] of the way from the low end of the range ``name`` to its high end."""
         low, high = getattr(self, name)
         if low == high:
-            return float(low)
+            return low  # type: ignore[no-any-return]
         if self.__dataclass_fields__[name].metadata["limits"].log:
             return float(low * (high / low) ** share)
-        return float(low + (high - low) * share)
+        return low + (high - low) * share  # type: ignore[no-any-return]

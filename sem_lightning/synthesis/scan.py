@@ -1,5 +1,6 @@
 """The scan: where the beam really is while it writes the image line by line, and what it leaves behind."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -65,20 +66,29 @@ class Scan:
 
         Averaging ``frames`` lowers what differs from frame to frame, jitter and vibration, by their square root.
         """
-        time = np.arange(view.height, dtype=np.float32)
+        time = _count(view.height)
         averaging = 1 / math.sqrt(frames)
-        sines = self.vibration
-        cycles = time * np.array([[sine.frequency * self.line_time * 1e-6] for sine in sines], np.float32)
-        cycles += np.array([[sine.phase] for sine in sines], np.float32)
-        swings = np.sin(cycles * np.float32(2 * math.pi))
-        headings = [(sine.amplitude * averaging, math.radians(sine.direction)) for sine in sines]
-        moved = (
-            np.array([[a * math.cos(t) for a, t in headings], [a * math.sin(t) for a, t in headings]], np.float32)
-            @ swings
-        )
+        step = self.line_time * 2e-6 * math.pi
+        numbers = np.array(
+            [
+                (
+                    sine.frequency * step,
+                    2 * math.pi * sine.phase,
+                    sine.amplitude * averaging,
+                    math.radians(sine.direction),
+                )
+                for sine in self.vibration
+            ],
+            np.float32,
+        ).reshape(-1, 4)
+        swings = np.sin(numbers[:, :1] * time + numbers[:, 1:2])
+        heading = numbers[:, 3]
+        moved = np.stack([np.cos(heading), np.sin(heading)]) * numbers[:, 2] @ swings
         share = (time + np.float32(0.5)) * np.float32(1 / view.height) - np.float32(0.5)
-        moved += share * np.array([[self.drift_x], [self.drift_y]], np.float32)
-        moved[0] += normal(self.key, 0, (view.height,)) * np.float32(self.jitter * averaging)
+        moved[0] += share * np.float32(self.drift_x)
+        moved[1] += share * np.float32(self.drift_y)
+        if self.jitter > 0:
+            moved[0] += normal(self.key, 0, (view.height,)) * np.float32(self.jitter * averaging)
         return np.asarray(moved, np.float32)
 
     def maps(self, view: FieldOfView, frames: int) -> tuple[Float32, Float32] | None:
@@ -86,9 +96,9 @@ class Scan:
         if not (self.jitter or self.drift_x or self.drift_y or any(sine.amplitude for sine in self.vibration)):
             return None
         moved = self.displacements(view, frames) * np.float32(1 / view.pixel_size)
-        columns = moved[0][:, None] + np.arange(view.width, dtype=np.float32)
+        columns = moved[0][:, None] + _count(view.width)
         rows = np.empty(view.shape, np.float32)
-        rows[:] = (moved[1] + np.arange(view.height, dtype=np.float32))[:, None]
+        rows[:] = (moved[1] + _count(view.height))[:, None]
         return np.asarray(columns, np.float32), rows
 
     def charge(self, image: Float32, pixel_size: float) -> Float32:
@@ -111,6 +121,12 @@ class Scan:
         if self.streaks > 0:
             image += normal(self.key, 1, (image.shape[0], 1)) * np.float32(self.streaks)
         return image
+
+
+@functools.lru_cache(maxsize=8)
+def _count(number: int) -> Float32:
+    """0, 1, 2, ...; shared, never written into."""
+    return np.arange(number, dtype=np.float32)
 
 
 def resample(image: Float32, maps: tuple[Float32, Float32]) -> Float32:

@@ -18,7 +18,16 @@ from sem_lightning.synthesis.sampling import normal
 _FEWEST_PIXELS = 2.0  # that a strip must span to be seen
 _WAVES = 4
 _MOST_RAGGED = 1.5  # of its length, that uneven ends may reach
-_WAVE_SAMPLES = 64
+_WAVE_SAMPLES = 97
+_WAVE_STEP = 1 / 32  # widths between samples: they reach 1.5 widths to either side
+_NUMBERS = np.arange(1, _WAVES + 1, dtype=np.float32)
+_STRENGTHS = np.asarray(1 / _NUMBERS / np.hypot.reduce(1 / _NUMBERS), np.float32)
+_TURNS = (
+    _NUMBERS[:, None]
+    * (np.arange(_WAVE_SAMPLES, dtype=np.float32) - (_WAVE_SAMPLES - 1) / 2)
+    * np.float32(math.pi * _WAVE_STEP)
+)
+_COSINES, _SINES = np.cos(_TURNS), np.sin(_TURNS)
 
 
 @dataclass(frozen=True)
@@ -79,13 +88,12 @@ class Strip(Defect):
     def _waves(self, across: Float32, ahead: npt.NDArray[np.bool_]) -> Float32:
         """Uneven ends, each with waves of its own: nm, as a function of the place across."""
         # wavelengths of two widths and its fractions, the longer the stronger
-        numbers = np.arange(1, _WAVES + 1, dtype=np.float32)
-        strength = self.raggedness * self.length * self.site.pitch / np.hypot.reduce(1 / numbers) / numbers
-        places = np.linspace(-self.site.reach, self.site.reach, _WAVE_SAMPLES, dtype=np.float32)
-        turns = places * numbers[:, None] * np.float32(math.pi / max(self.site.width, 1e-6))
-        drawn = normal(self.key, 0, (2, 2, _WAVES)) * np.asarray(strength, np.float32)
-        waves = drawn[:, 0] @ np.cos(turns) + drawn[:, 1] @ np.sin(turns)
-        sample = across * np.float32((_WAVE_SAMPLES - 1) / (2 * self.site.reach)) + np.float32((_WAVE_SAMPLES - 1) / 2)
+        strength = np.float32(self.raggedness * self.length * self.site.pitch) * _STRENGTHS
+        drawn = normal(self.key, 0, (2, 2, _WAVES)) * strength
+        waves = drawn[:, 0] @ _COSINES + drawn[:, 1] @ _SINES
+        sample = across * np.float32(1 / (_WAVE_STEP * max(self.site.width, 1e-6))) + np.float32(
+            (_WAVE_SAMPLES - 1) / 2
+        )
         found = cv2.remap(waves, sample, ahead.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.float32)
 
