@@ -97,13 +97,20 @@ def count_electrons(brightness: Float32, dose: float, z: Float32, key: int) -> F
 class Noise(Settings):
     """Ranges of the noise (``conf/noise/*.yaml`` document each)."""
 
-    dose: Range = ranged("electrons per pixel and frame", low=0, above=True, log=True, optional=True)
-    frames: Range = ranged("frames", low=1, high=MAX_FRAMES)
-    gaussian: Range = ranged("of full scale", low=0, high=1)
-    salt_pepper: Range = ranged("of the pixels", low=0, high=0.5)
-    contrast: Range = ranged("", low=0, above=True, high=4)
-    brightness: Range = ranged("of full scale", low=-1, high=1)
-    gamma: Range = ranged("", low=0.2, high=5)
+    dose: Range = ranged(
+        "electrons per pixel and frame",
+        low=0,
+        above=True,
+        log=True,
+        optional=True,
+        why="without electrons there is no image",
+    )
+    frames: Range = ranged("frames", low=1, high=MAX_FRAMES, why="an image takes a frame")
+    gaussian: Range = ranged("of full scale", low=0, high=1, why="beyond full scale nothing is left")
+    salt_pepper: Range = ranged("of the pixels", low=0, high=0.5, why="beyond half, most pixels are stuck")
+    contrast: Range = ranged("", low=0, above=True, high=4, why="without gain there is no image")
+    brightness: Range = ranged("of full scale", low=-1, high=1, why="beyond full scale nothing is left")
+    gamma: Range = ranged("", low=0.2, high=5, why="beyond that every pixel is black or white")
     bits: int = 8
 
     def __post_init__(self) -> None:

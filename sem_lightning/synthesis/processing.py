@@ -86,9 +86,13 @@ class ProcessingSettings(Settings):
     """Ranges of the treatment (``conf/processing/*.yaml`` document each)."""
 
     banner: float
-    rescale: Range = ranged("of the pixels along a side", low=0.1, high=1)
-    stretch: Range = ranged("of the pixels", low=0, high=0.4, optional=True)
-    jpeg: Range = ranged("quality", low=1, high=100, optional=True)
+    rescale: Range = ranged(
+        "of the pixels along a side", low=0.1, high=1, why="below a tenth nothing is left of a pattern"
+    )
+    stretch: Range = ranged(
+        "of the pixels", low=0, high=0.4, optional=True, why="beyond that nothing lies between black and white"
+    )
+    jpeg: Range = ranged("quality", low=1, high=100, optional=True, why="JPEG knows qualities from 1 to 100")
 
     def __post_init__(self) -> None:
         super().__post_init__()

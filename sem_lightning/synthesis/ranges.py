@@ -25,12 +25,14 @@ class Limits:
     log: bool
     optional: bool
     by_severity: bool
+    why: str
 
     def describe(self) -> str:
         lower = "" if self.low == -math.inf else f"{'above' if self.above else 'from'} {self.low:g}"
         upper = "" if self.high == math.inf else f"up to {self.high:g}"
         bounds = " ".join(word for word in (lower, upper, self.unit) if word)
-        return f"a number or [low, high] {bounds}".strip() + (", or null for none" if self.optional else "")
+        text = f"a number or [low, high] {bounds}".strip() + (", or null for none" if self.optional else "")
+        return f"{text}: {self.why}" if self.why else text
 
     def contains(self, value: float) -> bool:
         return (value > self.low if self.above else value >= self.low) and value <= self.high
@@ -45,6 +47,7 @@ def ranged(
     log: bool = False,
     optional: bool = False,
     by_severity: bool = False,
+    why: str = "",
 ) -> Any:
     """A dataclass field holding a range.
 
@@ -56,8 +59,9 @@ def ranged(
         log: Draw log-uniformly rather than uniformly.
         optional: ``None`` is allowed and means that the effect is absent.
         by_severity: Follows from a defect's severity: 0 is the low end, 1 the high end.
+        why: What is wrong beyond the limits, for the error message.
     """
-    return dataclasses.field(metadata={"limits": Limits(unit, low, high, above, log, optional, by_severity)})
+    return dataclasses.field(metadata={"limits": Limits(unit, low, high, above, log, optional, by_severity, why)})
 
 
 def parse_range(key: str, value: object, limits: Limits) -> tuple[float, float] | None:

@@ -110,8 +110,8 @@ def _fast_length(number: float) -> int:
 class RoughnessSettings(Settings):
     """The keys that every rough pattern has beside its own."""
 
-    correlation_length: Range = ranged("nm", low=0, above=True, log=True)
-    hurst: Range = ranged("", low=0, above=True, high=1)
+    correlation_length: Range = ranged("nm", low=0, above=True, log=True, why="roughness of no length is pixel noise")
+    hurst: Range = ranged("", low=0, above=True, high=1, why="a roughness exponent lies between jagged and smooth")
 
     def draw_roughness(self, rng: np.random.Generator, sigma: float) -> Roughness:
         """The roughness of one pattern."""

@@ -200,6 +200,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(run: Run, kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_fifty_kills_each_resumed_to_the_same_bytes(run: Run) -> None:
     arguments = ["num_per_class=100", "shards=30", "num_workers=2", "writer.clean_pair=true"]
     whole = run("generate", *arguments, "output=whole")

@@ -1,6 +1,8 @@
 """Draw, then render: scenes are plain numbers, and the same numbers give the same bytes."""
 
+import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,11 +10,16 @@ from conftest import make_simulator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sem_lightning.commands.settings import PATTERNS
 from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES
+from sem_lightning.synthesis.imaging import Imaging
+from sem_lightning.synthesis.noise import Noise
+from sem_lightning.synthesis.processing import ProcessingSettings
 from sem_lightning.synthesis.ranges import Limits, parse_range
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
 
-ANY = {"low": -1e9, "high": 1e9, "above": False, "log": False, "optional": False, "by_severity": False}
+ANY = {"low": -1e9, "high": 1e9, "above": False, "log": False, "optional": False, "by_severity": False, "why": ""}
 
 
 def test_a_scene_survives_json_and_renders_the_same_bytes(simulator: Simulator) -> None:
@@ -115,6 +122,19 @@ def test_impossible_settings_are_refused_by_name(override: str, key: str) -> Non
     with pytest.raises(SettingError) as error:
         make_simulator(*override.split())
     assert error.value.key == key
+
+
+def test_every_range_says_why_it_ends() -> None:
+    kinds = [*PATTERNS.values(), *SETTINGS_TYPES.values(), Imaging, Noise, ProcessingSettings]
+    for kind in kinds:
+        for field in dataclasses.fields(kind):
+            limits = field.metadata.get("limits")
+            bounded = limits and (limits.low > -math.inf or limits.high < math.inf)
+            assert not bounded or len(limits.why) > 8, f"{kind.__name__}.{field.name}"
+    with pytest.raises(SettingError, match="leaves no space"):
+        make_simulator("pattern.duty=1.1")
+    with pytest.raises(SettingError, match="without electrons there is no image"):
+        make_simulator("noise.dose=0")
 
 
 @given(low=st.floats(-1e6, 1e6), width=st.floats(0, 1e6))

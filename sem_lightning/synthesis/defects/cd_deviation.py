@@ -23,9 +23,11 @@ class CDDeviation(Defect):
     name: ClassVar[str] = "cd_deviation"
     site_kind: ClassVar[str] = "line"
 
-    amount: float = ranged("of the CD", low=0.05, high=0.7, by_severity=True)
-    length: float = ranged("pitches", low=0.5, log=True)
-    direction: float = ranged("", low=-1, high=1)
+    amount: float = ranged(
+        "of the CD", low=0.05, high=0.7, by_severity=True, why="less is roughness, more opens or closes"
+    )
+    length: float = ranged("pitches", low=0.5, log=True, why="shorter it is roughness")
+    direction: float = ranged("", low=-1, high=1, why="only its sign counts")
 
     @property
     def half_size(self) -> tuple[float, float]:

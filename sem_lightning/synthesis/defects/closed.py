@@ -21,7 +21,9 @@ class Closed(Defect):
     name: ClassVar[str] = "closed"
     site_kind: ClassVar[str] = "hole"
 
-    amount: float = ranged("of the CD", low=0.1, high=0.95, by_severity=True)
+    amount: float = ranged(
+        "of the CD", low=0.1, high=0.95, by_severity=True, why="less is roughness, all of it is a missing hole"
+    )
 
     @property
     def half_size(self) -> tuple[float, float]:

@@ -24,8 +24,14 @@ class Collapse(Defect):
     name: ClassVar[str] = "collapse"
     site_kind: ClassVar[str] = "space"
 
-    lean: float = ranged("of half the space", low=0.2, high=1.5, by_severity=True)
-    length: float = ranged("pitches", low=0.5, log=True)
+    lean: float = ranged(
+        "of half the space",
+        low=0.2,
+        high=1.5,
+        by_severity=True,
+        why="less is roughness, more runs through the next line",
+    )
+    length: float = ranged("pitches", low=0.5, log=True, why="shorter it is a kink")
 
     @property
     def half_size(self) -> tuple[float, float]:

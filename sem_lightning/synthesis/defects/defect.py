@@ -127,7 +127,7 @@ class DefectSettings(Settings):
 
     defect_type: ClassVar[type[Defect]]
 
-    severity: Range = ranged("", low=0, high=1)
+    severity: Range = ranged("", low=0, high=1, why="0 is the slightest, 1 the gravest")
 
     def check(self, pattern: PatternSettings, view: FieldOfView) -> None:
         """Refuse what the pattern or the field of view cannot show.

@@ -24,8 +24,10 @@ class Displaced(Defect):
     name: ClassVar[str] = "displaced"
     site_kind: ClassVar[str] = "hole"
 
-    shift: float = ranged("of the wall", low=0.1, high=0.9, by_severity=True)
-    direction: float = ranged("degrees", low=-180, high=180)
+    shift: float = ranged(
+        "of the wall", low=0.1, high=0.9, by_severity=True, why="less is placement error, more runs into the neighbour"
+    )
+    direction: float = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")
 
     @property
     def half_size(self) -> tuple[float, float]:

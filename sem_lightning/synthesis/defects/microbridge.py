@@ -25,11 +25,13 @@ class Microbridge(Defect):
     name: ClassVar[str] = "microbridge"
     site_kind: ClassVar[str] = "space"
 
-    extent: float = ranged("of the space", low=0.2, high=1, by_severity=True)
-    thickness: float = ranged("pitches", low=0.02, high=0.5)
-    slant: float = ranged("", low=-1, high=1)
-    side: float = ranged("", low=-1, high=1)
-    smoothing: float = ranged("of the pitch", low=0.01, high=0.5)
+    extent: float = ranged(
+        "of the space", low=0.2, high=1, by_severity=True, why="less is roughness, more does not fit in"
+    )
+    thickness: float = ranged("pitches", low=0.02, high=0.5, why="thicker it is a bridge")
+    slant: float = ranged("", low=-1, high=1, why="steeper it runs along the line")
+    side: float = ranged("", low=-1, high=1, why="only its sign counts")
+    smoothing: float = ranged("of the pitch", low=0.01, high=0.5, why="beyond half a pitch it melts into the next line")
 
     @property
     def half_size(self) -> tuple[float, float]:

@@ -23,9 +23,11 @@ class Misshapen(Defect):
     name: ClassVar[str] = "misshapen"
     site_kind: ClassVar[str] = "hole"
 
-    amount: float = ranged("of the radius", low=0.05, high=0.6, by_severity=True)
-    lobes: float = ranged("", low=2, high=5)
-    direction: float = ranged("degrees", low=-180, high=180)
+    amount: float = ranged(
+        "of the radius", low=0.05, high=0.6, by_severity=True, why="less is roughness, more tears the hole apart"
+    )
+    lobes: float = ranged("", low=2, high=5, why="one lobe is a displaced hole, six a round one")
+    direction: float = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")
 
     @property
     def half_size(self) -> tuple[float, float]:

@@ -30,10 +30,10 @@ class Particle(Defect):
     site_kind: ClassVar[str] = "anywhere"
 
     key: int
-    size: float = ranged("pitches", low=0.05, log=True, by_severity=True)
-    irregularity: float = ranged("of the radius", low=0, high=0.3)
-    brightness: float = ranged("of white", low=0, high=1.5)
-    rim: float = ranged("of the pattern's", low=0, high=4)
+    size: float = ranged("pitches", low=0.05, log=True, by_severity=True, why="smaller it is not seen")
+    irregularity: float = ranged("of the radius", low=0, high=0.3, why="beyond that it falls apart")
+    brightness: float = ranged("of white", low=0, high=1.5, why="beyond that it blinds the detector")
+    rim: float = ranged("of the pattern's", low=0, high=4, why="beyond that it blinds the detector")
 
     @property
     def half_size(self) -> tuple[float, float]:

@@ -24,10 +24,12 @@ class ProbableGap(Defect):
     name: ClassVar[str] = "probable_gap"
     site_kind: ClassVar[str] = "line"
 
-    depth: float = ranged("of the line's width", low=0.3, high=0.9, by_severity=True)
-    length: float = ranged("pitches", low=0.2)
-    side: float = ranged("", low=-1, high=1)
-    smoothing: float = ranged("of the pitch", low=0.01, high=0.5)
+    depth: float = ranged(
+        "of the line's width", low=0.3, high=0.9, by_severity=True, why="less is a CD deviation, more a gap"
+    )
+    length: float = ranged("pitches", low=0.2, why="shorter it is not seen")
+    side: float = ranged("", low=-1, high=1, why="-1 and 1 are the edges of the line")
+    smoothing: float = ranged("of the pitch", low=0.01, high=0.5, why="beyond half a pitch it melts into the next line")
 
     @property
     def half_size(self) -> tuple[float, float]:

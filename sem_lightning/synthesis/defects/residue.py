@@ -29,9 +29,9 @@ class Residue(Defect):
     site_kind: ClassVar[str] = "space"
 
     key: int
-    length: float = ranged("pitches", low=0.2, log=True, by_severity=True)
-    thickness: float = ranged("of the contrast", low=0.1, high=1)
-    irregularity: float = ranged("of the length", low=0, high=0.4)
+    length: float = ranged("pitches", low=0.2, log=True, by_severity=True, why="shorter it is not seen")
+    thickness: float = ranged("of the contrast", low=0.1, high=1, why="none is no residue, all of it a bridge")
+    irregularity: float = ranged("of the length", low=0, high=0.4, why="beyond that it falls apart")
 
     @property
     def half_size(self) -> tuple[float, float]:

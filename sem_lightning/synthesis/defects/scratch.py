@@ -26,11 +26,11 @@ class Scratch(Defect):
     site_kind: ClassVar[str] = "anywhere"
     crosses_border: ClassVar[bool] = True
 
-    width: float = ranged("pitches", low=0.05, log=True, by_severity=True)
-    length: float = ranged("pitches", low=1, log=True)
-    curvature: float = ranged("of its length", low=-0.3, high=0.3)
-    brightness: float = ranged("of white", low=0, high=1)
-    opacity: float = ranged("", low=0.2, high=1)
+    width: float = ranged("pitches", low=0.05, log=True, by_severity=True, why="narrower it is not seen")
+    length: float = ranged("pitches", low=1, log=True, why="shorter it is a dent")
+    curvature: float = ranged("of its length", low=-0.3, high=0.3, why="beyond that it is no scratch")
+    brightness: float = ranged("of white", low=0, high=1, why="0 is black and 1 is white")
+    opacity: float = ranged("", low=0.2, high=1, why="less is not seen, more than all is not there")
 
     @property
     def half_size(self) -> tuple[float, float]:

@@ -45,11 +45,11 @@ class Strip(Defect):
     """
 
     key: int
-    length: float = ranged("pitches", low=0.02, log=True, by_severity=True)
-    bulge: float = ranged("", low=-0.7, high=2)
-    slant: float = ranged("", low=-1, high=1)
-    smoothing: float = ranged("of the pitch", low=0.01, high=0.5)
-    raggedness: float = ranged("of its length", low=0, high=0.3)
+    length: float = ranged("pitches", low=0.02, log=True, by_severity=True, why="a strip of no length does nothing")
+    bulge: float = ranged("", low=-0.7, high=2, why="beyond that its ends or its middle vanish")
+    slant: float = ranged("", low=-1, high=1, why="steeper it runs along the line")
+    smoothing: float = ranged("of the pitch", low=0.01, high=0.5, why="beyond half a pitch it melts into the next line")
+    raggedness: float = ranged("of its length", low=0, high=0.3, why="beyond that its ends meet")
 
     @property
     def half_size(self) -> tuple[float, float]:

@@ -145,15 +145,19 @@ class ContactHole(PatternSettings):
     site_kinds: ClassVar[tuple[str, ...]] = ("hole", "between_holes", ANYWHERE)
 
     arrays: list[str]
-    pitch: Range = ranged("nm", low=0, above=True, log=True)
-    row_pitch: Range = ranged("of the pitch", low=0.5, high=3)
-    duty: Range = ranged("of the pitch", low=0.1, high=0.9)
-    ellipticity: Range = ranged("", low=1, high=3)
-    ellipse_angle: Range = ranged("degrees", low=-180, high=180)
-    angle: Range = ranged("degrees", low=-180, high=180)
-    phase: Range = ranged("of the pitch", low=0, high=1)
-    placement: Range = ranged("of the pitch (3 sigma)", low=0, high=0.5)
-    roughness: Range = ranged("of the CD (3 sigma)", low=0, high=0.5)
+    pitch: Range = ranged("nm", low=0, above=True, log=True, why="holes need a distance")
+    row_pitch: Range = ranged("of the pitch", low=0.5, high=3, why="closer rows put holes into each other")
+    duty: Range = ranged(
+        "of the pitch", low=0.1, high=0.9, why="a hole as wide as its pitch leaves no wall, and one of no width no hole"
+    )
+    ellipticity: Range = ranged("", low=1, high=3, why="it is long axis over short axis")
+    ellipse_angle: Range = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")
+    angle: Range = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")
+    phase: Range = ranged("of the pitch", low=0, high=1, why="a whole pitch further the holes lie the same")
+    placement: Range = ranged("of the pitch (3 sigma)", low=0, high=0.5, why="holes further off would change places")
+    roughness: Range = ranged(
+        "of the CD (3 sigma)", low=0, high=0.5, why="contours rougher than half the CD close holes"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -61,8 +61,8 @@ class Layout(PatternSettings):
     datatype: int
     cell: str | None
     windows: Any
-    corner: Range = ranged("nm", low=0)
-    roughness: Range = ranged("nm (3 sigma)", low=0)
+    corner: Range = ranged("nm", low=0, why="a radius is no less than none")
+    roughness: Range = ranged("nm (3 sigma)", low=0, why="a deviation is no less than none")
 
     @property
     def chip(self) -> Chip:

@@ -167,16 +167,23 @@ class LineSpace(PatternSettings):
 
     site_kinds: ClassVar[tuple[str, ...]] = ("line", "space", ANYWHERE)
 
-    pitch: Range = ranged("nm", low=0, above=True, log=True)
-    duty: Range = ranged("of the pitch", low=0.1, high=0.9)
-    angle: Range = ranged("degrees", low=-180, high=180)
-    phase: Range = ranged("of the pitch", low=0, high=1)
-    walk: Range = ranged("of the space", low=-0.8, high=0.8)
-    taper: Range = ranged("of the CD", low=-0.8, high=0.8)
-    bend: Range = ranged("of the pitch", low=0, high=4)
-    bend_length: Range = ranged("pitches", low=4)
-    roughness: Range = ranged("of the CD (3 sigma)", low=0, high=0.5)
-    edge_correlation: Range = ranged("", low=-1, high=1)
+    pitch: Range = ranged("nm", low=0, above=True, log=True, why="lines need a distance")
+    duty: Range = ranged(
+        "of the pitch",
+        low=0.1,
+        high=0.9,
+        why="a line as wide as its pitch leaves no space, and one of no width no line",
+    )
+    angle: Range = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")
+    phase: Range = ranged("of the pitch", low=0, high=1, why="a whole pitch further the lines lie the same")
+    walk: Range = ranged("of the space", low=-0.8, high=0.8, why="a space walked shut leaves no space")
+    taper: Range = ranged("of the CD", low=-0.8, high=0.8, why="a line tapered away leaves no line")
+    bend: Range = ranged("of the pitch", low=0, high=4, why="lines bent further leave the image")
+    bend_length: Range = ranged("pitches", low=4, why="a shorter swing bends lines sharply")
+    roughness: Range = ranged(
+        "of the CD (3 sigma)", low=0, high=0.5, why="edges rougher than half the CD open and close lines"
+    )
+    edge_correlation: Range = ranged("", low=-1, high=1, why="it is a correlation")
 
     @property
     def pitches(self) -> tuple[float, float]:

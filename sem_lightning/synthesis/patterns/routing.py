@@ -27,17 +27,24 @@ class Routing(PatternSettings):
     site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
 
     direction: str
-    pitch: Range = ranged("nm", low=0, above=True, log=True)
-    duty: Range = ranged("of the pitch", low=0.1, high=0.9)
-    wire_length: Range = ranged("pitches", low=2, log=True)
-    tip_to_tip: Range = ranged("pitches", low=0.5, high=8)
-    wide: Range = ranged("of the wires", low=0, high=1)
-    jog: Range = ranged("of the wires", low=0, high=1)
-    branch: Range = ranged("of the wires", low=0, high=1)
-    pad: Range = ranged("of the line ends", low=0, high=1)
-    via: Range = ranged("of the line ends", low=0, high=1)
-    corner: Range = ranged("of the CD", low=0, high=0.5)
-    roughness: Range = ranged("of the CD (3 sigma)", low=0, high=0.5)
+    pitch: Range = ranged("nm", low=0, above=True, log=True, why="tracks need a distance")
+    duty: Range = ranged(
+        "of the pitch",
+        low=0.1,
+        high=0.9,
+        why="a wire as wide as its pitch leaves no space, and one of no width no wire",
+    )
+    wire_length: Range = ranged("pitches", low=2, log=True, why="a shorter wire is a dot")
+    tip_to_tip: Range = ranged("pitches", low=0.5, high=8, why="ends nearer than the design grid touch")
+    wide: Range = ranged("of the wires", low=0, high=1, why="it is a share")
+    jog: Range = ranged("of the wires", low=0, high=1, why="it is a share")
+    branch: Range = ranged("of the wires", low=0, high=1, why="it is a share")
+    pad: Range = ranged("of the line ends", low=0, high=1, why="it is a share")
+    via: Range = ranged("of the line ends", low=0, high=1, why="it is a share")
+    corner: Range = ranged("of the CD", low=0, high=0.5, why="rounder than half a wire there is no wire")
+    roughness: Range = ranged(
+        "of the CD (3 sigma)", low=0, high=0.5, why="edges rougher than half the CD open and close wires"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
