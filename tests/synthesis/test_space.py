@@ -1,11 +1,12 @@
 """The whole configuration space: whatever validates also renders, and its label, masks and boxes agree."""
 
+import dataclasses
 import functools
 import json
 
 import numpy as np
 from conftest import make_simulator
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from sem_lightning.errors import SettingError, UserError
@@ -68,7 +69,9 @@ def plain(*options: str) -> Simulator:
 
 def scaled(simulator: Simulator, group: str, name: str, factor: float) -> str:
     """An override that multiplies the configured range of a key."""
-    low, high = getattr(getattr(simulator, group), name) or (1, 100)
+    kind = group.partition(".")[2]
+    owner = simulator.defect.types[kind] if kind else getattr(simulator, group)
+    low, high = getattr(owner, name) or (1, 100)
     if (low, high) == (0.0, 0.0):
         high = 0.1
     if name == "frames":
@@ -127,6 +130,8 @@ def test_whatever_validates_also_renders(data: st.DataObject) -> None:
     reference = plain(pattern, defect, imaging, noise)
     keys = [("pattern", name) for name in PATTERN[pattern]]
     keys += [("imaging", name) for name in IMAGING if name != "pixel_size"] + [("noise", name) for name in NOISE]
+    for kind, kind_settings in reference.defect.types.items():
+        keys += [(f"defect.{kind}", field.name) for field in dataclasses.fields(kind_settings)]
     chosen = data.draw(st.lists(st.tuples(st.sampled_from(keys), FACTORS), max_size=6, unique_by=lambda pair: pair[0]))
     overrides = [scaled(reference, group, name, factor) for (group, name), factor in chosen]
     if data.draw(st.booleans()):
@@ -135,12 +140,15 @@ def test_whatever_validates_also_renders(data: st.DataObject) -> None:
         simulator = make_simulator(*base, *extra, *overrides)
     except SettingError as error:
         assert error.key.partition(".")[0] in ("pattern", "defect", "imaging", "noise", "processing") and error.reason
+        event("refused")
         return
+    event("validates")
     for index in range(2):
         label = data.draw(st.sampled_from(simulator.classes))
         try:
             scene = simulator.draw(0, 0, index, label)
         except UserError as error:
             assert "found no place" in str(error)
+            event("no place")
             continue
         check(simulator, render(scene))
