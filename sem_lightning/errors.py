@@ -18,6 +18,9 @@ class SettingError(UserError):
         self.key = key
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["SettingError"], tuple[str, str]]:
+        return SettingError, (self.key, self.reason)  # worker processes send it home
+
     def under(self, group: str) -> "SettingError":
         """The same error, its key written from one level further up."""
         return SettingError(f"{group}.{self.key}".rstrip("."), self.reason)

@@ -61,6 +61,10 @@ def run_command(config_name: str, schema: type, task: Callable[[DictConfig], Any
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
     except KeyboardInterrupt as interrupt:
         _fail(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", EXIT_INTERRUPTED)
+    except ValueError as error:
+        if full_error == "1" or "Config group override must be" not in str(error):
+            raise
+        _fail("a config group takes the name of one of its files, see --help; found null", EXIT_ERROR)
     except _EXPECTED as error:
         if full_error == "1":
             raise

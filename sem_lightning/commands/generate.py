@@ -72,7 +72,7 @@ def generate(config: DictConfig) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where this one stopped") from None
     seconds = time.perf_counter() - started
-    missing = writer.missing_parts()
+    missing = [] if writer.is_complete() else writer.missing_parts()
     if missing:
         console.print(f"{total} images written ({seconds:.1f} s); {len(missing)} of {writer.parts} shards are missing")
         return
@@ -96,6 +96,7 @@ def _build_writer(config: DictConfig) -> SetWriter:
     per_class = share_out(config.num_per_class, config.shares)
     plan = Plan(classes, {split: count * len(classes) for split, count in per_class.items()}, weights)
     everything: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    settings = {key: value for key, value in everything.items() if key not in _RUN_KEYS}
     return SetWriter(
         root=Path(config.output).expanduser().resolve(),
         simulator=simulator,
@@ -103,7 +104,7 @@ def _build_writer(config: DictConfig) -> SetWriter:
         plan=plan,
         parts=config.shards,
         settings=build(config.writer, "writer"),
-        description={key: value for key, value in everything.items() if key not in _RUN_KEYS},
+        description=settings | simulator.pattern.sources(),
         command=_command(),
     )
 

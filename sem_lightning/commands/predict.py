@@ -16,7 +16,7 @@ from rich.console import Console
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.settings import at_least, build
 from sem_lightning.data.images import IMAGE_SUFFIXES, ImageError, fit_to, read_gray
-from sem_lightning.data.layout import DESCRIPTION, MASKS, PREVIEW
+from sem_lightning.data.layout import CLEAN, DESCRIPTION, MASKS, PREVIEW
 from sem_lightning.errors import SettingError
 from sem_lightning.files import write_atomically
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
@@ -77,8 +77,8 @@ def find_images(pattern: str) -> list[Path]:
     folder = Path(pattern).expanduser()
     if folder.is_dir():
         found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-        ours = {PREVIEW} if (folder / DESCRIPTION).is_file() else set()  # a set that generate.py wrote
-        paths = [path for path in found if path.name not in ours and MASKS not in path.relative_to(folder).parts]
+        ours = {PREVIEW, CLEAN} if (folder / DESCRIPTION).is_file() else set()  # a set that generate.py wrote
+        paths = [path for path in found if not {MASKS, *ours} & set(path.relative_to(folder).parts)]
     else:
         paths = [Path(name) for name in glob.glob(str(folder), recursive=True) if Path(name).is_file()]  # noqa: PTH207
     if not paths:

@@ -117,7 +117,7 @@ def build_defects(node: DictConfig) -> Defects:
     border = node.get("border", 0)
     if len(ends) != 2 or not all(isinstance(end, int) and not isinstance(end, bool) for end in ends):
         raise SettingError("defect.count", f"found {count!r}, expected a whole number or [low, high]")
-    if not isinstance(border, int | float):
+    if not isinstance(border, int | float) or isinstance(border, bool):
         raise SettingError("defect.border", f"found {border!r}, expected a share of the defects from 0 to 1")
     try:
         return Defects(types, (ends[0], ends[1]), float(border))

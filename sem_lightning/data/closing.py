@@ -1,4 +1,4 @@
-"""The files that list a whole set, written once all its parts are there; one image is held at a time."""
+"""The files that list a whole set, written once all its parts are there; one part's record is held at a time."""
 
 import csv
 import hashlib
@@ -14,6 +14,7 @@ from sem_lightning.data.card import CardFacts, write_card
 from sem_lightning.data.images import encode_image
 from sem_lightning.data.layout import CARD, CHECKSUMS, COCO, DESCRIPTION, LABELS, METADATA, PREVIEW, SPANS
 from sem_lightning.data.preview import draw_sheet
+from sem_lightning.data.splits import SPLITS
 from sem_lightning.data.stores import WriterSettings
 from sem_lightning.files import write_json
 from sem_lightning.synthesis.simulator import Sample
@@ -142,6 +143,10 @@ def _write_yolo_lists(folder: Path, classes: Sequence[str]) -> list[str]:
             opened.close()
             written.append(name)
     names = "".join(f"  {number}: {name}\n" for number, name in enumerate(classes[1:]))
-    splits = "".join(f"{name.removeprefix('yolo_').removesuffix('.txt')}: {name}\n" for name in written)
-    (folder / "yolo.yaml").write_text(f"path: .\n{splits}names:\n{names}")
+    # Readers look for the lists beside this file as long as it names no path, and insist on train and val.
+    lists_of = {name.removeprefix("yolo_").removesuffix(".txt"): name for name in written}
+    for split, others in (("train", ("val", "test")), ("val", ("test", "train"))):
+        lists_of.setdefault(split, next((lists_of[other] for other in others if other in lists_of), written[0]))
+    splits = "".join(f"{split}: {lists_of[split]}\n" for split in SPLITS if split in lists_of)
+    (folder / "yolo.yaml").write_text(f"{splits}names:\n{names}")
     return [*written, "yolo.yaml"]

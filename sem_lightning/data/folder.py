@@ -20,6 +20,7 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.mask_loss import UNKNOWN
 
 _NAMED_AT_MOST = 10
+_LONGEST_NUMBER = 16  # digits of a place in a file
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ def _spans_of(listing: Path, row: dict[str, str]) -> tuple[Span | None, Span | N
     if not row.get(SPANS[0]):
         return None, None
     numbers = [row.get(name) or "" for name in SPANS]
-    if not all(number.isdecimal() for number in numbers):
+    if not all(number.isdecimal() and len(number) < _LONGEST_NUMBER for number in numbers):
         raise UserError(f"{listing}: {row['filename']} has {', '.join(numbers)} for {', '.join(SPANS)}; make it again")
     image_start, image_bytes, mask_start, mask_bytes = map(int, numbers)
     return (image_start, image_bytes), (mask_start, mask_bytes)

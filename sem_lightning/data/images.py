@@ -35,8 +35,8 @@ def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
     """
     try:
         data = path.read_bytes() if span is None else _read_span(path, span)
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError for a name that no file can have
+        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not data:
         raise ImageError(f"{path}: the file is empty")
     if _is_truncated(data):
@@ -56,7 +56,7 @@ def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
 
 def _read_span(path: Path, span: Span) -> bytes:
     start, count = span
-    if count > path.stat().st_size:  # also keeps a broken listing from asking for all memory
+    if start + count > path.stat().st_size:  # also keeps a broken listing from asking for all memory
         raise ImageError(f"{path}: shorter than the image listed at byte {start}")
     with path.open("rb") as stream:
         stream.seek(start)

@@ -1,5 +1,7 @@
 """What a set of simulated images holds, computed rather than listed: it takes no memory however large the set is."""
 
+import itertools
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
 
 _FINEST_WEIGHT = 1000  # weights are rounded to fractions with no larger denominator
+_LONGEST_CYCLE = 20_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Plan:
         self.classes = list(classes)
         self.sizes = {split: sizes[split] for split in SPLITS}
         self.cycle = _spread([1.0] * len(classes) if weights is None else weights, classes)
+        # how often each label occurs before each place of the cycle
+        self._before = [
+            [0, *itertools.accumulate(each == label for each in self.cycle)] for label in range(len(classes))
+        ]
         self._digits = max(4, len(str(max(self._count_before(label, len(self)) for label in range(len(classes))))))
 
     def __len__(self) -> int:
@@ -93,7 +100,7 @@ class Plan:
 
     def _count_in_cycle(self, label: int, images: int) -> int:
         turns, rest = divmod(images, len(self.cycle))
-        return turns * self.cycle.count(label) + self.cycle[:rest].count(label)
+        return int(turns * self._before[label][-1] + self._before[label][rest])
 
 
 def _spread(weights: Sequence[float], classes: Sequence[str]) -> list[int]:
@@ -103,12 +110,17 @@ def _spread(weights: Sequence[float], classes: Sequence[str]) -> list[int]:
             "class_weights",
             f"found {list(weights)}, expected a number from 0 for each of {', '.join(classes)}, not all 0",
         )
-    shares = [Fraction(weight / sum(weights)).limit_denominator(_FINEST_WEIGHT) for weight in weights]
-    total = sum(shares)
-    length = 1
-    for share in shares:
-        length = max(length, (share / total).limit_denominator(_FINEST_WEIGHT).denominator)
-    wanted = [round(share / total * length) for share in shares]
+    fractions = [Fraction(weight).limit_denominator(_FINEST_WEIGHT) for weight in weights]
+    scale = math.lcm(*(fraction.denominator for fraction in fractions))
+    wanted = [int(fraction * scale) for fraction in fractions]
+    divisor = math.gcd(*wanted) or 1
+    wanted = [count // divisor for count in wanted]
+    lost = [name for name, weight, count in zip(classes, weights, wanted, strict=True) if weight > 0 and count == 0]
+    if lost or not 0 < sum(wanted) <= _LONGEST_CYCLE:
+        raise SettingError(
+            "class_weights",
+            f"found {list(weights)}, whose ratio takes more than {_LONGEST_CYCLE} images; use rounder numbers",
+        )
     order: list[int] = []
     given: Counter[int] = Counter()
     for place in range(1, sum(wanted) + 1):

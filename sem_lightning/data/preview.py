@@ -42,6 +42,8 @@ def _draw_cell(sample: Sample, cell: int) -> Picture:
     picture = cv2.cvtColor(cv2.resize(image, (cell, cell), interpolation=method), cv2.COLOR_GRAY2BGR)
     for instance in sample.instances:
         x, y, width, height = instance.box
+        if not instance.mask.size:
+            continue
         # the outline runs two pixels outside the defect, which it would hide
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         mask = cv2.resize(instance.mask, size, interpolation=cv2.INTER_NEAREST)

@@ -99,7 +99,7 @@ class ShardStore:
             self._tar = tarfile.TarFile(fileobj=self._stream, mode="w", format=tarfile.USTAR_FORMAT)
         key, names, spans = f"{entry.number:09d}", {}, []
         for kind, (suffix, content) in blobs.items():
-            member = tarfile.TarInfo(f"{key}{suffix}" if kind == "image" or kind in suffix else f"{key}.{kind}{suffix}")
+            member = tarfile.TarInfo(f"{key}.{kind}{suffix}" if kind in ("mask", "clean") else f"{key}{suffix}")
             member.size, member.mode = len(content), 0o644
             self._tar.addfile(member, io.BytesIO(content))
             names[kind] = f"{self._name}/{member.name}"

@@ -70,7 +70,9 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W] (1 where the defect is)."""
         sample = render(self.scene(index))
         return {
-            "image": torch.from_numpy(sample.image.astype(np.float32) / np.float32(255)).unsqueeze(0),
+            "image": torch.from_numpy(
+                sample.image.astype(np.float32) / np.float32(np.iinfo(sample.image.dtype).max)
+            ).unsqueeze(0),
             "label": self.simulator.classes.index(sample.scene.label),
             "mask": torch.from_numpy(sample.mask),
         }

@@ -1,9 +1,12 @@
 """Writing a labelled set of simulated images to disk, part by part, so that a stopped run goes on where it was."""
 
+import contextlib
+import fcntl
 import json
 import multiprocessing
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +31,9 @@ from sem_lightning.synthesis.simulator import Sample, Simulator, render
 _PLAN = "plan.json"
 _PARTS = "parts"
 _SET = "set"
+_REPLACED = "replaced"
 _GREY_BINS = 16
+_PREVIEWS = 8
 
 
 @dataclass(frozen=True)
@@ -74,32 +79,38 @@ class SetWriter:
         Raises:
             UserError: The output folder, or the hidden one, holds something else and is not to be replaced.
         """
+        if self.is_complete():
+            self._discard_partial()  # of a run that was killed after its last step
+            return False
         if self.root.exists():
-            found = _read_identity(self.root / DESCRIPTION)
-            if found == self.identity:
-                shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was killed after its last step
-                return False
             if not (self.root / DESCRIPTION).is_file():
                 reason = f"is not a set that generate.py wrote (no {DESCRIPTION}) and is not overwritten"
                 raise UserError(f"{self.root} {reason}; name another output")
             if not overwrite:
-                raise UserError(
-                    f"{self.root} holds another set ({_difference(found, self.identity)}); name another output or "
-                    "replace it with overwrite=true"
-                )
+                difference = _difference(_read_identity(self.root / DESCRIPTION), self.identity)
+                reason = f"holds another set ({difference})"
+                raise UserError(f"{self.root} {reason}; name another output or replace it with overwrite=true")
         unfinished = _read_identity(self.partial / _PLAN)
-        if unfinished not in ({}, self.identity):
-            if not overwrite:
+        if unfinished != self.identity:
+            if unfinished and not overwrite:
                 difference = _difference(unfinished, self.identity)
                 raise UserError(
                     f"{self.partial} holds an unfinished set of other settings ({difference}); "
                     "finish it with these, name another output, or throw it away with overwrite=true"
                 )
-            shutil.rmtree(self.partial)
+            self._discard_partial()  # without a plan nobody knows what it holds
         (self.partial / _SET).mkdir(parents=True, exist_ok=True)
         (self.partial / _PARTS).mkdir(exist_ok=True)
         write_json(self.partial / _PLAN, self.identity)
         return True
+
+    def is_complete(self) -> bool:
+        """Whether the output folder holds this very set."""
+        return _read_identity(self.root / DESCRIPTION) == self.identity
+
+    def _discard_partial(self) -> None:
+        (self.partial / _PLAN).unlink(missing_ok=True)  # first, so that what is left after a kill is no set's
+        shutil.rmtree(self.partial, ignore_errors=True)
 
     def missing_parts(self) -> list[int]:
         """Numbers of the parts that are not finished."""
@@ -119,6 +130,13 @@ class SetWriter:
         Raises:
             OSError: The disk is full or the folder cannot be written to.
         """
+        try:
+            self._write_parts(parts, workers, progress)
+        except FileNotFoundError:
+            if not self.is_complete():  # another job finished the set under our hands
+                raise
+
+    def _write_parts(self, parts: list[int], workers: int, progress: Callable[[int], None]) -> None:
         if workers <= 1 or len(parts) <= 1:
             for part in parts:
                 progress(self.write_part(part))
@@ -176,7 +194,22 @@ class SetWriter:
         return blobs
 
     def finish(self) -> None:
-        """Write what lists the images, and give the set its name; whoever writes the last part does it."""
+        """Write what lists the images, and give the set its name; whoever writes the last part does it.
+
+        Jobs that come here together wait for each other, and find the set complete.
+        """
+        with _alone(self.root.parent):
+            if not self.is_complete():
+                if self.missing_parts():
+                    return
+                self._list_images(self.partial / _SET)
+                if self.root.exists():
+                    shutil.rmtree(self.partial / _REPLACED, ignore_errors=True)
+                    self.root.rename(self.partial / _REPLACED)
+                (self.partial / _SET).rename(self.root)
+            self._discard_partial()
+
+    def _list_images(self, folder: Path) -> None:
         facts = CardFacts(
             classes=self.plan.classes,
             counts=self.plan.counts(),
@@ -189,23 +222,28 @@ class SetWriter:
             seed=self.seed,
             identity=self.identity,
         )
-        folder = self.partial / _SET
-        for leftover in (*folder.glob(".*.tmp*"), *(self.partial / _PARTS).glob(".*.tmp*")):
+        for leftover in folder.glob(".*.tmp*"):
             leftover.unlink(missing_ok=True)
         records = (PartRecord.from_text(self._record(part).read_text()) for part in range(self.parts))
         previews = [
-            (label, [self._render(entry) for entry in self.plan.first_of(label, 8)]) for label in self.plan.classes
+            (label, [self._render(entry) for entry in self.plan.first_of(label, _PREVIEWS)])
+            for label in self.plan.classes
         ]
         close_set(folder, records, self.settings, facts, previews)
-        replaced = self.partial / "replaced"
-        if self.root.exists():
-            shutil.rmtree(replaced, ignore_errors=True)
-            self.root.rename(replaced)
-        folder.rename(self.root)
-        shutil.rmtree(self.partial, ignore_errors=True)
 
     def _render(self, entry: Entry) -> Sample:
         return render(self.simulator.draw(self.seed, SPLITS.index(entry.split), entry.index, entry.label))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Only one process at a time; the lock ends with the process that holds it, however it ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _metadata(entry: Entry, sample: Sample, names: dict[str, str]) -> dict[str, Any]:

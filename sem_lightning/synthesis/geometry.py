@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from sem_lightning.synthesis.defects.defect import Cover, Defect
 from sem_lightning.synthesis.field import FieldOfView, Float32, Window
-from sem_lightning.synthesis.patterns.pattern import Pattern
-from sem_lightning.synthesis.patterns.shapes import clean_phi
+from sem_lightning.synthesis.patterns.pattern import Pattern, clean_phi
+from sem_lightning.synthesis.scan import Scan, resample_mask
 
 _FEWEST_PIXELS = 4  # of a defect that counts as visible
 _APART = 2  # pixels between the boxes of two defects
@@ -69,14 +69,27 @@ def print_pattern(pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfVi
     return Printed(phi, covers, (*before.masks, (window, mask)))
 
 
-def shows_last(pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfView, covered_rows: int) -> bool:
+def shows_last(
+    pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfView, scan: Scan, frames: int, covered_rows: int
+) -> bool:
     """Whether the last of some defects is visible, apart from the others and above the ``covered_rows`` below."""
     printed = print_pattern(pattern, defects, view)
-    mask = printed.masks[-1][1]
-    if np.count_nonzero(mask) < _FEWEST_PIXELS:
-        return False
     *others, (x, y, width, height) = printed.boxes()
-    return y + height <= view.height - covered_rows and all(
+    if np.count_nonzero(printed.masks[-1][1]) < _FEWEST_PIXELS:
+        return False
+    if not all(
         x > left + wide + _APART or left > x + width + _APART or y > top + high + _APART or top > y + height + _APART
         for left, top, wide, high in others
-    )
+    ):
+        return False
+    lowest = view.height - covered_rows
+    margin = scan.reach(frames) / view.pixel_size + 1
+    if margin <= min(x, y, view.width - x - width, lowest - y - height):
+        return True
+    # Near the border, or the banner, the scan decides what is seen of it.
+    window, mask = printed.masks[-1]
+    seen = mask.view(np.uint8)
+    maps = scan.maps(view, frames)
+    if maps is not None:
+        window, seen = resample_mask(seen, window, maps)
+    return int(np.count_nonzero(seen)) >= _FEWEST_PIXELS and not seen[max(lowest - window[0].start, 0) :].any()

@@ -77,7 +77,9 @@ class Roughness:
         Returns:
             float32 [H, W], nm.
         """
-        height, width = (_fast_length(n + 4 * self.correlation_length / view.pixel_size) for n in view.shape)
+        height, width = (
+            _fast_length(min(n + 4 * self.correlation_length / view.pixel_size, 3 * n)) for n in view.shape
+        )
         across = np.fft.rfftfreq(width, view.pixel_size)
         along = np.fft.fftfreq(height, view.pixel_size)[:, None]
         density = (1 + (2 * np.pi * self.correlation_length) ** 2 * (across**2 + along**2)) ** (-1 - self.hurst)

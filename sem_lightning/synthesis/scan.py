@@ -91,6 +91,11 @@ class Scan:
             moved[0] += normal(self.key, 0, (view.height,)) * np.float32(self.jitter * averaging)
         return np.asarray(moved, np.float32)
 
+    def reach(self, frames: int) -> float:
+        """No line is displaced by more than this, nm (jitter by five standard deviations)."""
+        shaken = 5 * self.jitter + sum(sine.amplitude for sine in self.vibration)
+        return max(abs(self.drift_x), abs(self.drift_y)) / 2 + shaken / math.sqrt(frames)
+
     def maps(self, view: FieldOfView, frames: int) -> tuple[Float32, Float32] | None:
         """Column and row, in pixels, that each pixel really shows; ``None`` where the scan is perfect."""
         if not (self.jitter or self.drift_x or self.drift_y or any(sine.amplitude for sine in self.vibration)):
@@ -139,15 +144,18 @@ def resample_mask(
 ) -> tuple[Window, npt.NDArray[np.uint8]]:
     """The same for a mask that lies in a window; returns the window in which it is then found, and the mask there."""
     rows, columns = window
+    nowhere = (slice(0, 0), slice(0, 0))
     # Shifts are those of whole lines. A pixel that lands inside the window shows something of it.
     shown = (maps[1][:, 0] > rows.start - 1) & (maps[1][:, 0] < rows.stop)
     found = np.flatnonzero(shown)
     if len(found) == 0:
-        return window, np.zeros_like(mask)
+        return nowhere, mask[:0, :0]
     first, last = int(found[0]), int(found[-1]) + 1
     shift = maps[0][first:last, 0]
     left = max(int(columns.start - np.ceil(shift.max())) - 1, 0)
     right = min(int(columns.stop - np.floor(shift.min())) + 1, maps[0].shape[1])
+    if right <= left:
+        return nowhere, mask[:0, :0]
     new = (slice(first, last), slice(left, right))
     place = (maps[0][new] - np.float32(columns.start), maps[1][new] - np.float32(rows.start))
     moved = cv2.remap(mask, *place, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)

@@ -1,6 +1,7 @@
 """The simulator: draws scenes from the configured ranges, and renders any scene into a labelled image."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,11 +208,14 @@ class Simulator:
             exposure = self.imaging.draw(rng, self.polarity)
             detection = self.noise.draw(rng)
             processing = self.processing.draw(rng)
-            covered = processing.banner_height(view)
-
-            def is_visible(defects: tuple[Defect, ...], pattern: Pattern = pattern, covered: int = covered) -> bool:
-                return shows_last(pattern, defects, view, covered)
-
+            is_visible = functools.partial(
+                shows_last,
+                pattern,
+                view=view,
+                scan=exposure.scan,
+                frames=detection.frames,
+                covered_rows=processing.banner_height(view),
+            )
             defects = self.defect.draw(rng, label, pattern, view, is_visible)
             if defects is not None:
                 return Scene(seed, split, index, label, view, pattern, defects, exposure, detection, processing)

@@ -44,6 +44,8 @@ def test_any_configuration_is_one_sheet_with_outlined_defects(
         ("pattern=layout pattern.file=x.gds pattern.layer=1", "pattern.file: x.gds is not a file"),
         ("pattern=layout", "pattern.file: needs a value"),
         ("defect=contact_hole", "defect.missing"),
+        ("defect=null", "a config group takes the name"),
+        ("defect.border=true", "defect.border"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(run: Run, argument: str, message: str) -> None:

@@ -9,16 +9,21 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import TINY, Run
+from conftest import TINY, Run, make_simulator
 
+from sem_lightning.commands.predict import find_images
 from sem_lightning.data.folder import FolderDataset, read_folder
 from sem_lightning.data.images import read_gray
+from sem_lightning.data.plan import Plan
+from sem_lightning.data.stores import WriterSettings
 from sem_lightning.data.synthetic import SyntheticDataset
+from sem_lightning.data.writer import SetWriter
 from sem_lightning.errors import UserError
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
 
@@ -332,7 +337,12 @@ def test_shards_read_back_as_the_files_do(run: Run) -> None:
 def test_tar_files_group_as_webdataset_does(run: Run) -> None:
     import tarfile
 
-    root = run("generate", "num_per_class=4", "output=set", "writer=shards", "shards=2").folder / "set"
+    root = (
+        run(
+            "generate", "num_per_class=4", "output=set", "writer=shards", "shards=2", "writer.annotations=[yolo]"
+        ).folder
+        / "set"
+    )
     samples: dict[str, dict[str, bytes]] = {}
     for shard in sorted(root.glob("shard-*.tar")):
         with tarfile.open(shard) as tar:
@@ -343,7 +353,7 @@ def test_tar_files_group_as_webdataset_does(run: Run) -> None:
                 samples.setdefault(key, {})[suffix] = content.read()
     assert len(samples) == 12
     for sample in samples.values():
-        assert set(sample) == {"png", "mask.png", "cls", "json"}
+        assert set(sample) == {"png", "mask.png", "cls", "json", "txt"}
         record = json.loads(sample["json"])
         image = cv2.imdecode(np.frombuffer(sample["png"], np.uint8), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(image, render(Scene.from_dict(record["scene"])).image)
@@ -373,8 +383,80 @@ def test_a_damaged_shard_is_named(run: Run, tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_set(simulator: Simulator) -> None:
-    from sem_lightning.data.plan import Plan
-
     plan = Plan(simulator.classes, {"train": 10**12, "val": 0, "test": 0, "calibration": 0})
     entry = plan[10**12 - 1]
     assert entry.label == "good" and entry.name == "good/good_333333333333" and entry.index == 10**12 - 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ([5, 3, 22], [5000, 3000, 22000]),
+        ([2, 3, 25], [2000, 3000, 25000]),
+        ([0.5, 0.25, 0.25], [15000, 7500, 7500]),
+        ([1, 0, 2], [10000, 0, 20000]),
+        ([5000, 1, 1], [29988, 6, 6]),
+    ],
+)
+def test_class_weights_are_met_exactly(weights: list[float], expected: list[int]) -> None:
+    plan = Plan(["good", "gap", "bridge"], {"train": 30000, "val": 0, "test": 0, "calibration": 0}, weights)
+    counts = [plan.counts()["train"][name] for name in plan.classes]
+    assert np.abs(np.subtract(counts, expected)).max() <= 1 and sum(counts) == 30000
+    names = [plan[number].name for number in range(3000)]
+    assert len(set(names)) == 3000
+
+
+def make_writer(simulator: Simulator, root: Path, **identity: int) -> SetWriter:
+    plan = Plan(simulator.classes, {"train": 6, "val": 0, "test": 0, "calibration": 0})
+    return SetWriter(root, simulator, 0, plan, 2, WriterSettings("files", "png", False, ["coco"]), identity, "command")
+
+
+def test_jobs_that_finish_together_leave_one_whole_set(simulator: Simulator, tmp_path: Path) -> None:
+    writers = [make_writer(simulator, tmp_path / "set") for _ in range(4)]
+    assert all(writer.start(False) for writer in writers)
+    writers[0].write_parts([0, 1], 1, lambda _: None)
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(writer.finish) for writer in writers]:
+            done.result()
+    assert writers[0].is_complete() and [path.name for path in tmp_path.iterdir()] == ["set"]
+    late = make_writer(simulator, tmp_path / "set")
+    assert not late.start(False)
+
+
+def test_what_a_broken_clean_up_left_is_never_taken_over(simulator: Simulator, tmp_path: Path) -> None:
+    first = make_writer(simulator, tmp_path / "set", version=1)
+    first.start(False)
+    first.write_parts([0], 1, lambda _: None)
+    (first.partial / "plan.json").unlink()
+    second = make_writer(simulator, tmp_path / "set", version=2)
+    second.start(False)
+    assert second.missing_parts() == [0, 1]
+
+
+def test_yolo_names_lists_for_every_split_that_readers_insist_on(run: Run) -> None:
+    shares = "shares={train: 0.5, val: 0, test: 0.5, calibration: 0}"
+    root = run("generate", "num_per_class=2", "output=set", shares).folder / "set"
+    lines = dict(line.split(": ", 1) for line in (root / "yolo.yaml").read_text().splitlines() if ": " in line)
+    assert "path" not in lines and lines["train"] == "yolo_train.txt" and lines["val"] == "yolo_test.txt"
+
+
+def test_hostile_listings_are_one_line(run: Run) -> None:
+    root = run("generate", "num_per_class=2", "output=set", "writer=shards", "shards=1").folder / "set"
+    good = (root / "labels.csv").read_text().splitlines()
+    for field in ("9" * 30, "9" * 5000, "-1", "9" * 12):
+        cells = good[1].split(",")
+        cells[3] = field
+        (root / "labels.csv").write_text("\n".join([good[0], ",".join(cells), *good[2:]]))
+        with pytest.raises(UserError):
+            read_folder(root, None, "error")
+
+
+def test_sixteen_bits_train_between_black_and_white() -> None:
+    deep = SyntheticDataset(make_simulator("noise.bits=16"), 0, "train", 3)
+    plain = SyntheticDataset(make_simulator(), 0, "train", 3)
+    assert float((deep[1]["image"] - plain[1]["image"]).abs().max()) < 0.003
+
+
+def test_clean_pairs_are_not_predicted(run: Run) -> None:
+    root = run("generate", "num_per_class=2", "output=set", "writer.clean_pair=true").folder / "set"
+    assert len(find_images(str(root))) == 6

@@ -80,6 +80,7 @@ def test_polarity_swaps_dark_and_bright() -> None:
         ("pattern.roughness=[0,0.6]", "pattern.roughness"),
         ("pattern.walk=0.8", "pattern.walk"),
         ("pattern.taper=0.8", "pattern.taper"),
+        ("pattern.walk=0.8 pattern.duty=0.1 pattern.pitch=40", "pattern.walk"),
         ("pattern.bend=2 pattern.bend_length=5", "pattern.bend"),
         ("pattern=contact_hole", "defect.gap"),
         ("pattern=contact_hole defect=contact_hole pattern.duty=0.8", "pattern.duty"),

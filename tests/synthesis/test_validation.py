@@ -176,3 +176,10 @@ def test_streaks_differ_from_line_to_line() -> None:
     clean, streaked = picture(with_scan(simulator, 0)), picture(with_scan(simulator, 0, streaks=0.03))
     change = streaked - clean
     assert change.std(axis=1).max() < 1e-3 and change.mean(axis=1).std() == pytest.approx(0.03, rel=0.25)
+
+
+def test_what_drifts_out_of_sight_is_drawn_elsewhere() -> None:
+    simulator = make_simulator("imaging.drift=32", "imaging.vibration=16", "imaging.vibration_frequency=[50,100]")
+    for index in range(80):
+        sample = render(simulator.draw(0, 0, index, ("gap", "bridge")[index % 2]))
+        assert sample.mask.sum() >= 4 and all(instance.box[2] and instance.box[3] for instance in sample.instances)

@@ -44,7 +44,7 @@ class Collapse(Defect):
         outer = space / 2 + line
         beyond = 1 - (np.abs(across) - np.float32(outer - furthest)) * np.float32(1 / max(space, 1e-6))
         moved = along_window(along, self.length * self.site.pitch) * np.clip(beyond, 0, 1) * np.float32(furthest)
-        return shifted(phi, np.sign(across) * moved, np.zeros_like(moved), self.site, view)
+        return shifted(phi, np.where(across < 0, -moved, moved), np.zeros_like(moved), self.site, view)
 
 
 def shifted(phi: Float32, across: Float32, along: Float32, site: Site, view: FieldOfView) -> Float32:

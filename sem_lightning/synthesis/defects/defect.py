@@ -17,6 +17,7 @@ from sem_lightning.synthesis.ranges import Range, Settings, ranged
 from sem_lightning.synthesis.sampling import draw_key
 
 _PLACING_TRIES = 64
+_GLOW = 12.0  # nm beyond its outline that the rim of what lies on the pattern may still be seen
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class Defect(ABC):
 
     @property
     def radius(self) -> float:
-        """How far from its site it changes anything, nm."""
-        return math.hypot(*self.half_size)
+        """How far from its site it changes anything, its glow included, nm."""
+        return math.hypot(*self.half_size) + _GLOW
 
     def sized(self, view: FieldOfView) -> Self:
         """Itself, large enough for the pixels to show and small enough for the image to hold."""

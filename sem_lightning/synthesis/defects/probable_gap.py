@@ -9,6 +9,8 @@ from sem_lightning.synthesis.defects.defect import Defect, along_window
 from sem_lightning.synthesis.field import FieldOfView, Float32, smooth_subtraction
 from sem_lightning.synthesis.ranges import ranged
 
+_FURTHEST = 0.75  # of the way from the line's middle to its edge, where roughness might cut the neck through
+
 
 @dataclass(frozen=True)
 class ProbableGap(Defect):
@@ -40,8 +42,9 @@ class ProbableGap(Defect):
         width = self.site.width
         neck = max(width * (1 - self.depth), 1.5 * view.pixel_size)
         weight = along_window(along, self.length * self.site.pitch)
-        middle = np.float32(self.side * (width - neck) / 2) * weight
+        middle = np.float32(_FURTHEST * self.side * (width - neck) / 2) * weight
         half = np.float32(self.site.reach) - np.float32(self.site.reach - neck / 2) * weight
         outside = np.minimum(np.abs(across - middle) - half, np.float32(self.site.reach) - np.abs(across))
+        outside = np.minimum(outside, np.float32(self.length * self.site.pitch / 2) - np.abs(along))
         # a smaller radius than the neck, which smoothing would cut through
         return smooth_subtraction(phi, outside, min(self.smoothing * self.site.pitch, neck))

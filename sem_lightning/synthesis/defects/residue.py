@@ -44,7 +44,6 @@ class Residue(Defect):
             turn = across * np.float32(math.pi * n / max(self.site.width, 1e-6)) + np.where(along > 0, 0, n)
             weight = np.float32(self.irregularity * half / math.sqrt(_WAVES))
             ends += weight * (cos * np.cos(turn) + sin * np.sin(turn))
-        phi = np.minimum(
-            np.clip(ends, half / 2, 2 * half) - np.abs(along), np.float32(self.site.width / 2) - np.abs(across)
-        )
+        ahead = np.clip(ends, half / 2, half * (1 + self.irregularity)) - np.abs(along)
+        phi = np.minimum(ahead, np.float32(self.site.width / 2) - np.abs(across))
         return Cover(window, np.asarray(phi, np.float32), None, self.thickness, 0.3)

@@ -9,7 +9,14 @@ import numpy as np
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView, Float32
-from sem_lightning.synthesis.patterns.pattern import ANYWHERE, Pattern, PatternSettings, Site, draw_anywhere, draw_point
+from sem_lightning.synthesis.patterns.pattern import (
+    ANYWHERE,
+    Pattern,
+    PeriodicSettings,
+    Site,
+    draw_anywhere,
+    draw_point,
+)
 from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.roughness import Roughness
 from sem_lightning.synthesis.sampling import draw_key, normal
@@ -138,18 +145,15 @@ def _range_around(half_extent: float, phase: float, pitch: float) -> range:
 
 
 @dataclass(kw_only=True)
-class ContactHole(PatternSettings):
+class ContactHole(PeriodicSettings):
     """Ranges of a contact-hole array (``conf/pattern/contact_hole.yaml`` documents each)."""
 
     usual_polarity: ClassVar[str] = "dark"
     site_kinds: ClassVar[tuple[str, ...]] = ("hole", "between_holes", ANYWHERE)
 
     arrays: list[str]
-    pitch: Range = ranged("nm", low=0, above=True, log=True, why="holes need a distance")
+
     row_pitch: Range = ranged("of the pitch", low=0.5, high=3, why="closer rows put holes into each other")
-    duty: Range = ranged(
-        "of the pitch", low=0.1, high=0.9, why="a hole as wide as its pitch leaves no wall, and one of no width no hole"
-    )
     ellipticity: Range = ranged("", low=1, high=3, why="it is long axis over short axis")
     ellipse_angle: Range = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")
     angle: Range = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")
@@ -164,11 +168,6 @@ class ContactHole(PatternSettings):
         unknown = [name for name in self.arrays if name not in ARRAYS]
         if unknown or not self.arrays:
             raise SettingError("arrays", f"found {list(self.arrays)}, expected some of {', '.join(ARRAYS)}")
-
-    @property
-    def pitches(self) -> tuple[float, float]:
-        low, high = self.pitch
-        return low, high
 
     def _nearest(self) -> float:
         """Smallest distance between two holes' centres, of the pitch."""

@@ -1,6 +1,7 @@
 """Layout: clips of a user's own GDSII or OASIS file."""
 
 import functools
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,10 @@ class Layout(PatternSettings):
             if not len(chip.near(x, y, width / 2, height / 2)):
                 raise SettingError("windows", f"[{x:g}, {y:g}] shows no polygon of layer {self.layer}; choose another")
 
+    def sources(self) -> dict[str, str]:
+        with Path(self.file).expanduser().open("rb") as stream:
+            return {"layout_sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
     def _given_windows(self) -> list[tuple[float, float]]:
         if self.windows is None:
             return []
@@ -178,9 +183,9 @@ def _read_chip(path: str, changed: int, layer: int, datatype: int, cell: str | N
     cells = {each.name: each for each in library.cells if hasattr(each, "get_polygons")}
     if cell is not None and cell not in cells:
         raise SettingError("cell", f"no cell {cell!r} in {path}, which has {', '.join(sorted(cells)[:20]) or 'none'}")
+    counts = _count_polygons(cells, path)
     tops = [cells[cell]] if cell is not None else library.top_level()
-    counts: dict[str, int] = {}
-    total = sum(_count_polygons(top, counts) for top in tops)
+    total = sum(counts[top.name] for top in tops if top.name in counts)
     if total > MAX_POLYGONS:
         raise SettingError(
             "file", f"{path} holds {total} polygons, more than {MAX_POLYGONS}; choose a smaller pattern.cell"
@@ -206,13 +211,28 @@ def _check_header(path: str) -> None:
         raise ValueError("it does not begin like one")
 
 
-def _count_polygons(cell: Any, counts: dict[str, int]) -> int:
-    """Polygons of a cell with all its references, counted without making them."""
-    if cell.name not in counts:
-        counts[cell.name] = 0  # also ends a reference to itself
-        total = len(cell.polygons) + len(cell.paths)
-        for reference in cell.references:
-            repeated = max(1, reference.repetition.size or 1)
-            total += repeated * _count_polygons(reference.cell, counts) if hasattr(reference.cell, "polygons") else 0
-        counts[cell.name] = total
-    return counts[cell.name]
+def _count_polygons(cells: dict[str, Any], path: str) -> dict[str, int]:
+    """Polygons of each cell with all that it refers to and repeats, counted without making them.
+
+    Raises:
+        SettingError: Cells that contain themselves.
+    """
+    below = {
+        name: [(_times(each), each.cell.name) for each in cell.references if hasattr(each.cell, "references")]
+        for name, cell in cells.items()
+    }
+    counts: dict[str, int] = {}
+    waiting = dict(cells)
+    while waiting:  # from the leaves up
+        ready = [name for name in waiting if all(child in counts or child not in cells for _, child in below[name])]
+        if not ready:
+            raise SettingError("file", f"{path} has cells that contain themselves: {', '.join(sorted(waiting)[:5])}")
+        for name in ready:
+            cell = waiting.pop(name)
+            own = sum(_times(shape) for shape in (*cell.polygons, *cell.paths))
+            counts[name] = own + sum(times * counts.get(child, 0) for times, child in below[name])
+    return counts
+
+
+def _times(shape: Any) -> int:
+    return max(1, shape.repetition.size or 1)

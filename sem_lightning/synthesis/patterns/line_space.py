@@ -9,7 +9,14 @@ import numpy as np
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView, Float32
-from sem_lightning.synthesis.patterns.pattern import ANYWHERE, Pattern, PatternSettings, Site, draw_anywhere, draw_point
+from sem_lightning.synthesis.patterns.pattern import (
+    ANYWHERE,
+    Pattern,
+    PeriodicSettings,
+    Site,
+    draw_anywhere,
+    draw_point,
+)
 from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.roughness import Roughness
 from sem_lightning.synthesis.sampling import draw_key
@@ -161,19 +168,12 @@ class Lines(Pattern):
         )
 
 
-@dataclass
-class LineSpace(PatternSettings):
+@dataclass(kw_only=True)
+class LineSpace(PeriodicSettings):
     """Ranges of a line/space pattern (``conf/pattern/line_space.yaml`` documents each)."""
 
     site_kinds: ClassVar[tuple[str, ...]] = ("line", "space", ANYWHERE)
 
-    pitch: Range = ranged("nm", low=0, above=True, log=True, why="lines need a distance")
-    duty: Range = ranged(
-        "of the pitch",
-        low=0.1,
-        high=0.9,
-        why="a line as wide as its pitch leaves no space, and one of no width no line",
-    )
     angle: Range = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")
     phase: Range = ranged("of the pitch", low=0, high=1, why="a whole pitch further the lines lie the same")
     walk: Range = ranged("of the space", low=-0.8, high=0.8, why="a space walked shut leaves no space")
@@ -184,11 +184,6 @@ class LineSpace(PatternSettings):
         "of the CD (3 sigma)", low=0, high=0.5, why="edges rougher than half the CD open and close lines"
     )
     edge_correlation: Range = ranged("", low=-1, high=1, why="it is a correlation")
-
-    @property
-    def pitches(self) -> tuple[float, float]:
-        low, high = self.pitch
-        return low, high
 
     def check(self, view: FieldOfView) -> None:
         """Refuse what this field of view cannot show.
@@ -214,23 +209,22 @@ class LineSpace(PatternSettings):
                 f"{coarsest:g} nm leaves fewer than 1.5 lines in the field of view of {min(view.extent):g} nm; "
                 f"use at most {min(view.extent) / 1.5:g} nm or a larger imaging.image_size",
             )
+        walked = max(map(abs, self.walk)) * (1 - self.duty[0])
+        if walked > 0.5 + self.duty[0] / 2:
+            raise SettingError(
+                "walk",
+                f"moves lines by {walked:.3g} of the pitch, onto their neighbours' other side; use at most "
+                f"{(0.5 + self.duty[0] / 2) / (1 - self.duty[0]):.2g}",
+            )
         steepest = 2 * math.pi * self.bend[1] / self.bend_length[0]
         if steepest > 1:
             raise SettingError(
                 "bend", f"{self.bend[1]:g} pitches over {self.bend_length[0]:g} bends lines by more than 45 degrees; "
                 f"use at most {self.bend_length[0] / (2 * math.pi):.2g}"
             )  # fmt: skip
-        # A line or space whose width varies by s closes somewhere when its mean is not well above: take five s.
-        roughest = self.roughness[1]
-        space = narrowest_space / widest_duty / math.sqrt(2)
-        line = thinnest / math.sqrt(2 * max(1 - self.edge_correlation[0], 1e-9))
-        allowed = 3 / 5 * min(space, line)
-        if roughest > allowed:
-            raise SettingError(
-                "roughness",
-                f"3 sigma of {roughest:g} of the CD would open or close lines of duty {widest_duty:.3g} without any "
-                f"defect; use at most {math.floor(allowed * 1000) / 1000:g}",
-            )
+        # the difference of two edges varies less where they move together
+        line = thinnest / math.sqrt(max(1 - self.edge_correlation[0], 1e-9))
+        self.check_roughness(self.roughness[1], narrowest_space / widest_duty, line, widest_duty)
 
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Lines:
         """One pattern from the ranges."""

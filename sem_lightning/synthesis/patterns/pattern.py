@@ -1,5 +1,6 @@
 """What every pattern offers: its geometry, and the places where a defect can sit."""
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import numpy as np
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView, Float32
+from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.roughness import Roughness, RoughnessSettings
 
 ANYWHERE = "anywhere"  # the kind of site that every pattern has
@@ -65,6 +67,14 @@ class Pattern(ABC):
         return cls(**{**numbers, "roughness": Roughness(**numbers["roughness"])})
 
 
+@functools.lru_cache(maxsize=4)
+def clean_phi(pattern: Pattern, view: FieldOfView) -> Float32:
+    """``pattern.phi(view)``, kept for whoever asks for it next; not to be written into."""
+    phi = pattern.phi(view)
+    phi.flags.writeable = False
+    return phi
+
+
 def draw_point(rng: np.random.Generator, view: FieldOfView) -> tuple[float, float]:
     """A point anywhere in the image, nm from its middle."""
     height, width = view.extent
@@ -106,6 +116,10 @@ class PatternSettings(RoughnessSettings, ABC):
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Pattern:
         """One pattern from the ranges."""
 
+    def sources(self) -> dict[str, str]:
+        """SHA-256 of the user's files that patterns come from, by name: they too make a set what it is."""
+        return {}
+
     def check_pixels(self, key: str, finest: float, what: str, view: FieldOfView, pixels: float) -> None:
         """Refuse features of ``finest`` nm that are under so many pixels."""
         if finest < pixels * view.pixel_size:
@@ -113,4 +127,33 @@ class PatternSettings(RoughnessSettings, ABC):
                 key,
                 f"{what} come down to {finest:.3g} nm, under {pixels:g} pixels of {view.pixel_size:g} nm, so they "
                 "cannot be seen; enlarge them or use a smaller imaging.pixel_size",
+            )
+
+
+@dataclass(kw_only=True)
+class PeriodicSettings(PatternSettings, ABC):
+    """Ranges of a pattern with a pitch, and features that fill a part of it."""
+
+    pitch: Range = ranged("nm", low=0, above=True, log=True, why="features need a distance")
+    duty: Range = ranged(
+        "of the pitch",
+        low=0.1,
+        high=0.9,
+        why="a feature as wide as its pitch leaves no space, and one of no width no feature",
+    )
+
+    @property
+    def pitches(self) -> tuple[float, float]:
+        low, high = self.pitch
+        return low, high
+
+    def check_roughness(self, roughest: float, space: float, line: float, widest_duty: float) -> None:
+        """Refuse edges so rough that they open or close what is ``space`` and ``line`` wide, both of the CD."""
+        # What varies by s closes somewhere when its mean is not well above: take five s, of two edges' difference.
+        allowed = 3 / 5 * min(space, line) / math.sqrt(2)
+        if roughest > allowed:
+            raise SettingError(
+                "roughness",
+                f"3 sigma of {roughest:g} of the CD would open or close lines of duty {widest_duty:.3g} without any "
+                f"defect; use at most {math.floor(allowed * 1000) / 1000:g}",
             )

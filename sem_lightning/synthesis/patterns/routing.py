@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView
-from sem_lightning.synthesis.patterns.pattern import PatternSettings
+from sem_lightning.synthesis.patterns.pattern import PeriodicSettings
 from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
 from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.sampling import draw_key
@@ -20,20 +20,14 @@ _VIA_CORNERS = 12
 
 
 @dataclass(kw_only=True)
-class Routing(PatternSettings):
+class Routing(PeriodicSettings):
     """Ranges of a routed metal layer (``conf/pattern/routing.yaml`` documents each)."""
 
     usual_polarity: ClassVar[str] = "dark"
     site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
 
     direction: str
-    pitch: Range = ranged("nm", low=0, above=True, log=True, why="tracks need a distance")
-    duty: Range = ranged(
-        "of the pitch",
-        low=0.1,
-        high=0.9,
-        why="a wire as wide as its pitch leaves no space, and one of no width no wire",
-    )
+
     wire_length: Range = ranged("pitches", low=2, log=True, why="a shorter wire is a dot")
     tip_to_tip: Range = ranged("pitches", low=0.5, high=8, why="ends nearer than the design grid touch")
     wide: Range = ranged("of the wires", low=0, high=1, why="it is a share")
@@ -51,11 +45,6 @@ class Routing(PatternSettings):
         if self.direction not in DIRECTIONS:
             raise SettingError("direction", f"found {self.direction!r}, expected one of {', '.join(DIRECTIONS)}")
 
-    @property
-    def pitches(self) -> tuple[float, float]:
-        low, high = self.pitch
-        return low, high
-
     def check(self, view: FieldOfView) -> None:
         """Refuse what this field of view cannot show.
 
@@ -70,13 +59,8 @@ class Routing(PatternSettings):
                 f"{coarsest:g} nm leaves fewer than three tracks in the field of view of {min(view.extent):g} nm; use "
                 f"at most {min(view.extent) / 3:g} nm or a larger imaging.image_size",
             )
-        allowed = 3 / 5 * min(1 - self.duty[1], self.duty[1] * 0.5) / self.duty[1] / math.sqrt(2)
-        if self.roughness[1] > allowed:
-            raise SettingError(
-                "roughness",
-                f"3 sigma of {self.roughness[1]:g} of the CD would open or close wires of duty {self.duty[1]:g} "
-                f"without any defect; use at most {math.floor(allowed * 1000) / 1000:g}",
-            )
+        duty = self.duty[1]
+        self.check_roughness(self.roughness[1], (1 - duty) / duty, 0.5, duty)
 
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Shapes:
         """One routed clip from the ranges."""
@@ -126,7 +110,8 @@ class _Router:
     def _add_wire(self, track: int, start: int) -> int:
         """Add a wire from ``start`` where there is room; returns the step at which to go on."""
         length = round(self.settings.draw_value(self.rng, "wire_length") / _STEP)
-        tip = max(1, round(self.settings.draw_value(self.rng, "tip_to_tip") / _STEP))
+        # every end reaches half a CD beyond its place on the grid
+        tip = math.ceil((self.settings.draw_value(self.rng, "tip_to_tip") + self.cd / self.pitch) / _STEP - 1e-6)
         room = self._room(track, start)
         if room < 4:
             return start + room + 1

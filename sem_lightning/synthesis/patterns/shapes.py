@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.synthesis.field import FieldOfView, Float32
-from sem_lightning.synthesis.patterns.pattern import ANYWHERE, Pattern, Site, draw_anywhere
+from sem_lightning.synthesis.patterns.pattern import ANYWHERE, Pattern, Site, clean_phi, draw_anywhere
 from sem_lightning.synthesis.roughness import Roughness
 
 Polygon = tuple[tuple[float, float], ...]
@@ -45,6 +45,7 @@ class Shapes(Pattern):
         for polygon in self.polygons:
             window, inside = polygon_phi(polygon, view, self.pitch)
             np.maximum(phi[window], inside, out=phi[window])
+        self._close_seams(phi, view)
         for polygon in self.cutouts:
             window, inside = polygon_phi(polygon, view, self.pitch)
             np.minimum(phi[window], -inside, out=phi[window])
@@ -57,6 +58,12 @@ class Shapes(Pattern):
         if self.roughness.sigma > 0:
             phi += self.roughness.field(self.key, view)
         return phi
+
+    def _close_seams(self, phi: Float32, view: FieldOfView) -> None:
+        """Where polygons abut, their union's edge is not theirs: lift what is known to be further inside, in place."""
+        inside = (phi > -1e-3).astype(np.uint8)
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # to the next pixel outside
+        np.maximum(phi, (depth - 1) * np.float32(view.pixel_size), out=phi, where=inside > 0)
 
     def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> Site | None:
         """A place on a straight piece of wire (``line``), between two (``space``), or ``anywhere``."""
@@ -120,14 +127,6 @@ def polygon_phi(polygon: Polygon, view: FieldOfView, reach: float) -> tuple[tupl
 
 
 @functools.lru_cache(maxsize=4)
-def clean_phi(pattern: Pattern, view: FieldOfView) -> Float32:
-    """``pattern.phi(view)``, kept for whoever asks for it next; not to be written into."""
-    phi = pattern.phi(view)
-    phi.flags.writeable = False
-    return phi
-
-
-@functools.lru_cache(maxsize=4)
 def _find_sites(pattern: Shapes, kind: str, view: FieldOfView) -> list[Site]:
     """Every pixel in the middle of a straight piece of wire or space that runs down or across the image."""
     if kind not in SITE_KINDS:
@@ -142,16 +141,24 @@ def _find_sites(pattern: Shapes, kind: str, view: FieldOfView) -> list[Site]:
                     x=(x - (view.width - 1) / 2) * view.pixel_size,
                     y=(y - (view.height - 1) / 2) * view.pixel_size,
                     angle=angle,
-                    width=width,
-                    reach=reach,
+                    width=width * view.pixel_size,
+                    reach=width * view.pixel_size / 2 + reach,
                     pitch=pattern.pitch,
                 )
             )
     return sites
 
 
-def _find_straight(field: Float32, pitch: float) -> list[tuple[int, int, float, float]]:
-    """Row, column, width and reach (nm) of middles of what runs down the image; ``pitch`` in pixels."""
+def _find_straight(field: Float32, pitch: float) -> list[tuple[float, float, float, float]]:
+    """Middles of what runs down the image.
+
+    Args:
+        field: Signed distance, positive inside what is looked for.
+        pitch: In pixels.
+
+    Returns:
+        Row, column and width, in pixels, and the half width of what lies beside, in the field's own unit.
+    """
     run = max(1, round(_STRAIGHT_RUN * pitch))
     height, width = field.shape
     if height <= 2 * run or width < 5:
@@ -167,13 +174,12 @@ def _find_straight(field: Float32, pitch: float) -> list[tuple[int, int, float, 
         if left is None or right is None:
             continue
         (near, before), (far, after) = left, right
-        wide = 2 * float(line[column])
         if near + far < pitch * 2.5 and before > 0 and after > 0:
-            found.append((int(row) + run, int(column), wide, wide / 2 + float(min(before, after))))
+            found.append((float(row) + run, float(column) + (far - near) / 2, near + far, min(before, after)))
     return found
 
 
-def _outside(ray: npt.NDArray[np.float32]) -> tuple[int, float] | None:
+def _outside(ray: npt.NDArray[np.float32]) -> tuple[float, float] | None:
     """Pixels to the edge along a ray from inside, and the half width of what lies beyond; ``None`` at the border."""
     outside = np.flatnonzero(ray < 0)
     if len(outside) == 0:
@@ -181,4 +187,5 @@ def _outside(ray: npt.NDArray[np.float32]) -> tuple[int, float] | None:
     start = int(outside[0])
     again = np.flatnonzero(ray[start:] > 0)
     beyond = ray[start : start + int(again[0])] if len(again) else ray[start:]
-    return start, float(-beyond.min())
+    inner, outer = float(ray[start - 1]), float(ray[start])
+    return start - 1 + inner / (inner - outer), float(-beyond.min())

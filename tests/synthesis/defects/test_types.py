@@ -6,6 +6,7 @@ import pytest
 from conftest import make_simulator
 
 from sem_lightning.synthesis.defects.defect import Defect
+from sem_lightning.synthesis.defects.probable_gap import ProbableGap
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
 
 CLEAN = ("imaging=ideal", "noise=none")
@@ -87,6 +88,27 @@ def test_leaning_lines_touch_from_one_on_and_keep_their_width() -> None:
     for scene in leaning:
         assert parts(scene.phi()) == parts(scene.twin().phi())
         assert np.mean(scene.phi() > 0) == pytest.approx(np.mean(scene.twin().phi() > 0), abs=0.01)
+
+
+def test_upright_wires_collapse_without_a_slit_between_them() -> None:
+    simulator = simulator_of("routing", "collapse", *CLEAN, "pattern.direction=vertical", "defect.collapse.lean=1.2")
+    joined = []
+    for index in range(20):
+        scene = simulator.draw(0, 0, index, "collapse")
+        site, view = scene.defects[0].site, scene.view
+        joined.append(scene.phi()[round(site.y + (view.height - 1) / 2), round(site.x + (view.width - 1) / 2)] > 0)
+    assert np.mean(joined) > 0.9
+
+
+def test_a_neck_leaves_other_wires_alone() -> None:
+    simulator = simulator_of("routing", "probable_gap", *CLEAN)
+    for index in range(40):
+        scene = simulator.draw(0, 0, index, "probable_gap")
+        along = scene.view.axes(scene.defects[0].site.x, scene.defects[0].site.y, scene.defects[0].site.angle)[1]
+        neck = scene.defects[0]
+        assert isinstance(neck, ProbableGap)
+        furthest = neck.half_size[1] + neck.smoothing * neck.site.pitch + 1
+        assert not (render(scene).mask.astype(bool) & (np.abs(along) > furthest)).any()
 
 
 def test_a_cd_deviation_neither_opens_nor_shorts() -> None:

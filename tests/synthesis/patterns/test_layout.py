@@ -1,5 +1,7 @@
 """Clips of a user's own layout: the right shapes, at the right place, or a clear refusal."""
 
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +98,61 @@ def test_a_truncated_file_is_refused(chip: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError) as error:
         make_simulator(*layout(path))
     assert error.value.key in ("pattern.file", "pattern.layer")
+
+
+def test_abutting_polygons_have_no_seam(tmp_path: Path) -> None:
+    library = gdstk.Library(unit=1e-6, precision=1e-9)
+    top = library.new_cell("TOP")
+    for column in range(10):
+        for row in range(8):
+            left, bottom = column * 0.04, row * 0.05
+            top.add(gdstk.rectangle((left, bottom), (left + 0.02, bottom + 0.05), layer=10))
+    path = tmp_path / "chip.gds"
+    library.write_gds(path)
+    for corner in (0, 2):
+        simulator = make_simulator(*layout(path, f"pattern.corner={corner}", "pattern.roughness=0"))
+        for index in range(5):
+            phi = simulator.draw(0, 0, index, "good").phi()
+            middle = phi[:, phi.mean(axis=0).argmax()]
+            assert middle.min() > 7  # of 10 nm half width
+
+
+def make_cyclic(path: Path) -> None:
+    library = gdstk.Library()
+    one, other = library.new_cell("ONE"), library.new_cell("OTHER")
+    one.add(gdstk.rectangle((0, 0), (1, 1), layer=10), gdstk.Reference(other))
+    other.add(gdstk.Reference(one))
+    library.write_gds(path)
+
+
+def make_bomb(path: Path) -> None:
+    library = gdstk.Library()
+    shape = gdstk.rectangle((0, 0), (0.01, 0.01), layer=10)
+    shape.repetition = gdstk.Repetition(6000, 6000, spacing=(0.02, 0.02))
+    library.new_cell("TOP").add(shape)
+    library.write_oas(path)
+
+
+def make_deep(path: Path) -> None:
+    library = gdstk.Library()
+    cells = [library.new_cell(f"C{i}") for i in range(3000)]
+    cells[0].add(gdstk.rectangle((0, 0), (1, 1), layer=10))
+    for below, above in pairwise(cells):
+        above.add(gdstk.Reference(below))
+    library.write_gds(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (make_cyclic, "a.gds", "contain themselves"),
+        (make_bomb, "a.oas", "36000000 polygons"),
+        (make_deep, "a.gds", "do not fit into"),
+    ],
+)
+def test_layouts_made_to_break_the_reader(
+    tmp_path: Path, make: Callable[[Path], None], name: str, message: str
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(SettingError, match=message):
+        make_simulator(*layout(tmp_path / name))

@@ -1,5 +1,7 @@
 """Routing: wires with intended ends, which a good image has and a gap adds to."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from conftest import make_simulator
@@ -40,6 +42,21 @@ def test_line_ends_lie_on_the_design_grid() -> None:
     tops = np.array([min(y for _, y in polygon) for polygon in pattern.polygons]) / pattern.pitch * 2
     fractions = np.exp(2j * np.pi * tops)
     assert np.abs(np.mean(fractions)) > 0.99
+
+
+def test_tips_keep_the_space_that_was_asked_for() -> None:
+    overrides = ("pattern.direction=vertical", "pattern.pad=0", "pattern.jog=0", "pattern.branch=0", "pattern.wide=0")
+    scene = simulator_with(*overrides, "pattern.tip_to_tip=0.7").draw(0, 0, 0, "good")
+    pattern = scene.pattern
+    assert isinstance(pattern, Shapes)
+    tracks: dict[float, list[tuple[float, float]]] = {}
+    for polygon in pattern.polygons:
+        (left, top), (_, bottom) = np.min(polygon, axis=0), np.max(polygon, axis=0)
+        tracks.setdefault(round(float(left), 3), []).append((float(top), float(bottom)))
+    spaces = [
+        (after[0] - before[1]) / pattern.pitch for wires in tracks.values() for before, after in pairwise(sorted(wires))
+    ]
+    assert spaces and min(spaces) >= 0.7 - 1e-6 and min(spaces) < 1.21
 
 
 def test_a_gap_opens_a_wire_and_a_bridge_joins_two() -> None:
