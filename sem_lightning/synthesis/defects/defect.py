@@ -139,7 +139,7 @@ class DefectSettings(Settings):
         if self.defect_type.site_kind not in pattern.site_kinds:
             raise SettingError(
                 "",
-                f"a {self.defect_type.name.replace('_', ' ')} needs a pattern with a place of the kind "
+                f"the type {self.defect_type.name} needs a pattern with a place of the kind "
                 f"{self.defect_type.site_kind!r}; this one offers {', '.join(pattern.site_kinds)}; choose another "
                 "pattern or leave the class out (~defect.<class>)",
             )
