@@ -16,6 +16,7 @@ from sem_lightning.synthesis.patterns.pattern import (
     Site,
     draw_anywhere,
     draw_point,
+    turn,
 )
 from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.roughness import Roughness
@@ -114,11 +115,10 @@ class Holes(Pattern):
             return draw_anywhere(rng, view, self.pitch)
         if kind not in ContactHole.site_kinds:
             return None
-        x, y = draw_point(rng, view)
-        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
+        x, y = turn(*draw_point(rng, view), -self.angle)
         rows, columns, offsets, _ = self._table(view)
-        row = round((y * cos - x * sin - self.phase_along) / self.row_pitch)
-        column = round((x * cos + y * sin - self.phase_across) / self.pitch - self.stagger * (row % 2))
+        row = round((y - self.phase_along) / self.row_pitch)
+        column = round((x - self.phase_across) / self.pitch - self.stagger * (row % 2))
         across, along = self._centre(row, column, rows, columns, offsets)
         nearest = min(self.pitch, math.hypot(self.pitch * (0.5 if self.stagger else 1), self.row_pitch))
         angle, width, reach = self.angle, self.cd, nearest / 2
@@ -131,7 +131,7 @@ class Holes(Pattern):
             angle += math.degrees(math.atan2(other[1] - along, other[0] - across))
             across, along = (across + other[0]) / 2, (along + other[1]) / 2
             width, reach = max(apart - self.cd, 0.0), apart / 2
-        return Site(across * cos - along * sin, across * sin + along * cos, angle, width, reach, self.pitch)
+        return Site(*turn(across, along, self.angle), angle, width, reach, self.pitch)
 
     def _centre(self, row: int, column: int, rows: range, columns: range, offsets: Float32) -> tuple[float, float]:
         index = (row - rows.start) * len(columns) + (column - columns.start)

@@ -16,6 +16,7 @@ from sem_lightning.synthesis.patterns.pattern import (
     Site,
     draw_anywhere,
     draw_point,
+    turn,
 )
 from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.roughness import Roughness
@@ -136,9 +137,7 @@ class Lines(Pattern):
             return draw_anywhere(rng, view, self.pitch)
         if kind not in LineSpace.site_kinds:
             return None
-        x, y = draw_point(rng, view)
-        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        across, along = x * cos + y * sin, y * cos - x * sin
+        across, along = turn(*draw_point(rng, view), -self.angle)
         sideways = float(self._sideways(np.array([along], np.float32))[0])
         cd = self.cd * (1 + self.taper * along / view.half_extent(self.angle)[1])
         ideal = (across - sideways - self.phase) / self.pitch
@@ -158,9 +157,10 @@ class Lines(Pattern):
             / self.bend_length
             * math.cos(2 * math.pi * (along / self.bend_length + self.bend_phase))
         )
+        x, y = turn(place, along, self.angle)
         return Site(
-            x=place * cos - along * sin,
-            y=place * sin + along * cos,
+            x=x,
+            y=y,
             angle=self.angle - math.degrees(math.atan(slope)),
             width=width,
             reach=reach,

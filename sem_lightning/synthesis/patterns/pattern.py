@@ -16,6 +16,12 @@ from sem_lightning.synthesis.roughness import Roughness, RoughnessSettings
 ANYWHERE = "anywhere"  # the kind of site that every pattern has
 
 
+def turn(x: float, y: float, angle: float) -> tuple[float, float]:
+    """A point turned about the image's middle by ``angle`` degrees, from x towards y."""
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return x * cos - y * sin, x * sin + y * cos
+
+
 @dataclass(frozen=True)
 class Site:
     """A place where a defect can sit.
@@ -38,8 +44,8 @@ class Site:
 
     def point(self, across: float, along: float) -> tuple[float, float]:
         """The image's coordinates, nm, of a point in the site's own frame."""
-        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        return self.x + across * cos - along * sin, self.y + across * sin + along * cos
+        x, y = turn(across, along, self.angle)
+        return self.x + x, self.y + y
 
 
 @dataclass(frozen=True)
