@@ -163,10 +163,11 @@ class SetWriter:
         categories = {name: number for number, name in enumerate(self.plan.classes) if number}
         record = PartRecord(grey=[0] * _GREY_BINS)
         for entry in map(self.plan.__getitem__, self.plan.numbers(part, self.parts)):
-            sample = render(self.simulator.draw(self.seed, SPLITS.index(entry.split), entry.index, entry.label))
-            names, spans = store.add(entry, self._blobs(entry, sample, categories))
+            sample = self._render(entry)
+            scene = sample.scene.to_dict()
+            names, spans = store.add(entry, self._blobs(entry, sample, scene, categories))
             record.rows.append([names["image"], entry.label, entry.split, *spans])
-            record.images.append(_metadata(entry, sample, names))
+            record.images.append(_metadata(entry, sample, scene, names))
             if "coco" in self.settings.annotations:
                 record.coco.append(coco_annotations(sample, categories))
             shift = 4 if sample.image.dtype == np.uint8 else 12
@@ -176,7 +177,7 @@ class SetWriter:
         write_atomically(self._record(part), lambda temporary: temporary.write_text(record.to_text()))
         return len(record.rows)
 
-    def _blobs(self, entry: Entry, sample: Sample, categories: dict[str, int]) -> Blobs:
+    def _blobs(self, entry: Entry, sample: Sample, scene: dict[str, Any], categories: dict[str, int]) -> Blobs:
         suffix = ".png" if self.settings.format == "png" else ".tif"
         pixel_size = sample.scene.view.pixel_size
         blobs = {
@@ -190,7 +191,7 @@ class SetWriter:
             blobs["yolo"] = (".txt", yolo_text(sample, categories).encode())
         if self.settings.kind == "shards":
             blobs["cls"] = (".cls", str(self.plan.classes.index(entry.label)).encode())
-            blobs["json"] = (".json", json.dumps(_metadata(entry, sample, {})).encode())
+            blobs["json"] = (".json", json.dumps(_metadata(entry, sample, scene, {})).encode())
         return blobs
 
     def finish(self) -> None:
@@ -246,7 +247,7 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _metadata(entry: Entry, sample: Sample, names: dict[str, str]) -> dict[str, Any]:
+def _metadata(entry: Entry, sample: Sample, scene: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {
         **({"filename": names["image"]} if names else {}),
         "label": entry.label,
@@ -254,7 +255,7 @@ def _metadata(entry: Entry, sample: Sample, names: dict[str, str]) -> dict[str, 
         **{kind: names[kind] for kind in ("mask", "clean") if kind in names},
         "severity": sample.scene.severity,
         "boxes": [list(instance.box) for instance in sample.instances],
-        "scene": sample.scene.to_dict(),
+        "scene": scene,
     }
 
 

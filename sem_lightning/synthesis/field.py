@@ -35,9 +35,7 @@ class FieldOfView:
         height, width = self.extent
         return (width * cos + height * sin) / 2, (height * cos + width * sin) / 2
 
-    def axes(
-        self, x: float, y: float, angle: float, window: Window = (slice(None), slice(None))
-    ) -> tuple[Float32, Float32]:
+    def axes(self, x: float, y: float, angle: float, window: Window = WHOLE) -> tuple[Float32, Float32]:
         """Coordinates of every pixel's middle in a frame turned by ``angle`` degrees about the point (x, y).
 
         Args:

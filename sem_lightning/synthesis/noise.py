@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
-from sem_lightning.synthesis.sampling import draw_key, normal, poisson_from_normal, random_words
+from sem_lightning.synthesis.sampling import draw_key, normal, poisson, random_words
 
 BITS = {8: (255, cv2.CV_8U, np.uint8), 16: (65535, cv2.CV_16U, np.uint16)}
 MAX_FRAMES = 1024
@@ -88,7 +88,7 @@ def count_electrons(brightness: Float32, dose: float, z: Float32, key: int) -> F
     """
     mean = brightness * np.float32(dose)
     np.maximum(mean, np.float32(0), out=mean)
-    counted = poisson_from_normal(z, mean, key, 1)
+    counted = poisson(z, mean, key, 1)
     counted *= np.float32(1 / dose)
     return counted
 

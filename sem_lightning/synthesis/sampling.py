@@ -89,27 +89,23 @@ def uniform(key: int, stream: int, shape: tuple[int, ...]) -> Float32:
     return ((words + np.float32(0.5)) * np.float32(1 / _LEVELS)).reshape(shape)
 
 
-def poisson(key: int, stream: int, mean: Float32) -> Float32:
-    """Poisson numbers.
+def poisson(z: Float32, mean: Float32, key: int, stream: int) -> Float32:
+    """Poisson numbers from normal ones.
 
     For means above 4 the Cornish-Fisher expansion of the Poisson quantile with continuity correction turns a normal
     number ``z`` into ``mean + sqrt(mean) z + (z^2 - 1) / 6 - (z^3 + 2 z) / (72 sqrt(mean))`` (Johnson, Kemp and Kotz,
     Univariate Discrete Distributions, 4.6), rounded; mean and variance are within 0.03 and 0.2 %. Smaller means
-    invert the distribution itself. Each number depends on its own mean and its place in the stream alone.
+    invert the distribution itself. Each number depends on its own mean and its place in the streams alone.
 
     Args:
-        key: Seed.
-        stream: Number of its stream; the following number is taken too.
-        mean: float32, any shape, not negative.
+        z: float32 normal numbers, any shape.
+        mean: float32 of the same shape, not negative.
+        key: Seed of the numbers that small means take instead.
+        stream: Number of their stream.
 
     Returns:
         float32 of the same shape, whole numbers.
     """
-    return poisson_from_normal(normal(key, stream, mean.shape), mean, key, stream + 1)
-
-
-def poisson_from_normal(z: Float32, mean: Float32, key: int, stream: int) -> Float32:
-    """The same from normal numbers ``z`` that are there already; ``stream`` serves the small means."""
     # OpenCV's fused passes; the terms are those of `poisson`, in an order that needs few of them.
     root = np.asarray(cv2.sqrt(mean), np.float32).reshape(mean.shape)
     square = np.asarray(cv2.multiply(z, z, scale=1 / 6), np.float32).reshape(mean.shape)
