@@ -1,25 +1,37 @@
-"""``sem-evaluate``: test a trained classifier on simulated or labelled real images."""
+"""``sem-evaluate``: test trained classifiers on simulated or labelled real images."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from rich.console import Console
+from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.commands.app import run_command
+from sem_lightning.commands.open_data import open_classifier, open_source
 from sem_lightning.commands.provenance import describe_environment
-from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
+from sem_lightning.commands.settings import SimulationSettings, at_least, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings, register_data_schemas
 from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
+from sem_lightning.evaluation.comparison import Comparison, compare
 from sem_lightning.evaluation.figures import save_figures
+from sem_lightning.evaluation.page import Section, write_page
+from sem_lightning.evaluation.pointing import measure_pointing
 from sem_lightning.evaluation.recorder import Recorder
+from sem_lightning.evaluation.report import Report, make_report
+from sem_lightning.evaluation.tensorboard import write_figures
 from sem_lightning.files import write_json
-from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.model.classifier import SEMClassifier
+
+_COMPARED = ("image_size", "classes", "polarity")  # what classifiers that are compared must share
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -28,10 +40,14 @@ class EvaluateSettings(SimulationSettings):
 
     seed: int | None = MISSING  # type: ignore[assignment]
 
-    ckpt: str = MISSING
+    ckpt: Any = MISSING
     split: str = MISSING
+    explain: int = MISSING
     data: DataSettings = MISSING
     trainer: dict[str, Any] = MISSING
+
+    def __post_init__(self) -> None:
+        at_least("explain", self.explain, 0)
 
 
 def main() -> None:
@@ -41,56 +57,108 @@ def main() -> None:
 
 
 def evaluate(config: DictConfig) -> float:
-    """Test ``ckpt`` on one split of ``data``; returns the overall accuracy."""
+    """Test every ``ckpt`` on one split of ``data``; returns the first one's overall accuracy."""
     quiet_lightning()
     output = Path(HydraConfig.get().runtime.output_dir)
     settings: DataSettings = build(config.data, "data")
-    if OmegaConf.is_missing(config, "ckpt"):
-        raise SettingError("ckpt", "needs a value: add ckpt=... to the command")
-    classifier = load_classifier(Path(config.ckpt).expanduser())
-    seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)
-    source = _open_source(config, settings, classifier, seed)
+    at_least("explain", config.explain, 0)
+    opened = _open_classifiers(config)
+    seed = int(opened[0][1].hparams["seed"]) if config.seed is None else check_seed(config)
+    source = _open_split(config, settings, opened[0][1], seed)
+    sections = []
+    for number, (path, classifier) in enumerate(opened, start=1):
+        folder = output if len(opened) == 1 else output / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        report = _test(config, settings, source, classifier, seed)
+        sections.append(Section(str(path), report, save_figures(report, folder)))
+        title = f"{path.name}: accuracy {report.metrics['test/accuracy']:.4f}"
+        report.print(Console(), title, f"{report.images} images (split {config.split}) in {report.seconds:.1f} s")
+    pointing = [
+        measure_pointing(classifier, source.dataset(config.split), config.explain) if config.explain else {}
+        for _, classifier in opened
+    ]
+    comparisons = [compare(sections[0].report.tested, other.report.tested) for other in sections[1:]]
+    _write(config, output, sections, comparisons, pointing, seed)
+    return sections[0].report.metrics["test/accuracy"]
+
+
+def _test(config: DictConfig, settings: DataSettings, source: Source, classifier: SEMClassifier, seed: int) -> Report:
     recorder = Recorder()
-    trainer = build_trainer(config.trainer, output, [recorder])
+    trainer = build_trainer(config.trainer, Path(HydraConfig.get().runtime.output_dir), [recorder])
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, test_split=config.split)
     with explain_interrupt(trainer):
         trainer.test(classifier, datamodule=datamodule, verbose=False)
-    report = recorder.report
-    assert report is not None
-    save_figures(report, recorder.examples, output)
-    facts: dict[str, Any] = {"seed": seed, "checkpoint": config.ckpt, "split": config.split}
-    write_json(output / "result.json", report.to_dict() | facts | describe_environment())
-    caption = (
-        f"{config.ckpt} on {report.images} images (split {config.split}) in {report.seconds:.1f} s\nreport in {output}"
-    )
-    report.print(Console(), f"accuracy {report.metrics['test/accuracy']:.4f}", caption)
-    return report.metrics["test/accuracy"]
+    assert recorder.tested is not None
+    return make_report(recorder.tested)
 
 
-def _open_source(config: DictConfig, settings: DataSettings, classifier: SEMClassifier, seed: int) -> Source:
-    """The images, if they are of the classifier's kind; those of a folder come in its own image size."""
-    simulator = build_simulator(config)
+def _write(
+    config: DictConfig,
+    output: Path,
+    sections: list[Section],
+    comparisons: list[list[Comparison]],
+    pointing: list[dict[str, Any]],
+    seed: int,
+) -> None:
+    """``report.json``, ``report.html`` and TensorBoard's events."""
+    models = [
+        {"checkpoint": section.name, **section.report.to_dict(), **({"pointing": one} if one else {})}
+        for section, one in zip(sections, pointing, strict=True)
+    ]
+    facts: dict[str, Any] = {"seed": seed, "split": config.split} | describe_environment()
+    content = models[0] | facts if len(models) == 1 else {"models": models, **facts}
+    if comparisons:
+        content["comparisons"] = [
+            {"first": sections[0].name, "second": other.name, "tests": [one.to_dict() for one in pair]}
+            for other, pair in zip(sections[1:], comparisons, strict=True)
+        ]
+    write_json(output / "report.json", content)
+    shown = {
+        f"points at the defect ({Path(s.name).name})": str(p) for s, p in zip(sections, pointing, strict=True) if p
+    }
+    write_page(output / "report.html", sections, comparisons, facts | shown)
+    for number, section in enumerate(sections, start=1):
+        with SummaryWriter(str(output / "tensorboard" / (f"{number}" if len(sections) > 1 else ""))) as writer:
+            write_figures(writer, section.figures, 0)
+            for name, value in section.report.metrics.items():
+                writer.add_scalar(name, value, 0)
+            for rate in section.report.rates:
+                if rate.value is not None:
+                    writer.add_scalar(f"test/{rate.name}", rate.value, 0)
+    for pair, other in zip(comparisons, sections[1:], strict=True):
+        for one in pair:
+            print(
+                f"{one.what}: {sections[0].name} alone {one.first_only}, {other.name} alone {one.second_only} "
+                f"of {one.images} images, p = {one.p:.3g}"
+            )
+    for what, rate_text in shown.items():
+        print(f"{what}: {rate_text}")
+    print(f"report in {output / 'report.html'}")
+
+
+def _open_classifiers(config: DictConfig) -> list[tuple[Path, SEMClassifier]]:
+    """Those of ``ckpt``, one or a list, of the same kind."""
+    if OmegaConf.is_missing(config, "ckpt") or not isinstance(config.ckpt, ListConfig):
+        return [open_classifier(config, "ckpt")]
+    if not len(config.ckpt):
+        raise SettingError("ckpt", "found an empty list; name a checkpoint, or several")
+    opened = [open_classifier(OmegaConf.create({"ckpt": path}), "ckpt") for path in config.ckpt]
+    for path, classifier in opened[1:]:
+        for name in _COMPARED:
+            first, other = opened[0][1].hparams[name], classifier.hparams[name]
+            if first != other:
+                raise SettingError(
+                    "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; compare like with like"
+                )
+    return opened
+
+
+def _open_split(config: DictConfig, settings: DataSettings, classifier: SEMClassifier, seed: int) -> Source:
+    """The images of ``split``; there is at least one."""
     splits = (*SPLITS, "all") if isinstance(settings, FolderSettings) else SPLITS
     if config.split not in splits:
         raise SettingError("split", f"found {config.split!r}, expected one of {', '.join(splits)}")
-    source: Source
-    if isinstance(settings, FolderSettings):
-        settings.classes = settings.classes or classifier.classes
-        settings.image_size = classifier.image_size
-        source = settings.source(simulator, seed, needed=())
-    else:
-        source = settings.source(simulator, seed)
-    if len(source.dataset(config.split)) == 0:  # type: ignore[arg-type]
+    source = open_source(build_simulator(config), settings, classifier, seed)
+    if not sum(source.counts(config.split).values()):
         raise SettingError("split", f"there is no image in the split {config.split}")
-    if source.classes != classifier.classes:
-        raise SettingError(
-            "ckpt", f"it knows the classes {', '.join(classifier.classes)}; the data has {', '.join(source.classes)}"
-        )
-    trained_on = classifier.hparams["polarity"]
-    if trained_on and source.polarity and trained_on != source.polarity:
-        raise SettingError(
-            "ckpt",
-            f"it was trained on {trained_on} lines and the data has {source.polarity} ones, where a gap looks "
-            "like a bridge; train one with imaging.polarity set so",
-        )
     return source

@@ -1,30 +1,37 @@
 """``sem-predict``: classify image files."""
 
-import csv
-import glob
+import itertools
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from omegaconf import MISSING, DictConfig
 from rich.console import Console
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.settings import at_least, build
-from sem_lightning.data.images import IMAGE_SUFFIXES, ImageError, fit_to, read_gray
-from sem_lightning.data.layout import CLEAN, DESCRIPTION, MASKS, PREVIEW
+from sem_lightning.commands.open_data import open_classifier
+from sem_lightning.commands.settings import at_least, build, one_of
+from sem_lightning.data.images import ImageError
+from sem_lightning.decision.answers import GOOD
+from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.files import write_atomically
-from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.inspection.find import find_images
+from sem_lightning.inspection.inspector import Finding, Inspector, Preparation
+from sem_lightning.inspection.listing import Listing
+from sem_lightning.inspection.overlay import draw_overlay
+from sem_lightning.inspection.reader import read_ahead
+from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.saliency import check_captum
+from sem_lightning.synthesis.imaging import POLARITIES
 
 EXIT_SOME_UNREADABLE = 3
-
-Batch = list[tuple[Path, torch.Tensor]]
-Probabilities = npt.NDArray[np.float32]
+_POLARITY_VOTES = 32  # images that say which polarity theirs is
 
 
 @dataclass
@@ -34,10 +41,25 @@ class PredictSettings:
     ckpt: str = MISSING
     images: str = MISSING
     output: str = MISSING
+    jsonl: str | None = MISSING
     batch_size: int = MISSING
+    tiling: str = MISSING
+    overlap: float = MISSING
+    pixel_size: float | None = MISSING
+    polarity: str | None = MISSING
+    data_bar: str = MISSING
+    explain: bool = MISSING
 
     def __post_init__(self) -> None:
         at_least("batch_size", self.batch_size, 1)
+        one_of("tiling", self.tiling, ("auto", "on", "off"))
+        one_of("data_bar", self.data_bar, ("auto", "keep"))
+        if not 0 <= self.overlap <= 0.9:
+            raise SettingError("overlap", f"found {self.overlap:g}, expected a share of a tile's side from 0 to 0.9")
+        if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
+            raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected nm above 0")
+        if self.polarity is not None:
+            one_of("polarity", self.polarity, (*POLARITIES, "auto"))
 
 
 def main() -> None:
@@ -49,70 +71,99 @@ def predict(config: DictConfig) -> None:
     """Write one row for each readable image; unreadable ones are named, and the exit code is then 3."""
     settings: PredictSettings = build(config, "")
     paths = find_images(settings.images)
-    classifier = load_classifier(Path(settings.ckpt).expanduser())
-    unreadable: list[str] = []
-    rows = [
-        (path, probabilities)
-        for batch in _read_batches(paths, classifier.image_size, settings.batch_size, unreadable)
-        for path, probabilities in _classify(classifier, batch)
-    ]
+    _, classifier = open_classifier(config, "ckpt")
+    if settings.explain:
+        check_captum()
+    how = _choose_preparation(settings, paths, classifier)
     output = Path(settings.output).expanduser()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(output, lambda temporary: _write_rows(temporary, rows, classifier.classes))
-    counts = np.bincount([int(p.argmax()) for _, p in rows], minlength=len(classifier.classes))
-    said = ", ".join(f"{label} {count}" for label, count in zip(classifier.classes, counts, strict=True))
-    Console().print(f"{len(rows)} images in {output}: {said}")
+    listing = Listing(
+        classifier.classes,
+        output,
+        Path(settings.jsonl).expanduser() if settings.jsonl else None,
+        output.with_name(f"{output.stem}_regions.csv") if settings.tiling == "on" or settings.explain else None,
+    )
+    overlays = output.with_name(f"{output.stem}_overlays") if settings.explain else None
+    counts: Counter[str] = Counter()
+    unreadable: list[str] = []
+
+    def note_error(path: Path, error: ImageError) -> None:
+        unreadable.append(str(error))
+        listing.add_error(path, error)
+
+    inspector = Inspector(classifier, settings.batch_size, settings.explain)
+    with listing.open():
+        for number, finding in enumerate(inspector.judge(read_ahead(paths, how, note_error)), start=1):
+            counts[finding.decision] += 1
+            listing.add(finding)
+            if overlays is not None:
+                _save_overlay(overlays, number, finding)
+    said = ", ".join(f"{name} {counts[name]}" for name in (*classifier.classes, UNSURE_NAME))
+    Console().print(f"{counts.total()} images in {output} ({classifier.rule.kind}): {said}", highlight=False)
     if unreadable:
         for problem in unreadable:
-            print(f"error: {problem}", file=sys.stderr)
+            print(f"error: {_on_one_line(problem)}", file=sys.stderr)
         sys.exit(EXIT_SOME_UNREADABLE)
 
 
-def find_images(pattern: str) -> list[Path]:
-    """The image files of a folder (and the folders in it, but for ``masks``), or those that match a glob, sorted.
+def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier: SEMClassifier) -> Preparation:
+    """How the files become what this classifier takes.
 
     Raises:
-        SettingError: There are none.
+        SettingError: Something that it does not know of itself, or that does not fit it.
     """
-    folder = Path(pattern).expanduser()
-    if folder.is_dir():
-        found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-        ours = {PREVIEW, CLEAN} if (folder / DESCRIPTION).is_file() else set()  # a set that generate.py wrote
-        paths = [path for path in found if not {MASKS, *ours} & set(path.relative_to(folder).parts)]
-    else:
-        paths = [Path(name) for name in glob.glob(str(folder), recursive=True) if Path(name).is_file()]  # noqa: PTH207
-    if not paths:
-        raise SettingError("images", f"found no images at {pattern}; expected a folder or a glob such as 'data/*.tif'")
-    return sorted(paths)
+    if settings.tiling == "on" and classifier.classes[0] != GOOD:
+        raise SettingError("tiling", "the most suspicious tile decides, and this classifier has no class good; use off")
+    how = Preparation(
+        image_size=classifier.image_size,
+        trained_pixel_size=classifier.hparams["pixel_size"],
+        tiling=settings.tiling if classifier.classes[0] == GOOD else "off",
+        overlap=settings.overlap,
+        pixel_size=settings.pixel_size,
+        crop_data_bar=settings.data_bar == "auto",
+    )
+    trained = classifier.hparams["polarity"]
+    if settings.polarity is None or settings.polarity == trained:
+        return how
+    if settings.polarity == "auto":
+        return replace(how, invert=_looks_inverted(paths, how, classifier))
+    if trained is None:
+        raise SettingError("polarity", "the checkpoint does not know the polarity of its training images; use null")
+    return replace(how, invert=True)
 
 
-def _read_batches(paths: list[Path], image_size: int, batch_size: int, unreadable: list[str]) -> Iterator[Batch]:
-    batch: Batch = []
-    for path in paths:
-        try:
-            image = fit_to(read_gray(path), image_size)
-        except ImageError as error:
-            unreadable.append(str(error))
-            continue
-        batch.append((path, torch.from_numpy(image).unsqueeze(0)))
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _looks_inverted(paths: list[Path], how: Preparation, classifier: SEMClassifier) -> bool:
+    """Whether the first images are more like the training ones when dark and bright change places."""
+    familiarity = classifier.rule.familiarity
+    if familiarity is None:
+        raise SettingError(
+            "polarity", "auto needs to know what training images look like; give the checkpoint a rule (sem-calibrate)"
+        )
+
+    def skip(path: Path, error: ImageError) -> None:
+        """The real run names it."""
+
+    votes = []
+    for prepared in itertools.islice(read_ahead(paths, replace(how, tiling="off"), skip), _POLARITY_VOTES):
+        image = torch.from_numpy(prepared.image)[None, None]
+        with torch.inference_mode():
+            features = classifier(torch.cat([image, 1 - image])).features.double().numpy()
+        as_it_is, inverted = familiarity.distances(features)
+        votes.append(inverted < as_it_is)
+    inverted_looks = bool(np.mean(votes) > 0.5) if votes else False
+    print(
+        f"polarity: {sum(votes)} of {len(votes)} images look inverted; all are "
+        f"{'inverted' if inverted_looks else 'left as they are'}"
+    )
+    return inverted_looks
 
 
-def _classify(classifier: SEMClassifier, batch: Batch) -> Iterator[tuple[Path, Probabilities]]:
-    images = torch.stack([image for _, image in batch])
-    with torch.inference_mode():
-        probabilities = classifier(images).logits.softmax(dim=1).numpy()
-    return zip((path for path, _ in batch), probabilities, strict=True)
+def _save_overlay(folder: Path, number: int, finding: Finding) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    code: Any = cv2.imencode(".png", draw_overlay(finding))[1]
+    # the number keeps files of one name in several folders apart; other bytes of names are nobody's file name
+    stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in finding.prepared.path.stem)[:80]
+    write_atomically(folder / f"{number:06d}_{stem}.png", lambda path: path.write_bytes(code.tobytes()))
 
 
-def _write_rows(path: Path, rows: list[tuple[Path, Probabilities]], classes: list[str]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["path", "label", "confidence", *(f"p_{label}" for label in classes)])
-        for image, probabilities in rows:
-            numbers = [f"{p:.6f}" for p in (probabilities.max(), *probabilities)]
-            writer.writerow([image, classes[int(probabilities.argmax())], *numbers])
+def _on_one_line(text: str) -> str:
+    return text.replace("\r", "\\r").replace("\n", "\\n")

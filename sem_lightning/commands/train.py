@@ -14,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
 
 from sem_lightning.commands.app import describe, run_command
+from sem_lightning.commands.calibrate import calibrate_rule, check_decision, explain_rule
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
@@ -25,13 +26,17 @@ from sem_lightning.commands.training_settings import (
     register_data_schemas,
 )
 from sem_lightning.data.datamodule import SEMDataModule, Source
+from sem_lightning.decision.calibrate import DecisionSettings
 from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.figures import save_figures
+from sem_lightning.evaluation.metrics import CLASS_METRICS
+from sem_lightning.evaluation.page import Section, write_page
 from sem_lightning.evaluation.recorder import Recorder
+from sem_lightning.evaluation.report import make_report
 from sem_lightning.evaluation.tensorboard import lay_out_charts, write_test
 from sem_lightning.files import write_atomically, write_json
 from sem_lightning.model.checkpoint import read_checkpoint
-from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.classifier import SEMClassifier, save_rule
 from sem_lightning.model.pretrained import load_pretrained
 
 log = logging.getLogger(__name__)
@@ -43,6 +48,7 @@ class TrainSettings(SimulationSettings):
 
     data: DataSettings = MISSING
     model: ModelSettings = MISSING
+    decision: DecisionSettings = MISSING
     trainer: dict[str, Any] = MISSING
     logger: LoggerSettings = MISSING
     callbacks: CallbackSettings = MISSING
@@ -80,8 +86,10 @@ def _train(config: DictConfig, output: Path) -> float:
     logger_settings: LoggerSettings = build(config.logger, "logger")
     callback_settings: CallbackSettings = build(config.callbacks, "callbacks")
     data_settings: DataSettings = build(config.data, "data")
+    decision: DecisionSettings = build(config.decision, "decision")
     source = data_settings.source(simulator, seed)
     datamodule = SEMDataModule(source, data_settings.batch_size, data_settings.num_workers, seed)
+    check_decision(decision, source.classes, source.counts("calibration"))
     _check_metrics(config.optimized_metric, callback_settings.monitor, source.classes)
     if config.trainer.get("limit_test_batches") == 0:
         raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
@@ -109,6 +117,11 @@ def _train(config: DictConfig, output: Path) -> float:
     else:
         log.warning("no epoch was validated, so the last weights are tested")
     with explain_interrupt(trainer, Path(last.dirpath or output)):
+        if not config.trainer.get("fast_dev_run"):
+            classifier.rule = calibrate_rule(trainer, classifier, datamodule, decision)
+            log.info("%s", explain_rule(classifier.rule))
+        if best.best_model_path:
+            save_rule(Path(best.best_model_path), classifier.rule)
         trainer.test(classifier, datamodule=datamodule, verbose=False)
     return _report(config, output, trainer, recorder, best, fit_seconds)[config.optimized_metric]
 
@@ -122,9 +135,9 @@ def _report(
     fit_seconds: float,
 ) -> dict[str, float]:
     """Write and print what the test found; returns the metrics of ``result.json``."""
-    report = recorder.report
-    assert report is not None
-    figures = save_figures(report, recorder.examples, output)
+    assert recorder.tested is not None
+    report = make_report(recorder.tested)
+    figures = save_figures(report, output)
     if isinstance(trainer.logger, TensorBoardLogger):
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         write_test(trainer.logger.experiment, report, figures, settings, trainer.global_step)
@@ -144,7 +157,9 @@ def _report(
         "checkpoint": best.best_model_path or None,
         "optimized_metric": config.optimized_metric,
     }
-    write_json(output / "result.json", report.to_dict() | facts | describe_environment())
+    environment = describe_environment()
+    write_json(output / "result.json", report.to_dict() | facts | environment)
+    write_page(output / "report.html", [Section("best.ckpt", report, figures)], [], environment)
     caption = (
         f"trained on {images} images in {fit_seconds:.1f} s ({images / fit_seconds:.1f} images/s),\n"
         f"tested on {report.images} unseen ones in {report.seconds:.1f} s, seed {config.seed}\nreport in {output}"
@@ -155,7 +170,7 @@ def _report(
 
 
 def _check_metrics(optimized: str, monitor: str, classes: list[str]) -> None:
-    names = ["accuracy", *(f"{kind}_{label}" for kind in ("accuracy", "precision", "recall") for label in classes)]
+    names = ["accuracy", *(f"{kind}_{label}" for kind in CLASS_METRICS.values() for label in classes)]
     monitors = ["val/loss", *(f"val/{name}" for name in names)]
     for key, found, allowed in (
         ("callbacks.monitor", monitor, monitors),

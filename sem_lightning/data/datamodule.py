@@ -1,5 +1,6 @@
 """The LightningDataModule, over either source of images."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,6 +39,9 @@ class Source(Protocol):
 
     def dataset(self, split: str) -> "Dataset[Batch]":
         """One of the four splits."""
+
+    def counts(self, split: str) -> dict[str, int]:
+        """Images of each class in a split."""
 
 
 class SyntheticSource:
@@ -86,6 +90,9 @@ class SyntheticSource:
             )
         if curriculum.twins and self._weights is not None:
             raise SettingError("data.twins", "every other image is good, so data.class_weights must be null")
+
+    def counts(self, split: str) -> dict[str, int]:
+        return dict.fromkeys(self.classes, self._per_class[split])
 
     def dataset(self, split: str) -> SyntheticDataset:
         size = self._per_class[split] * len(self.classes)
@@ -150,13 +157,20 @@ class FolderSource:
         check_complete(self._splits, needed, self.classes)
         self._splits["all"] = files
 
+    def counts(self, split: str) -> dict[str, int]:
+        found = Counter(file.label for file in self._splits[split])
+        return {name: found[name] for name in self.classes}
+
     def dataset(self, split: str) -> FolderDataset:
         """One of the four splits, or ``all`` of them."""
-        return FolderDataset(self._root, self._splits[split], self.classes, self.image_size)
+        return FolderDataset(self._root, self._splits[split], self.classes, self.image_size, self.pixel_size)
 
 
 class SEMDataModule(lightning.LightningDataModule):
     """Batches of ``image`` float32 [B, 1, H, W] in [0, 1], ``label`` int64 [B] and ``mask`` uint8 [B, H, W].
+
+    ``severity``, ``dose`` and ``size``, float32 [B], say how each image was made, where that is known, see
+    `sem_lightning.data.conditions`.
 
     Args:
         source: Where images come from.
@@ -183,10 +197,14 @@ class SEMDataModule(lightning.LightningDataModule):
         return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=drop_last)
 
     def val_dataloader(self) -> "DataLoader[Batch]":
-        return self._loader(self.source.dataset("val"), _EVAL_BATCH_SIZE)
+        return self.loader("val")
 
     def test_dataloader(self) -> "DataLoader[Batch]":
-        return self._loader(self.source.dataset(self.test_split), _EVAL_BATCH_SIZE)
+        return self.loader(self.test_split)
+
+    def loader(self, split: str) -> "DataLoader[Batch]":
+        """A split's images in their order, as testing takes them."""
+        return self._loader(self.source.dataset(split), _EVAL_BATCH_SIZE)
 
     def _loader(self, dataset: "Dataset[Batch]", batch_size: int, **options: Any) -> "DataLoader[Batch]":
         return DataLoader(

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sem_lightning.data.conditions import Conditions, read_conditions
 from sem_lightning.data.images import IMAGE_SUFFIXES, ImageError, Span, fit_to, read_gray
 from sem_lightning.data.layout import CLEAN, DESCRIPTION, LABELS, MASKS, SPANS, mask_path
 from sem_lightning.data.splits import SPLITS, share_out
@@ -35,6 +36,7 @@ class LabelledFile:
         split: Known where ``labels.csv`` has such a column.
         span: Where in a tar file its bytes are: start and number.
         mask_span: The same for its mask.
+        name: As ``labels.csv`` lists it.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class LabelledFile:
     split: str | None = None
     span: Span | None = None
     mask_span: Span | None = None
+    name: str | None = None
 
 
 def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tuple[list[LabelledFile], list[str]]:
@@ -130,7 +133,13 @@ def _read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:
     if 0 < len(unassigned) < len(rows):
         raise UserError(f"{listing}: some images have a split and some have none: {_name_some(unassigned)}")
     files = [
-        LabelledFile(_file_of(listing.parent, row), row["label"], row.get("split") or None, *_spans_of(listing, row))
+        LabelledFile(
+            _file_of(listing.parent, row),
+            row["label"],
+            row.get("split") or None,
+            *_spans_of(listing, row),
+            name=row["filename"],
+        )
         for row in rows
     ]
     return files, {file.label for file in files}
@@ -221,22 +230,36 @@ class FolderDataset(Dataset[dict[str, Any]]):
     knows where a defective one has it.
     """
 
-    def __init__(self, root: Path, files: list[LabelledFile], classes: list[str], image_size: int) -> None:
+    def __init__(
+        self,
+        root: Path,
+        files: list[LabelledFile],
+        classes: list[str],
+        image_size: int,
+        pixel_size: float | None = None,
+    ) -> None:
         self.root = root
         self.files = files
         self.classes = classes
         self.image_size = image_size
+        self.pixel_size = pixel_size
+        self._conditions = read_conditions(root, {file.name for file in files if file.name})
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W]: 0, 1 or ``UNKNOWN``."""
+        """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W]: 0, 1 or ``UNKNOWN``.
+
+        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`.
+        """
         file = self.files[index % len(self.files)]  # indices count on from epoch to epoch
+        mask = self._mask(file)
         return {
             "image": torch.from_numpy(fit_to(read_gray(file.path, file.span), self.image_size)).unsqueeze(0),
             "label": self.classes.index(file.label),
-            "mask": self._mask(file),
+            "mask": mask,
+            **self._conditions.get(file.name or "", Conditions()).tensors(mask.numpy(), self.pixel_size),
         }
 
     def _mask(self, file: LabelledFile) -> torch.Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sem_lightning.data.conditions import Conditions, total_dose
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.synthesis.simulator import LABEL_STREAM, Scene, Simulator, render
@@ -67,12 +68,18 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         return str(np.random.default_rng([self.seed, self.split, index, LABEL_STREAM]).choice(classes, p=shares))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W] (1 where the defect is)."""
+        """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W] (1 where the defect is).
+
+        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`.
+        """
         sample = render(self.scene(index))
+        detection = sample.scene.detection
+        conditions = Conditions(sample.scene.severity, total_dose(detection.dose, detection.frames))
         return {
             "image": torch.from_numpy(
                 sample.image.astype(np.float32) / np.float32(np.iinfo(sample.image.dtype).max)
             ).unsqueeze(0),
             "label": self.simulator.classes.index(sample.scene.label),
             "mask": torch.from_numpy(sample.mask),
+            **conditions.tensors(sample.mask, sample.scene.view.pixel_size),
         }

@@ -3,20 +3,26 @@
 import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
+    MulticlassF1Score,
     MulticlassPrecision,
     MulticlassRecall,
 )
 
+# Metrics of each class, and the names they go by.
+CLASS_METRICS = {"class_accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "f1"}
+_RESAMPLES = 2000
 _Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
 def build_metrics(num_classes: int) -> MetricCollection:
-    """Accuracy overall; accuracy, precision and recall of each class; the confusion matrix (rows: truth)."""
+    """Accuracy overall; accuracy, precision, recall and F1 of each class; the confusion matrix (rows: truth)."""
     per_class: dict[str, Any] = {"num_classes": num_classes, "average": None}
     return MetricCollection(
         {
@@ -24,6 +30,7 @@ def build_metrics(num_classes: int) -> MetricCollection:
             "class_accuracy": MulticlassAccuracy(**per_class),
             "precision": MulticlassPrecision(**per_class),
             "recall": MulticlassRecall(**per_class),
+            "f1": MulticlassF1Score(**per_class),
             "confusion": MulticlassConfusionMatrix(num_classes),
         }
     )
@@ -36,10 +43,23 @@ def name_scalars(values: dict[str, Tensor], classes: list[str], prefix: str) -> 
     kept, since the first is what the field's papers print.
     """
     scalars = {f"{prefix}/accuracy": float(values["accuracy"])}
-    for metric, name in (("class_accuracy", "accuracy"), ("precision", "precision"), ("recall", "recall")):
+    for metric, name in CLASS_METRICS.items():
         for label, value in zip(classes, values[metric].tolist(), strict=True):
             scalars[f"{prefix}/{name}_{label}"] = float(value)
     return scalars
+
+
+def f1_intervals(confusion: npt.NDArray[np.int64]) -> list[tuple[float, float]]:
+    """95 % interval of each class's F1, by drawing confusion matrices [C, C] like this one (parametric bootstrap).
+
+    Unlike a rate, F1 has no trials of its own: precision and recall share their hits.
+    """
+    drawn = np.random.default_rng(0).multinomial(confusion.sum(), confusion.ravel() / confusion.sum(), _RESAMPLES)
+    drawn = drawn.reshape(-1, *confusion.shape)
+    hits = np.diagonal(drawn, axis1=1, axis2=2)
+    f1 = 2 * hits / np.maximum(drawn.sum(axis=1) + drawn.sum(axis=2), 1)
+    ends = np.quantile(f1, [0.025, 0.975], axis=0)
+    return [(float(low), float(high)) for low, high in ends.T]
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -1,34 +1,61 @@
-"""The result of a test: counts, rates with intervals, as a console table and as plain values for JSON."""
+"""The result of a test: rates with intervals, as a console table and as plain values for JSON."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.evaluation.breakdown import Bin, DetectionLimit, break_down, detection_limits
+from sem_lightning.evaluation.curves import ClassCurves, Reliability, class_curves, reliability
+from sem_lightning.evaluation.metrics import build_metrics, f1_intervals, name_scalars, wilson_interval
+from sem_lightning.evaluation.rates import Rate, decision_rates
+from sem_lightning.evaluation.tested import Tested
 
 _MOST_BESIDE = 4  # classes whose confusion still fits beside their rates in a terminal of 80 columns
 
 
 @dataclass(frozen=True)
 class Report:
-    """A tested classifier.
+    """A tested classifier, measured.
 
     Attributes:
-        classes: Class names in label order.
-        confusion: Counts [C, C]: rows are the truth, columns what the classifier said.
+        tested: What was measured.
+        confusion: Counts [C, C]: rows are the truth, columns the most probable class.
         metrics: One value for each name, as ``test/accuracy`` and ``test/recall_gap``.
-        seconds: Time that the test took.
+        rates: Of the decisions: capture, escape, overkill, purity, review.
+        curves: Each class against the rest.
+        before: Reliability of the network's own probabilities.
+        after: Of those at the rule's temperature.
+        bins: Accuracy against each known condition.
+        limits: Detection limits.
     """
 
-    classes: list[str]
+    tested: Tested
     confusion: npt.NDArray[np.int64]
     metrics: dict[str, float]
-    seconds: float
+    rates: list[Rate]
+    curves: list[ClassCurves]
+    before: Reliability
+    after: Reliability
+    bins: dict[str, list[Bin]]
+    limits: list[DetectionLimit]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.tested.classes
+
+    @property
+    def images(self) -> int:
+        return len(self.tested.labels)
+
+    @property
+    def seconds(self) -> float:
+        return self.tested.seconds
 
     def counts(self, metric: str, label: str) -> tuple[int, int]:
         """Successes and trials behind a class's ``accuracy``, ``recall`` or ``precision``."""
@@ -36,21 +63,36 @@ class Report:
         trials = self.confusion[:, i].sum() if metric == "precision" else self.confusion[i].sum()
         return int(self.confusion[i, i]), int(trials)
 
-    @property
-    def images(self) -> int:
-        return int(self.confusion.sum())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values: metrics, their 95 % Wilson intervals, counts and the confusion matrix."""
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals of ``metrics``: Wilson's of rates, by resampling of F1."""
         intervals = {"test/accuracy": wilson_interval(int(np.trace(self.confusion)), self.images)}
         for metric in ("accuracy", "precision", "recall"):
             for label in self.classes:
                 intervals[f"test/{metric}_{label}"] = wilson_interval(*self.counts(metric, label))
+        for label, interval in zip(self.classes, f1_intervals(self.confusion), strict=True):
+            intervals[f"test/f1_{label}"] = interval
+        return intervals
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
         return {
             "metrics": self.metrics,
-            "intervals_95": {name: list(interval) for name, interval in intervals.items()},
+            "intervals_95": {name: list(interval) for name, interval in self.intervals().items()},
             "classes": self.classes,
             "confusion": self.confusion.tolist(),
+            "decision": self.tested.rule.describe(),
+            "decided": {
+                label: dict(zip(self.tested.decision_names(), row, strict=True))
+                for label, row in zip(self.classes, self.tested.decided().tolist(), strict=True)
+            },
+            "rates": {rate.name: rate.to_dict() for rate in self.rates},
+            "curves": {
+                curves.label: {"auroc": curves.auroc, "average_precision": curves.average_precision}
+                for curves in self.curves
+            },
+            "calibration_error": {"before": self.before.error, "after": self.after.error},
+            "conditions": {name: [one.to_dict() for one in bins] for name, bins in self.bins.items()},
+            "detection_limits": [limit.to_dict() for limit in self.limits],
             "counts": {label: int(row.sum()) for label, row in zip(self.classes, self.confusion, strict=True)},
             "test_images": self.images,
             "test_seconds": round(self.seconds, 3),
@@ -59,7 +101,7 @@ class Report:
 
     def print(self, console: Console, title: str, caption: str) -> None:
         """Each class's rates with 95 % intervals and its row of the confusion matrix, which is a table of its own where
-        there are many classes.
+        there are many classes; below, what the decisions mean.
 
         A class's accuracy is its recall, so the two share a column.
         """
@@ -85,6 +127,8 @@ class Report:
         console.print(table)
         if not beside:
             console.print(self._confusion_table())
+        if self.rates:
+            console.print(self._rates_table())
         console.print(caption)
 
     def _confusion_table(self) -> Table:
@@ -97,8 +141,37 @@ class Report:
             table.add_row(f"{i + 1} {label}", *self._row(i))
         return table
 
+    def _rates_table(self) -> Table:
+        table = Table(title=f"decisions ({self.tested.rule.kind})", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("rate")
+        table.add_column("[95 %]", justify="right", no_wrap=True)
+        table.add_column("of")
+        for rate in self.rates:
+            if "_" not in rate.name:
+                table.add_row(
+                    rate.name, _rate(rate.events, rate.trials), f"{rate.events}/{rate.trials} {rate.definition}"
+                )
+        return table
+
     def _row(self, label: int) -> list[str]:
         return [f"[bold]{n}[/bold]" if label == j else str(n) for j, n in enumerate(self.confusion[label])]
+
+
+def make_report(tested: Tested) -> Report:
+    """Measure a tested classifier."""
+    metrics = build_metrics(len(tested.classes))
+    metrics.update(torch.from_numpy(tested.verdicts.probabilities), torch.from_numpy(tested.labels))
+    return Report(
+        tested=tested,
+        confusion=tested.confusion(),
+        metrics=name_scalars(metrics.compute(), tested.classes, "test"),
+        rates=decision_rates(tested),
+        curves=class_curves(tested.classes, tested.logits, tested.labels),
+        before=reliability(tested.logits, tested.labels, 1.0),
+        after=reliability(tested.logits, tested.labels, tested.rule.temperature),
+        bins=break_down(tested),
+        limits=detection_limits(tested),
+    )
 
 
 def _rate(successes: int, trials: int, nothing: str = "no images") -> str:

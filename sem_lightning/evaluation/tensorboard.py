@@ -28,11 +28,16 @@ def write_test(
     writer: SummaryWriter, report: Report, figures: dict[str, Figure], settings: dict[str, Any], step: int
 ) -> None:
     """The test's figures as images, and the hyperparameters with the final metrics (the tab HParams)."""
-    for name, figure in figures.items():
-        writer.add_image(f"test/{name}", _pixels(figure), step, dataformats="HWC")
+    write_figures(writer, figures, step)
     final = {f"final/{name.removeprefix('test/')}": value for name, value in report.metrics.items()}
     writer.add_hparams(_flatten(settings), final, run_name=".")
     writer.flush()
+
+
+def write_figures(writer: SummaryWriter, figures: dict[str, Figure], step: int) -> None:
+    """The test's figures (the tab Images)."""
+    for name, figure in figures.items():
+        writer.add_image(f"test/{name}", _pixels(figure), step, dataformats="HWC")
 
 
 def _pixels(figure: Figure) -> npt.NDArray[np.uint8]:

@@ -9,12 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sem_lightning.decision.rule import Rule
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.evaluation.metrics import build_metrics, name_scalars
+from sem_lightning.files import write_atomically
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.mask_loss import mask_loss
 from sem_lightning.model.resnet import GrayResNet18, Prediction
 
+RULE_KEY = "decision_rule"  # in a checkpoint
 SCHEDULES = ("constant", "linear", "onecycle")
 
 
@@ -22,7 +25,7 @@ class SEMClassifier(lightning.LightningModule):
     """Grayscale ResNet18 trained with cross-entropy on the image's class and, beside it, on the defect mask.
 
     Everything that prediction needs is an argument, a plain Python value, and so travels in the checkpoint, which
-    loads with ``weights_only=True``.
+    loads with ``weights_only=True``. So does ``rule``, by which its answers become decisions.
 
     Args:
         classes: Class names in label order.
@@ -57,6 +60,10 @@ class SEMClassifier(lightning.LightningModule):
         self.net = GrayResNet18(len(classes)).to(memory_format=torch.channels_last)
         self.val_metrics = build_metrics(len(classes))
         self.test_metrics = build_metrics(len(classes))
+        self.rule = Rule()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[RULE_KEY] = self.rule.to_dict()
 
     def forward(self, image: Tensor) -> Prediction:
         """Class logits and maps of grey images: float32 [B, 1, H, W], any brightness scale."""
@@ -90,12 +97,16 @@ class SEMClassifier(lightning.LightningModule):
         self.log_dict(scalars)
         self.val_metrics.reset()
 
-    def test_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        """Class probabilities [B, C] of a batch, for callbacks that report."""
-        logits = self(batch["image"]).logits
-        self.test_metrics.update(logits, batch["label"])
-        probabilities: Tensor = logits.softmax(dim=1)
-        return probabilities
+    def test_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
+        """``logits`` and ``features`` of a batch, for callbacks that report."""
+        prediction = self(batch["image"])
+        self.test_metrics.update(prediction.logits, batch["label"])
+        return {"logits": prediction.logits, "features": prediction.features}
+
+    def predict_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
+        """``logits``, ``features`` and ``label`` of a batch."""
+        prediction = self(batch["image"])
+        return {"logits": prediction.logits, "features": prediction.features, "label": batch["label"]}
 
     def on_test_epoch_start(self) -> None:
         self.test_metrics.reset()
@@ -152,6 +163,20 @@ def load_classifier(path: Path) -> SEMClassifier:
     try:
         classifier = SEMClassifier(**state["hyper_parameters"])
         classifier.load_state_dict(state["state_dict"])
-    except (TypeError, RuntimeError) as error:
+        if RULE_KEY in state:
+            classifier.rule = Rule.from_dict(state[RULE_KEY])
+    except (TypeError, RuntimeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: written by another version of sem-lightning ({str(error).splitlines()[0]})") from None
     return classifier.eval()
+
+
+def save_rule(path: Path, rule: Rule, target: Path | None = None) -> None:
+    """Put a rule into a checkpoint, whole or not at all.
+
+    Args:
+        path: The checkpoint.
+        rule: Its new rule.
+        target: Where to write it; ``None`` replaces it.
+    """
+    state = read_checkpoint(path) | {RULE_KEY: rule.to_dict()}
+    write_atomically(target or path, lambda temporary: torch.save(state, temporary))

@@ -1,0 +1,122 @@
+"""``sem-calibrate``: give a trained classifier another decision rule."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import MISSING, DictConfig
+from rich.console import Console
+
+from sem_lightning.commands.app import run_command
+from sem_lightning.commands.open_data import open_classifier, open_source
+from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
+from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
+from sem_lightning.commands.training_settings import DataSettings, register_data_schemas
+from sem_lightning.data.datamodule import SEMDataModule
+from sem_lightning.decision.answers import Answers
+from sem_lightning.decision.calibrate import DecisionSettings, make_rule
+from sem_lightning.decision.guarantee import upper_bound
+from sem_lightning.decision.rule import Rule
+from sem_lightning.errors import SettingError
+from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.model.classifier import SEMClassifier, save_rule
+
+
+@dataclass
+class CalibrateSettings(SimulationSettings):
+    """``conf/calibrate.yaml``."""
+
+    seed: int | None = MISSING  # type: ignore[assignment]
+    ckpt: str = MISSING
+    output: str = MISSING
+    data: DataSettings = MISSING
+    decision: DecisionSettings = MISSING
+    trainer: dict[str, Any] = MISSING
+
+
+def main() -> None:
+    """Entry point of ``sem-calibrate``."""
+    register_data_schemas()
+    run_command("calibrate", CalibrateSettings, calibrate)
+
+
+def calibrate(config: DictConfig) -> None:
+    """Write ``output``: the classifier of ``ckpt`` with a rule made from the splits ``val``, ``calibration``."""
+    quiet_lightning()
+    decision: DecisionSettings = build(config.decision, "decision")
+    settings: DataSettings = build(config.data, "data")
+    path, classifier = open_classifier(config, "ckpt")
+    target = Path(str(build(config, "").output)).expanduser()
+    seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)
+    source = open_source(build_simulator(config), settings, classifier, seed)
+    check_decision(decision, source.classes, source.counts("calibration"))
+    trainer = build_trainer(config.trainer, Path(HydraConfig.get().runtime.output_dir), [])
+    datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed)
+    with explain_interrupt(trainer):
+        rule = calibrate_rule(trainer, classifier, datamodule, decision)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_rule(path, rule, target)
+    Console().print(f"{explain_rule(rule)}\n{target} holds it, with the classifier of {path}", highlight=False)
+
+
+def calibrate_rule(
+    trainer: lightning.Trainer, classifier: SEMClassifier, datamodule: SEMDataModule, settings: DecisionSettings
+) -> Rule:
+    """A rule for the classifier, from the splits ``val`` and ``calibration``."""
+    fitting, calibration = (collect_answers(trainer, classifier, datamodule, split) for split in ("val", "calibration"))
+    try:
+        return make_rule(settings, classifier.classes, fitting, calibration, classifier.rule)
+    except SettingError as error:
+        raise error.under("decision") from None
+
+
+def check_decision(settings: DecisionSettings, classes: list[str], counts: dict[str, int]) -> None:
+    """Refuse, before anything long begins, a rule that so many calibration images cannot give.
+
+    Raises:
+        SettingError: For the group ``decision``.
+    """
+    try:
+        settings.check(classes, sum(counts[name] for name in classes[1:]))
+    except SettingError as error:
+        raise error.under("decision") from None
+
+
+def collect_answers(
+    trainer: lightning.Trainer, classifier: SEMClassifier, datamodule: SEMDataModule, split: str
+) -> Answers:
+    """What the classifier answers to every image of a split."""
+    if not sum(datamodule.source.counts(split).values()):
+        return Answers(np.empty((0, len(classifier.classes))), np.empty((0, 1)), np.empty(0, np.int64))
+    batches: Any = trainer.predict(classifier, dataloaders=datamodule.loader(split))
+    logits, features, labels = (
+        np.concatenate([batch[name].float().cpu().numpy() for batch in batches])
+        for name in ("logits", "features", "label")
+    )
+    return Answers(logits.astype(np.float64), features.astype(np.float64), labels.astype(np.int64))
+
+
+def explain_rule(rule: Rule) -> str:
+    """The rule, and what it promises and costs, in a few lines."""
+    lines = [f"rule: {rule.kind}, temperature {rule.temperature:.3f}"]
+    if rule.promise is not None and rule.good_threshold is not None:
+        promise = rule.promise
+        low, high = wilson_interval(promise.overkill, promise.good)
+        bound = upper_bound(promise.escapes, promise.defects, promise.confidence)
+        lines += [
+            f"passes as good with P(good) above {rule.good_threshold:.6g}",
+            f"escape at most {promise.max_escape:g} with confidence {promise.confidence:g} (bound {bound:.5f}: "
+            f"{promise.escapes} of {promise.defects} defective calibration images pass)",
+            f"overkill {promise.overkill} of {promise.good} good ones: {promise.overkill / max(promise.good, 1):.4f} "
+            f"[{low:.4f}, {high:.4f}]",
+        ]
+    unsure = []
+    if np.isfinite(rule.distance):
+        unsure.append(f"farther than {rule.distance:.1f} from the training images")
+    if rule.margin:
+        unsure.append(f"closer than {rule.margin:.2f} in log odds to another decision")
+    lines.append(f"unsure: {' or '.join(unsure) or 'never'}")
+    return "\n".join(lines)

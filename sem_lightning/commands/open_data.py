@@ -1,0 +1,51 @@
+"""A checkpoint and the data that it is to be tried on."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from sem_lightning.commands.training_settings import DataSettings, FolderSettings
+from sem_lightning.data.datamodule import Source
+from sem_lightning.errors import SettingError
+from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.synthesis.simulator import Simulator
+
+
+def open_classifier(config: DictConfig, key: str) -> tuple[Path, SEMClassifier]:
+    """The checkpoint that ``key`` names.
+
+    Raises:
+        SettingError: It names none.
+        UserError: No such file, or not a checkpoint.
+    """
+    if OmegaConf.is_missing(config, key):
+        raise SettingError(key, f"needs a value: add {key}=... to the command")
+    path = Path(str(config[key])).expanduser()
+    return path, load_classifier(path)
+
+
+def open_source(simulator: Simulator, settings: DataSettings, classifier: SEMClassifier, seed: int) -> Source:
+    """The images, if they are of the classifier's kind; those of a folder come in its own image size.
+
+    Raises:
+        SettingError: Other classes, or another polarity.
+    """
+    source: Source
+    if isinstance(settings, FolderSettings):
+        settings.classes = settings.classes or classifier.classes
+        settings.image_size = classifier.image_size
+        source = settings.source(simulator, seed, needed=())
+    else:
+        source = settings.source(simulator, seed)
+    if source.classes != classifier.classes:
+        raise SettingError(
+            "ckpt", f"it knows the classes {', '.join(classifier.classes)}; the data has {', '.join(source.classes)}"
+        )
+    trained_on = classifier.hparams["polarity"]
+    if trained_on and source.polarity and trained_on != source.polarity:
+        raise SettingError(
+            "ckpt",
+            f"it was trained on {trained_on} lines and the data has {source.polarity} ones, where a gap looks "
+            "like a bridge; train one with imaging.polarity set so",
+        )
+    return source

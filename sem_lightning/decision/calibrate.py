@@ -1,0 +1,151 @@
+"""Making a rule from answers to images that training never saw."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from sem_lightning.decision.answers import GOOD, Answers, good_log_odds, log_probabilities
+from sem_lightning.decision.familiarity import Familiarity
+from sem_lightning.decision.guarantee import (
+    allowed_escapes,
+    defects_needed,
+    pass_threshold,
+    usual_images_needed,
+    usual_limit,
+)
+from sem_lightning.decision.rule import RULES, Promise, Rule
+from sem_lightning.errors import SettingError
+
+_COLDEST, _HOTTEST = 0.05, 20.0
+
+START = Rule()
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class DecisionSettings:
+    """How a rule is made (``conf/decision/*.yaml`` document every key)."""
+
+    rule: str
+    max_escape: float
+    confidence: float
+    unlike: float
+    too_close: float
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise SettingError("rule", f"found {self.rule!r}, expected one of {', '.join(RULES)}")
+        for key in ("max_escape", "confidence"):
+            if not 0 < getattr(self, key) < 1:
+                raise SettingError(key, f"found {getattr(self, key):g}, expected a share between 0 and 1")
+        for key in ("unlike", "too_close"):
+            if not 0 <= getattr(self, key) <= 0.5:
+                raise SettingError(key, f"found {getattr(self, key):g}, expected a share of the images from 0 to 0.5")
+
+    def check(self, classes: Sequence[str], defects: int) -> None:
+        """Refuse a promise that so many defective calibration images cannot carry.
+
+        Raises:
+            SettingError: Too few of them, or no class ``good``.
+        """
+        if self.rule != "conservative":
+            return
+        if classes[0] != GOOD:
+            raise SettingError("rule", f"conservative needs a class named good, the first; found {', '.join(classes)}")
+        if allowed_escapes(defects, self.max_escape, self.confidence) is None:
+            needed = defects_needed(self.max_escape, self.confidence)
+            best = -math.expm1(math.log(1 - self.confidence) / defects) if defects else 1.0
+            raise SettingError(
+                "max_escape",
+                f"{self.max_escape:g} cannot be promised with confidence {self.confidence:g} from {defects} defective "
+                f"calibration images; that takes {needed} of them (data.calibration_per_class or data.shares), or "
+                f"max_escape={best:.2g} or more",
+            )
+
+
+def make_rule(
+    settings: DecisionSettings, classes: Sequence[str], fitting: Answers, calibration: Answers, start: Rule = START
+) -> Rule:
+    """A rule from answers to two sets of images that training did not learn from.
+
+    Args:
+        settings: What is asked for.
+        classes: Class names.
+        fitting: Images like those of training (its validation split): the temperature and what is familiar come from
+            these. Where there are none, both stay those of ``start``.
+        calibration: Other images, independent of all before: every threshold comes from these, so that the promises
+            about them hold.
+        start: A rule to take the rest from.
+
+    Raises:
+        SettingError: A promise that the calibration images are too few for.
+    """
+    defective = calibration.labels > 0
+    settings.check(classes, int(defective.sum()))
+    rule = Rule(settings.rule, start.temperature, familiarity=start.familiarity)
+    if len(fitting):
+        familiarity = Familiarity.fit(fitting, len(classes))
+        rule = replace(rule, temperature=fit_temperature(fitting), familiarity=familiarity or start.familiarity)
+    if settings.rule == "conservative":
+        rule = _make_conservative(rule, settings, calibration)
+    if settings.unlike > 0 and rule.familiarity is not None:
+        distance = usual_limit(rule.distances(calibration.features), settings.unlike)
+        if distance is None:
+            _warn_of_few("decision.unlike", settings.unlike, len(calibration))
+        else:
+            rule = replace(rule, distance=distance)
+    if settings.too_close > 0:
+        nearest = usual_limit(-rule.closeness(calibration.logits), settings.too_close)
+        if nearest is None:
+            _warn_of_few("decision.too_close", settings.too_close, len(calibration))
+        else:
+            rule = replace(rule, margin=-nearest)
+    return rule
+
+
+def _make_conservative(rule: Rule, settings: DecisionSettings, calibration: Answers) -> Rule:
+    defective = calibration.labels > 0
+    odds = good_log_odds(calibration.logits, rule.temperature)
+    allowed = allowed_escapes(int(defective.sum()), settings.max_escape, settings.confidence)
+    assert allowed is not None
+    # A promise that is easily kept is no licence: what is more probably defective than good never passes.
+    threshold = max(pass_threshold(odds[defective], allowed), 0.0)
+    passed = odds > threshold
+    promise = Promise(
+        settings.max_escape,
+        settings.confidence,
+        defects=int(defective.sum()),
+        escapes=int((passed & defective).sum()),
+        good=int((~defective).sum()),
+        overkill=int((~passed & ~defective).sum()),
+    )
+    return replace(rule, threshold=threshold, promise=promise)
+
+
+def _warn_of_few(key: str, share: float, found: int) -> None:
+    log.warning(
+        "%s=%g is left out: it takes %d calibration images, there are %d", key, share, usual_images_needed(share), found
+    )
+
+
+def fit_temperature(answers: Answers) -> float:
+    """The temperature with the lowest negative log-likelihood (C. Guo et al., ICML 2017).
+
+    Where every answer is right that would be 0, and every answer certain. So each of N truths counts as
+    ``(N + 1) / (N + C)`` and each other class as ``1 / (N + C)`` (J. Platt, Advances in Large Margin Classifiers, 1999):
+    N right answers out of N promise no more than that.
+    """
+    count, classes = answers.logits.shape
+    targets = np.full((count, classes), 1 / (count + classes))
+    targets[np.arange(count), answers.labels] = (count + 1) / (count + classes)
+
+    def loss(log_temperature: float) -> float:
+        return -float((targets * log_probabilities(answers.logits, math.exp(log_temperature))).sum())
+
+    best = minimize_scalar(loss, bounds=(math.log(_COLDEST), math.log(_HOTTEST)), method="bounded")
+    return math.exp(best.x)

@@ -1,0 +1,152 @@
+"""The decision rule that a checkpoint carries."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.decision.answers import Floats, good_log_odds, log_probabilities
+from sem_lightning.decision.familiarity import Familiarity
+
+RULES = ("argmax", "conservative")
+UNSURE = -1  # beside the numbers of the classes
+UNSURE_NAME = "unsure"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a conservative rule promises, and the calibration it rests on.
+
+    Attributes:
+        max_escape: Promised share of defective images that pass as good.
+        confidence: Of the promise.
+        defects: Defective calibration images.
+        escapes: Of these, how many pass.
+        good: Good calibration images.
+        overkill: Of these, how many do not pass.
+    """
+
+    max_escape: float
+    confidence: float
+    defects: int
+    escapes: int
+    good: int
+    overkill: int
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a rule says of images.
+
+    Attributes:
+        probabilities: Calibrated, [N, C].
+        decisions: int64 [N]: a class, or ``UNSURE``.
+        distances: How unlike the training images each is, [N]; NaN where the rule does not know.
+    """
+
+    probabilities: Floats
+    decisions: npt.NDArray[np.int64]
+    distances: Floats
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The most probable class of each image, whatever is decided."""
+        return np.asarray(self.probabilities.argmax(axis=1), np.int64)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """From a network's answer to a decision.
+
+    Attributes:
+        kind: ``argmax`` takes the most probable class. ``conservative`` passes an image as good only if the log odds of
+            good exceed ``threshold``, which is at least 0, and else takes the most probable defect.
+        temperature: What logits are divided by, so that probabilities mean what they say (C. Guo et al., ICML 2017).
+        threshold: Of the conservative rule.
+        margin: An image is ``unsure`` if it is closer than this to the other decision, in log odds; 0 is never.
+        familiarity: Measures how unlike the training images an image is.
+        distance: Beyond this an image is ``unsure``; infinite is never.
+        promise: Of the conservative rule.
+    """
+
+    kind: str = "argmax"
+    temperature: float = 1.0
+    threshold: float | None = None
+    margin: float = 0.0
+    familiarity: Familiarity | None = None
+    distance: float = math.inf
+    promise: Promise | None = None
+
+    def decide(self, logits: Floats, features: Floats) -> Verdicts:
+        """Apply the rule to logits [N, C] and features [N, D]."""
+        log_p = log_probabilities(logits.astype(np.float64), self.temperature)
+        decisions = log_p.argmax(axis=1)
+        if self.threshold is not None:
+            defects = 1 + log_p[:, 1:].argmax(axis=1)
+            decisions = np.where(good_log_odds(logits, self.temperature) > self.threshold, 0, defects)
+        distances = self.distances(features)
+        # a distance that is no number (NaN features) is no familiar one
+        unsure = (self.closeness(logits) < self.margin) | ~(distances <= self.distance)
+        if self.familiarity is None:
+            unsure = self.closeness(logits) < self.margin
+        return Verdicts(np.exp(log_p), np.where(unsure, UNSURE, decisions), distances)
+
+    def closeness(self, logits: Floats) -> Floats:
+        """How far each image is from being decided otherwise, in log odds: [N].
+
+        Conservative: from the threshold between good and not good. Argmax: between the two most probable classes.
+        """
+        if self.threshold is not None:
+            return np.abs(good_log_odds(logits, self.temperature) - self.threshold)
+        two = np.sort(logits, axis=1)[:, -2:] / self.temperature
+        gap: Floats = two[:, 1] - two[:, 0]
+        return gap
+
+    def distances(self, features: Floats) -> Floats:
+        """How unlike the training images each is: [N], NaN where the rule does not know."""
+        if self.familiarity is None:
+            return np.full(len(features), np.nan)
+        return self.familiarity.distances(features.astype(np.float64))
+
+    @property
+    def good_threshold(self) -> float | None:
+        """``threshold`` as a probability of good."""
+        return None if self.threshold is None else 1 / (1 + math.exp(-self.threshold))
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values for a report."""
+        return {
+            "rule": self.kind,
+            "temperature": self.temperature,
+            "good_threshold": self.good_threshold,
+            "good_log_odds_threshold": self.threshold,
+            "margin": self.margin or None,
+            "distance": self.distance if math.isfinite(self.distance) else None,
+            "promise": None if self.promise is None else dataclasses.asdict(self.promise),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values and tensors for a checkpoint."""
+        return {
+            "kind": self.kind,
+            "temperature": self.temperature,
+            "threshold": self.threshold,
+            "margin": self.margin,
+            "familiarity": None if self.familiarity is None else self.familiarity.to_dict(),
+            "distance": self.distance,
+            "promise": None if self.promise is None else dataclasses.asdict(self.promise),
+        }
+
+    @staticmethod
+    def from_dict(state: dict[str, Any]) -> "Rule":
+        familiarity, promise = state["familiarity"], state["promise"]
+        return Rule(
+            **{
+                **state,
+                "familiarity": None if familiarity is None else Familiarity.from_dict(familiarity),
+                "promise": None if promise is None else Promise(**promise),
+            }
+        )

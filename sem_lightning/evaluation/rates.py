@@ -1,0 +1,70 @@
+"""The rates that a fab acts on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sem_lightning.decision.rule import UNSURE
+from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.evaluation.tested import Tested
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of something.
+
+    Attributes:
+        name: What it is called.
+        definition: One line that says what is counted.
+        events: Counted.
+        trials: Out of so many.
+    """
+
+    name: str
+    definition: str
+    events: int
+    trials: int
+
+    @property
+    def value(self) -> float | None:
+        return self.events / self.trials if self.trials else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval."""
+        return wilson_interval(self.events, self.trials)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "value": self.value,
+            "interval_95": list(self.interval),
+            "events": self.events,
+            "trials": self.trials,
+            "definition": self.definition,
+        }
+
+
+def decision_rates(tested: Tested) -> list[Rate]:
+    """Capture, escape, overkill, purity and review of the decisions; empty where no class is good."""
+    if not tested.knows_good:
+        return []
+    decisions, defective = tested.verdicts.decisions, tested.labels > 0
+    passed, unsure = tested.passed, decisions == UNSURE
+    called = decisions > 0
+    defects, good = int(defective.sum()), int((~defective).sum())
+    return [
+        Rate("capture", "defective images that do not pass as good", int((defective & ~passed).sum()), defects),
+        Rate("escape", "defective images that pass as good", int((defective & passed).sum()), defects),
+        Rate("overkill", "good images that are called defective", int((~defective & called).sum()), good),
+        Rate("purity", "images called defective that are", int((called & defective).sum()), int(called.sum())),
+        Rate("review", "images that are sent to a person as unsure", int(unsure.sum()), len(decisions)),
+        *(
+            Rate(
+                f"escape_{label}",
+                f"images of class {label} that pass as good",
+                int(((tested.labels == i) & passed).sum()),
+                int((tested.labels == i).sum()),
+            )
+            for i, label in enumerate(tested.classes)
+            if i > 0
+        ),
+    ]

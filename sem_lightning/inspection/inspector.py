@@ -1,0 +1,252 @@
+"""Judges images: each as a whole, or tile by tile."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sem_lightning.data.images import ImageError, fit_to, read_gray
+from sem_lightning.decision.answers import good_log_odds
+from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
+from sem_lightning.inspection.data_bar import find_data_bar
+from sem_lightning.inspection.pixel_size import read_pixel_size
+from sem_lightning.inspection.tiles import GRAIN, Stitcher, Tiling
+from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.saliency import saliency
+
+Float32 = npt.NDArray[np.float32]
+_SUSPICIOUS = 0.5  # probability that a cell of the map is not good, from which on it belongs to a region
+_TIFF = (".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How files become what the classifier takes.
+
+    Attributes:
+        image_size: Height and width that it takes, pixels.
+        trained_pixel_size: nm, of its training images, where known.
+        tiling: ``on``, ``off``, or ``auto``: where the pixel sizes of file and training are known.
+        overlap: Share of a tile's side that neighbours have in common.
+        pixel_size: nm of every file; ``None`` takes what its tags say.
+        crop_data_bar: Whether data bars are left out.
+        invert: Whether dark becomes bright.
+    """
+
+    image_size: int
+    trained_pixel_size: float | None
+    tiling: str = "auto"
+    overlap: float = 0.25
+    pixel_size: float | None = None
+    crop_data_bar: bool = True
+    invert: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image file, ready to be judged.
+
+    Attributes:
+        path: The file.
+        image: float32 [H, W] in [0, 1], in the pixels that the classifier sees.
+        tiling: Of it.
+        shape: Height and width of the file's image, data bar left out.
+        pixel_size: nm of a pixel in the file, where known.
+        bar_rows: Rows of its data bar.
+    """
+
+    path: Path
+    image: Float32
+    tiling: Tiling
+    shape: tuple[int, int]
+    pixel_size: float | None
+    bar_rows: int
+
+
+def prepare(path: Path, how: Preparation) -> Prepared:
+    """Read a file and bring it to the scale and brightness of the training images.
+
+    Raises:
+        ImageError: It cannot be used.
+    """
+    image = read_gray(path)
+    bar_rows = find_data_bar(image) if how.crop_data_bar else 0
+    image = image[: len(image) - bar_rows]
+    if how.invert:
+        image = 1 - image
+    shape = (image.shape[0], image.shape[1])
+    pixel_size = how.pixel_size
+    if pixel_size is None and path.suffix.lower() in _TIFF:
+        pixel_size = read_pixel_size(path)
+    scale = pixel_size / how.trained_pixel_size if pixel_size and how.trained_pixel_size else None
+    if how.tiling == "off" or (how.tiling == "auto" and scale is None):
+        image = fit_to(image, how.image_size)
+    elif scale is not None:
+        image = _rescale(path, image, scale)
+    tiling = Tiling.plan(image.shape[0], image.shape[1], how.image_size, how.overlap)
+    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows)
+
+
+def _rescale(path: Path, image: Float32, scale: float) -> Float32:
+    height, width = (round(n * scale) for n in image.shape)
+    if min(height, width) < GRAIN or max(height, width) > 1 << 15:
+        raise ImageError(
+            f"{path}: {image.shape[1]} x {image.shape[0]} pixels would become {width} x {height} at the pixel size of "
+            "training; is the pixel size right? (tiling=off does without it)"
+        )
+    if (height, width) == image.shape:
+        return image
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.float32)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A suspicious part of an image: its box in the file's pixels, what it would be, and how sure that is."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found in an image.
+
+    Attributes:
+        prepared: The image.
+        probabilities: Of each class, [C]; of tiles, those of the one least likely to be good.
+        label: The most probable class.
+        decision: A class, or ``unsure``.
+        distance: How unlike the training images it is; ``None`` where the rule does not know.
+        regions: Suspicious parts, the most suspicious first.
+        heat: Probability that a place is not good, at an eighth of the pixels of ``prepared.image``.
+        salience: What captum says at the same places; ``None`` where nobody asked.
+    """
+
+    prepared: Prepared
+    probabilities: npt.NDArray[np.float64]
+    label: str
+    decision: str
+    distance: float | None
+    regions: list[Region]
+    heat: Float32
+    salience: Float32 | None
+
+
+@dataclass
+class _Judging:
+    """An image some of whose tiles are judged."""
+
+    prepared: Prepared
+    stitcher: Stitcher
+    salience: Stitcher | None
+    waiting: int
+    lowest: float = np.inf
+    logits: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    features: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """Applies a classifier and its rule to prepared images.
+
+    Attributes:
+        classifier: In evaluation mode, on the CPU.
+        batch_size: Tiles judged together, of one image or of several.
+        explain: Whether to ask captum which pixels count.
+    """
+
+    classifier: SEMClassifier
+    batch_size: int
+    explain: bool = False
+
+    def judge(self, images: Iterable[Prepared]) -> Iterator[Finding]:
+        """Findings in the order of the images; only what is being judged is kept in memory."""
+        pending: deque[_Judging] = deque()
+        batch: list[tuple[_Judging, int, Float32]] = []
+        for prepared in images:
+            channels = len(self.classifier.classes)
+            judging = _Judging(
+                prepared,
+                Stitcher(prepared.tiling, channels),
+                Stitcher(prepared.tiling, 1) if self.explain else None,
+                len(prepared.tiling),
+            )
+            pending.append(judging)
+            for number in range(len(prepared.tiling)):
+                batch.append((judging, number, prepared.tiling.cut(prepared.image, number)))
+                if len(batch) == self.batch_size:
+                    self._run(batch)
+                    batch = []
+            while pending and pending[0].waiting == 0:
+                yield self._conclude(pending.popleft())
+        if batch:
+            self._run(batch)
+        for judging in pending:
+            yield self._conclude(judging)
+
+    def _run(self, batch: list[tuple[_Judging, int, Float32]]) -> None:
+        images = torch.from_numpy(np.stack([tile for _, _, tile in batch])).unsqueeze(1)
+        with torch.inference_mode():
+            prediction = self.classifier(images)
+            maps = prediction.maps[0].softmax(dim=1).numpy()
+        logits, features = prediction.logits.double().numpy(), prediction.features.double().numpy()
+        odds = good_log_odds(logits, self.classifier.rule.temperature)
+        salience = None
+        if self.explain:
+            salience = saliency(self.classifier, images, 1 + prediction.logits[:, 1:].argmax(dim=1).clone())
+        for i, (judging, number, _) in enumerate(batch):
+            judging.waiting -= 1
+            judging.stitcher.add(number, maps[i])
+            if salience is not None and judging.salience is not None:
+                doubt = np.float32(1 / (1 + np.exp(min(odds[i], 500.0))))  # an unsuspicious tile has nothing to explain
+                judging.salience.add(number, salience[i][None] * doubt)
+            if not odds[i] >= judging.lowest:
+                judging.lowest, judging.logits, judging.features = odds[i], logits[i], features[i]
+
+    def _conclude(self, judging: _Judging) -> Finding:
+        classes = self.classifier.classes
+        verdicts = self.classifier.rule.decide(judging.logits[None], judging.features[None])
+        decision, distance = int(verdicts.decisions[0]), float(verdicts.distances[0])
+        maps = judging.stitcher.finish()
+        heat = np.asarray(1 - maps[0], np.float32)
+        return Finding(
+            prepared=judging.prepared,
+            probabilities=verdicts.probabilities[0],
+            label=classes[int(verdicts.labels[0])],
+            decision=UNSURE_NAME if decision == UNSURE else classes[decision],
+            distance=None if np.isnan(distance) else distance,
+            regions=_find_regions(heat, maps, classes, judging.prepared),
+            heat=heat,
+            salience=judging.salience.finish()[0] if judging.salience is not None else None,
+        )
+
+
+def _find_regions(heat: Float32, maps: Float32, classes: list[str], prepared: Prepared) -> list[Region]:
+    """Boxes around connected places of the map that are probably not good."""
+    hot = (heat > _SUSPICIOUS).astype(np.uint8)
+    if not hot.any():
+        return []
+    count, numbers, boxes, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
+    down, across = (full / seen * GRAIN for full, seen in zip(prepared.shape, prepared.image.shape, strict=True))
+    height, width = prepared.shape
+    regions = []
+    for number in range(1, count):
+        x, y, w, h = (int(n) for n in boxes[number][:4])
+        part = (slice(y, y + h), slice(x, x + w))
+        inside = np.where(numbers[part] == number, heat[part], 0)
+        peak = np.unravel_index(int(inside.argmax()), inside.shape)
+        label = classes[1 + int(maps[1:, y + peak[0], x + peak[1]].argmax())]
+        left, top = min(int(x * across), width - 1), min(int(y * down), height - 1)
+        right, bottom = min(round((x + w) * across), width), min(round((y + h) * down), height)
+        regions.append(Region(left, top, right - left, bottom - top, label, round(float(inside.max()), 6)))
+    return sorted(regions, key=lambda region: -region.score)

@@ -1,0 +1,100 @@
+"""Findings as files: a table, JSON lines, boxes of suspicious regions."""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from sem_lightning.data.images import ImageError
+from sem_lightning.inspection.inspector import Finding
+
+_REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
+
+
+class Listing:
+    """Writes findings as they come; the files appear when all are in.
+
+    Args:
+        classes: Class names.
+        table: CSV ``path,label,confidence,decision`` and ``p_<class>`` for each class.
+        lines: JSON lines with all that is known, also of files that could not be read; ``None`` writes none.
+        regions: CSV ``path,x,y,width,height,label,score``, a row for each suspicious region; ``None`` writes none.
+    """
+
+    def __init__(self, classes: list[str], table: Path, lines: Path | None, regions: Path | None) -> None:
+        self._classes = classes
+        self._targets = [path for path in (table, lines, regions) if path is not None]
+        self._table_path, self._lines_path, self._regions_path = table, lines, regions
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator["Listing"]:
+        """Files to write to, which take their names at the end if nothing went wrong.
+
+        Raises:
+            OSError: A folder that cannot be written to.
+        """
+        with contextlib.ExitStack() as stack:
+            streams: dict[Path, TextIO] = {}
+            temporary = {}
+            for path in self._targets:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary[path] = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+                stack.callback(temporary[path].unlink, missing_ok=True)
+                # names of files may hold bytes that are no UTF-8; they are written as they are
+                streams[path] = stack.enter_context(
+                    temporary[path].open("w", newline="", encoding="utf-8", errors="surrogateescape")
+                )
+            self._table = csv.writer(streams[self._table_path], lineterminator="\n")
+            self._table.writerow(["path", "label", "confidence", "decision", *(f"p_{name}" for name in self._classes)])
+            self._lines = streams[self._lines_path] if self._lines_path else None
+            self._regions = None
+            if self._regions_path:
+                self._regions = csv.writer(streams[self._regions_path], lineterminator="\n")
+                self._regions.writerow(["path", *_REGION_COLUMNS])
+            yield self
+            for path, stream in streams.items():
+                stream.flush()
+                os.fsync(stream.fileno())
+                temporary[path].replace(path)
+
+    def add(self, finding: Finding) -> None:
+        """One image, in its turn."""
+        path = finding.prepared.path
+        numbers = [f"{p:.6f}" for p in (finding.probabilities.max(), *finding.probabilities)]
+        self._table.writerow([path, finding.label, numbers[0], finding.decision, *numbers[1:]])
+        if self._regions is not None:
+            for region in finding.regions:
+                self._regions.writerow([path, *dataclasses.astuple(region)])
+        if self._lines is not None:
+            self._write_line(_describe(finding, self._classes))
+
+    def add_error(self, path: Path, error: ImageError) -> None:
+        """One file that could not be used."""
+        if self._lines is not None:
+            self._write_line({"path": str(path), "error": str(error)})
+
+    def _write_line(self, content: dict[str, Any]) -> None:
+        assert self._lines is not None
+        self._lines.write(json.dumps(content) + "\n")
+
+
+def _describe(finding: Finding, classes: list[str]) -> dict[str, Any]:
+    prepared = finding.prepared
+    return {
+        "path": str(prepared.path),
+        "label": finding.label,
+        "confidence": round(float(finding.probabilities.max()), 6),
+        "decision": finding.decision,
+        "probabilities": {n: round(float(p), 6) for n, p in zip(classes, finding.probabilities, strict=True)},
+        "distance": finding.distance,
+        "height": prepared.shape[0],
+        "width": prepared.shape[1],
+        "pixel_size_nm": prepared.pixel_size,
+        "data_bar_rows": prepared.bar_rows,
+        "tiles": len(prepared.tiling),
+        "regions": [dataclasses.asdict(region) for region in finding.regions],
+    }

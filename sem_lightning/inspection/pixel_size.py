@@ -1,0 +1,68 @@
+"""The pixel size that a microscope wrote into the tags of its TIFF."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import tifffile
+
+_LARGEST = 10_000.0  # nm: what 96 dots per inch, a printer's or screen's resolution, would be is far above
+_UNITS = {"nm": 1.0, "um": 1e3, "µm": 1e3, "\\u00B5m": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9, "pm": 1e-3}
+_TIFF_UNITS = {2: 2.54e7, 3: 1e7}  # inch and centimetre, nm
+
+
+def read_pixel_size(path: Path) -> float | None:
+    """Width of a pixel, nm, where the file says it in a way that is understood; ``None`` elsewhere.
+
+    Understood are the private tags of FEI and Thermo Fisher, Zeiss and Olympus (as tifffile reads them), ImageJ's
+    description, and TIFF's own resolution where it is finer than a printer's.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            for read in (_of_fei, _of_zeiss, _of_olympus, _of_imagej, _of_resolution):
+                size = read(tiff)
+                if size is not None and 0 < size <= _LARGEST:
+                    return size
+    except (OSError, ValueError, KeyError, TypeError, IndexError, ZeroDivisionError, struct.error):
+        pass  # tags that cannot be read say nothing
+    return None
+
+
+def _of_fei(tiff: tifffile.TiffFile) -> float | None:
+    metadata: Any = tiff.fei_metadata or {}
+    for section in ("Scan", "EScan", "IScan"):
+        if isinstance(metadata.get(section), dict) and metadata[section].get("PixelWidth"):
+            return float(metadata[section]["PixelWidth"]) * 1e9
+    return None
+
+
+def _of_zeiss(tiff: tifffile.TiffFile) -> float | None:
+    metadata: Any = tiff.sem_metadata or {}
+    for key in ("ap_image_pixel_size", "ap_pixel_size"):
+        if key in metadata:
+            _, value, unit = metadata[key][:3]
+            return float(value) * _UNITS[unit]
+    return None
+
+
+def _of_olympus(tiff: tifffile.TiffFile) -> float | None:
+    metadata: Any = tiff.sis_metadata or {}
+    return float(metadata["pixelsizex"]) * 1e9 if metadata.get("pixelsizex") else None
+
+
+def _of_imagej(tiff: tifffile.TiffFile) -> float | None:
+    unit = (tiff.imagej_metadata or {}).get("unit")
+    tag = tiff.pages.first.tags.get("XResolution")
+    if unit not in _UNITS or tag is None:
+        return None
+    pixels, units = tag.value
+    return float(_UNITS[unit] * units / pixels)
+
+
+def _of_resolution(tiff: tifffile.TiffFile) -> float | None:
+    tags = tiff.pages.first.tags
+    unit, tag = tags.get("ResolutionUnit"), tags.get("XResolution")
+    if unit is None or tag is None or unit.value not in _TIFF_UNITS:
+        return None
+    pixels, units = tag.value
+    return float(_TIFF_UNITS[unit.value] * units / pixels)

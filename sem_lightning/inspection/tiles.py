@@ -1,0 +1,90 @@
+"""Large fields as tiles of the size that the classifier knows, and maps of them put together again."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+GRAIN = 8  # pixels of the image for each of a stitched map
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Where tiles lie in an image.
+
+    Attributes:
+        height: Of the image, pixels.
+        width: Of the image.
+        size: Height and width of a tile.
+        tops: Rows at which tiles begin.
+        lefts: Columns at which they do.
+    """
+
+    height: int
+    width: int
+    size: int
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
+
+    @staticmethod
+    def plan(height: int, width: int, size: int, overlap: float) -> "Tiling":
+        """Tiles that cover every pixel, neighbours sharing at least ``overlap`` of their side."""
+        return Tiling(height, width, size, _starts(height, size, overlap), _starts(width, size, overlap))
+
+    def __len__(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Row and column at which a tile begins."""
+        row, column = divmod(number, len(self.lefts))
+        return self.tops[row], self.lefts[column]
+
+    def cut(self, image: Float32, number: int) -> Float32:
+        """A tile [size, size]; an image smaller than that goes on as its mirror image."""
+        top, left = self.place(number)
+        tile = image[top : top + self.size, left : left + self.size]
+        below, right = self.size - tile.shape[0], self.size - tile.shape[1]
+        if below or right:
+            tile = np.asarray(cv2.copyMakeBorder(tile, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.float32)
+        return tile
+
+
+def _starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
+    if length <= size:
+        return (0,)
+    count = math.ceil((length - size) / max(size * (1 - overlap), 1)) + 1
+    # on the stitched map's grid, but for the last, which ends with the image
+    starts = {int(place) // GRAIN * GRAIN for place in np.linspace(0, length - size, count)[:-1]}
+    return (*sorted(starts), length - size)
+
+
+class Stitcher:
+    """Maps of tiles, blended into one of the whole image at an eighth of its pixels along each side."""
+
+    def __init__(self, tiling: Tiling, channels: int) -> None:
+        self.tiling = tiling
+        shape = (-(-max(tiling.height, tiling.size) // GRAIN), -(-max(tiling.width, tiling.size) // GRAIN))
+        self._sum = np.zeros((channels, *shape), np.float32)
+        self._weight = np.zeros(shape, np.float32)
+        self._side = max(1, tiling.size // GRAIN)
+        ramp = 1 - np.abs((np.arange(self._side, dtype=np.float32) + 0.5) * np.float32(2 / self._side) - 1)
+        # what lies at a tile's border is seen better by its neighbour
+        self._window = np.outer(ramp, ramp) + np.float32(0.01)
+
+    def add(self, number: int, maps: Float32) -> None:
+        """The maps [C, h, w] of a tile, whatever their resolution."""
+        top, left = (start // GRAIN for start in self.tiling.place(number))
+        side = self._side
+        for channel, one in enumerate(maps):
+            fine = cv2.resize(one, (side, side), interpolation=cv2.INTER_LINEAR)
+            self._sum[channel, top : top + side, left : left + side] += fine * self._window
+        self._weight[top : top + side, left : left + side] += self._window
+
+    def finish(self) -> Float32:
+        """The blended maps [C, H / 8, W / 8], without what lies beyond the image."""
+        rows, columns = -(-self.tiling.height // GRAIN), -(-self.tiling.width // GRAIN)
+        weight = np.maximum(self._weight, np.float32(1e-6))
+        return np.asarray((self._sum / weight)[:, :rows, :columns], np.float32)

@@ -1,0 +1,59 @@
+"""Which pixels an answer hangs on, by captum's gradients."""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from sem_lightning.errors import UserError
+from sem_lightning.model.classifier import SEMClassifier
+
+_SMOOTHING = 1 / 32  # of the image: finer detail of a gradient is chance
+
+
+def check_captum() -> None:
+    """Refuse early where the extra is not installed.
+
+    Raises:
+        UserError: It is not.
+    """
+    try:
+        import captum.attr  # noqa: F401
+    except ImportError:
+        raise UserError("explaining needs the extra: pip install 'sem-lightning[explain]'") from None
+
+
+def saliency(
+    classifier: SEMClassifier, images: Tensor, targets: Tensor
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """How much each pixel moves the logit of its image's target class.
+
+    The absolute gradient (K. Simonyan et al., ICLR workshop 2014), smoothed. It points at defects better than the finer
+    and costlier methods that were tried, see docs/decisions.md.
+
+    Args:
+        classifier: On any device.
+        images: float32 [B, 1, H, W].
+        targets: int64 [B].
+
+    Returns:
+        float32 [B, H, W], at most 1 in each image.
+
+    Raises:
+        UserError: Without the extra ``explain``.
+    """
+    check_captum()
+    from captum.attr import Saliency
+
+    inputs = images.detach().clone().requires_grad_()
+    gradients = Saliency(lambda x: classifier(x).logits).attribute(inputs, target=targets)
+    maps = gradients[:, 0].detach().cpu().numpy().astype(np.float32)
+    smoothed = np.stack([cv2.GaussianBlur(one, (0, 0), max(one.shape) * _SMOOTHING) for one in maps])
+    peaks = smoothed.max(axis=(1, 2), keepdims=True)
+    return np.asarray(smoothed / np.maximum(peaks, np.float32(1e-12)), np.float32)
+
+
+def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps [B, h, w] at the size of the image: [B, H, W]."""
+    full: Tensor = torch.nn.functional.interpolate(maps.unsqueeze(1), size=size, mode="bicubic", align_corners=False)
+    return full[:, 0]
