@@ -13,12 +13,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 import pytest
 import torch
 
-from sem_lightning.commands import evaluate, generate, predict, preview, train
+from sem_lightning.commands import calibrate, evaluate, generate, predict, preview, train
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.synthesis.simulator import Simulator
 
 COMMANDS = {
     "train": train.main,
+    "calibrate": calibrate.main,
     "generate": generate.main,
     "evaluate": evaluate.main,
     "predict": predict.main,
@@ -68,7 +69,8 @@ class Finished:
         return sorted((self.folder / "outputs" / command).iterdir())[-1]
 
     def result(self, command: str = "train") -> dict[str, Any]:
-        result: dict[str, Any] = json.loads((self.run_folder(command) / "result.json").read_text())
+        name = "report.json" if command == "evaluate" else "result.json"
+        result: dict[str, Any] = json.loads((self.run_folder(command) / name).read_text())
         return result
 
 

@@ -8,7 +8,6 @@ import lightning
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig
-from rich.console import Console
 
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.open_data import open_classifier, open_source
@@ -53,13 +52,15 @@ def calibrate(config: DictConfig) -> None:
     seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)
     source = open_source(build_simulator(config), settings, classifier, seed)
     check_decision(decision, source.classes, source.counts("calibration"))
+    if target.is_dir():
+        raise SettingError("output", f"{target} is a folder; name a file")
     trainer = build_trainer(config.trainer, Path(HydraConfig.get().runtime.output_dir), [])
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed)
     with explain_interrupt(trainer):
         rule = calibrate_rule(trainer, classifier, datamodule, decision)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_rule(path, rule, target)
-    Console().print(f"{explain_rule(rule)}\n{target} holds it, with the classifier of {path}", highlight=False)
+    print(f"{explain_rule(rule)}\n{target} holds it, with the classifier of {path}")
 
 
 def calibrate_rule(

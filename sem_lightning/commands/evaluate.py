@@ -11,7 +11,7 @@ from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.open_data import open_classifier, open_source
+from sem_lightning.commands.open_data import check_fit, open_classifier, open_source
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, at_least, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
@@ -29,7 +29,7 @@ from sem_lightning.evaluation.tensorboard import write_figures
 from sem_lightning.files import write_json
 from sem_lightning.model.classifier import SEMClassifier
 
-_COMPARED = ("image_size", "classes", "polarity")  # what classifiers that are compared must share
+_COMPARED = ("image_size", "classes")  # what classifiers that are compared must share
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,6 @@ class EvaluateSettings(SimulationSettings):
     explain: int = MISSING
     data: DataSettings = MISSING
     trainer: dict[str, Any] = MISSING
-
-    def __post_init__(self) -> None:
-        at_least("explain", self.explain, 0)
 
 
 def main() -> None:
@@ -65,6 +62,12 @@ def evaluate(config: DictConfig) -> float:
     opened = _open_classifiers(config)
     seed = int(opened[0][1].hparams["seed"]) if config.seed is None else check_seed(config)
     source = _open_split(config, settings, opened[0][1], seed)
+    for _, classifier in opened[1:]:
+        check_fit(source, classifier)
+    pointing = [
+        measure_pointing(classifier, source.dataset(config.split), config.explain) if config.explain else {}
+        for _, classifier in opened
+    ]
     sections = []
     for number, (path, classifier) in enumerate(opened, start=1):
         folder = output if len(opened) == 1 else output / str(number)
@@ -73,10 +76,6 @@ def evaluate(config: DictConfig) -> float:
         sections.append(Section(str(path), report, save_figures(report, folder)))
         title = f"{path.name}: accuracy {report.metrics['test/accuracy']:.4f}"
         report.print(Console(), title, f"{report.images} images (split {config.split}) in {report.seconds:.1f} s")
-    pointing = [
-        measure_pointing(classifier, source.dataset(config.split), config.explain) if config.explain else {}
-        for _, classifier in opened
-    ]
     comparisons = [compare(sections[0].report.tested, other.report.tested) for other in sections[1:]]
     _write(config, output, sections, comparisons, pointing, seed)
     return sections[0].report.metrics["test/accuracy"]
@@ -88,7 +87,8 @@ def _test(config: DictConfig, settings: DataSettings, source: Source, classifier
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, test_split=config.split)
     with explain_interrupt(trainer):
         trainer.test(classifier, datamodule=datamodule, verbose=False)
-    assert recorder.tested is not None
+    if recorder.tested is None:
+        raise SettingError("trainer.limit_test_batches", "found 0, which tests nothing; use 1 or more")
     return make_report(recorder.tested)
 
 
@@ -113,10 +113,12 @@ def _write(
             for other, pair in zip(sections[1:], comparisons, strict=True)
         ]
     write_json(output / "report.json", content)
-    shown = {
-        f"points at the defect ({Path(s.name).name})": str(p) for s, p in zip(sections, pointing, strict=True) if p
+    pointed = {
+        f"{method} of {number} points at the defect": f"{rate['events']} of {rate['trials']}"
+        for number, one in enumerate(pointing, start=1)
+        for method, rate in one.items()
     }
-    write_page(output / "report.html", sections, comparisons, facts | shown)
+    write_page(output / "report.html", sections, comparisons, facts | pointed)
     for number, section in enumerate(sections, start=1):
         with SummaryWriter(str(output / "tensorboard" / (f"{number}" if len(sections) > 1 else ""))) as writer:
             write_figures(writer, section.figures, 0)
@@ -131,8 +133,8 @@ def _write(
                 f"{one.what}: {sections[0].name} alone {one.first_only}, {other.name} alone {one.second_only} "
                 f"of {one.images} images, p = {one.p:.3g}"
             )
-    for what, rate_text in shown.items():
-        print(f"{what}: {rate_text}")
+    for what, share in pointed.items():
+        print(f"{what}: {share}")
     print(f"report in {output / 'report.html'}")
 
 

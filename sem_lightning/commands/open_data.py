@@ -28,7 +28,7 @@ def open_source(simulator: Simulator, settings: DataSettings, classifier: SEMCla
     """The images, if they are of the classifier's kind; those of a folder come in its own image size.
 
     Raises:
-        SettingError: Other classes, or another polarity.
+        SettingError: They are not.
     """
     source: Source
     if isinstance(settings, FolderSettings):
@@ -37,9 +37,27 @@ def open_source(simulator: Simulator, settings: DataSettings, classifier: SEMCla
         source = settings.source(simulator, seed, needed=())
     else:
         source = settings.source(simulator, seed)
+    check_fit(source, classifier)
+    return source
+
+
+def check_fit(source: Source, classifier: SEMClassifier) -> None:
+    """Refuse images that a classifier cannot be judged by.
+
+    Raises:
+        SettingError: Other classes, another polarity, or a folder of training images divided in another way.
+    """
     if source.classes != classifier.classes:
         raise SettingError(
             "ckpt", f"it knows the classes {', '.join(classifier.classes)}; the data has {', '.join(source.classes)}"
+        )
+    ours, theirs = source.folder, classifier.hparams["folder"]
+    if ours and theirs and ours["root"] == theirs["root"] and ours != theirs:
+        shares = ", ".join(f"{split}: {share:g}" for split, share in theirs["shares"].items())
+        raise SettingError(
+            "ckpt",
+            f"it was trained on this folder, divided with seed={theirs['seed']} 'data.shares={{{shares}}}'; divided "
+            "otherwise, training images come back as unseen ones: divide it so again, or take another folder",
         )
     trained_on = classifier.hparams["polarity"]
     if trained_on and source.polarity and trained_on != source.polarity:
@@ -48,4 +66,3 @@ def open_source(simulator: Simulator, settings: DataSettings, classifier: SEMCla
             f"it was trained on {trained_on} lines and the data has {source.polarity} ones, where a gap looks "
             "like a bridge; train one with imaging.polarity set so",
         )
-    return source

@@ -11,18 +11,16 @@ import cv2
 import numpy as np
 import torch
 from omegaconf import MISSING, DictConfig
-from rich.console import Console
 
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.settings import at_least, build, one_of
-from sem_lightning.data.images import ImageError
 from sem_lightning.decision.answers import GOOD
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.files import write_atomically
 from sem_lightning.inspection.find import find_images
-from sem_lightning.inspection.inspector import Finding, Inspector, Preparation
+from sem_lightning.inspection.inspector import Finding, Inspector, Preparation, Prepared, Unreadable
 from sem_lightning.inspection.listing import Listing
 from sem_lightning.inspection.overlay import draw_overlay
 from sem_lightning.inspection.reader import read_ahead
@@ -32,6 +30,7 @@ from sem_lightning.synthesis.imaging import POLARITIES
 
 EXIT_SOME_UNREADABLE = 3
 _POLARITY_VOTES = 32  # images that say which polarity theirs is
+_TILES_ASKED = 8  # of each
 
 
 @dataclass
@@ -70,35 +69,37 @@ def main() -> None:
 def predict(config: DictConfig) -> None:
     """Write one row for each readable image; unreadable ones are named, and the exit code is then 3."""
     settings: PredictSettings = build(config, "")
-    paths = find_images(settings.images)
+    output = Path(settings.output).expanduser()
+    if not output.name:
+        raise SettingError("output", f"found {settings.output!r}, expected the name of a file")
+    overlays = output.with_name(f"{output.stem}_overlays")
+    paths = find_images(settings.images, leave_out=overlays)
     _, classifier = open_classifier(config, "ckpt")
     if settings.explain:
         check_captum()
+    lines = Path(settings.jsonl).expanduser() if settings.jsonl else None
+    boxes = output.with_name(f"{output.stem}_regions.csv") if settings.tiling == "on" or settings.explain else None
+    listing = Listing(classifier.classes, output, lines, boxes)
     how = _choose_preparation(settings, paths, classifier)
-    output = Path(settings.output).expanduser()
-    listing = Listing(
-        classifier.classes,
-        output,
-        Path(settings.jsonl).expanduser() if settings.jsonl else None,
-        output.with_name(f"{output.stem}_regions.csv") if settings.tiling == "on" or settings.explain else None,
-    )
-    overlays = output.with_name(f"{output.stem}_overlays") if settings.explain else None
+    if settings.explain:
+        for stale in overlays.glob("[0-9]*_*.png"):  # of an earlier run
+            stale.unlink()
     counts: Counter[str] = Counter()
     unreadable: list[str] = []
 
-    def note_error(path: Path, error: ImageError) -> None:
-        unreadable.append(str(error))
-        listing.add_error(path, error)
-
     inspector = Inspector(classifier, settings.batch_size, settings.explain)
     with listing.open():
-        for number, finding in enumerate(inspector.judge(read_ahead(paths, how, note_error)), start=1):
-            counts[finding.decision] += 1
-            listing.add(finding)
-            if overlays is not None:
-                _save_overlay(overlays, number, finding)
+        for number, found in enumerate(inspector.judge(read_ahead(paths, how)), start=1):
+            if isinstance(found, Unreadable):
+                unreadable.append(str(found.error))
+                listing.add_unreadable(found)
+                continue
+            counts[found.decision] += 1
+            listing.add(found)
+            if settings.explain:
+                _save_overlay(overlays, number, found)
     said = ", ".join(f"{name} {counts[name]}" for name in (*classifier.classes, UNSURE_NAME))
-    Console().print(f"{counts.total()} images in {output} ({classifier.rule.kind}): {said}", highlight=False)
+    print(f"{counts.total()} images in {output} ({classifier.rule.kind}): {said}")
     if unreadable:
         for problem in unreadable:
             print(f"error: {_on_one_line(problem)}", file=sys.stderr)
@@ -139,16 +140,16 @@ def _looks_inverted(paths: list[Path], how: Preparation, classifier: SEMClassifi
             "polarity", "auto needs to know what training images look like; give the checkpoint a rule (sem-calibrate)"
         )
 
-    def skip(path: Path, error: ImageError) -> None:
-        """The real run names it."""
-
     votes = []
-    for prepared in itertools.islice(read_ahead(paths, replace(how, tiling="off"), skip), _POLARITY_VOTES):
-        image = torch.from_numpy(prepared.image)[None, None]
+    readable = (image for image in read_ahead(paths, how) if isinstance(image, Prepared))
+    for prepared in itertools.islice(readable, _POLARITY_VOTES):
+        chosen = np.linspace(0, len(prepared.tiling) - 1, min(len(prepared.tiling), _TILES_ASKED)).round().astype(int)
+        tiles = torch.from_numpy(np.stack([prepared.tiling.cut(prepared.image, number) for number in chosen]))[:, None]
         with torch.inference_mode():
-            features = classifier(torch.cat([image, 1 - image])).features.double().numpy()
-        as_it_is, inverted = familiarity.distances(features)
-        votes.append(inverted < as_it_is)
+            as_it_is, inverted = (
+                familiarity.distances(classifier(images).features.double().numpy()) for images in (tiles, 1 - tiles)
+            )
+        votes.append(bool(np.median(inverted) < np.median(as_it_is)))
     inverted_looks = bool(np.mean(votes) > 0.5) if votes else False
     print(
         f"polarity: {sum(votes)} of {len(votes)} images look inverted; all are "

@@ -187,6 +187,7 @@ def build_classifier(settings: ModelSettings, source: Source, seed: int) -> SEMC
         image_size=source.image_size,
         pixel_size=source.pixel_size,
         polarity=source.polarity,
+        folder=source.folder,
         seed=seed,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,

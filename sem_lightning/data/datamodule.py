@@ -29,6 +29,7 @@ class Source(Protocol):
         pixel_size: nm, where known.
         polarity: ``bright`` or ``dark``: which the feature is, where known.
         group: Neighbouring training images that stay together: 2 for twins, else 1.
+        folder: Of images on disk that are divided at random: ``root``, ``seed`` and ``shares``; else ``None``.
     """
 
     classes: list[str]
@@ -36,6 +37,7 @@ class Source(Protocol):
     pixel_size: float | None
     polarity: str | None
     group: int
+    folder: dict[str, Any] | None
 
     def dataset(self, split: str) -> "Dataset[Batch]":
         """One of the four splits."""
@@ -77,6 +79,7 @@ class SyntheticSource:
         self.pixel_size: float | None = simulator.imaging.pixel_size
         self.polarity: str | None = simulator.polarity
         self.group = 2 if curriculum.twins else 1
+        self.folder: dict[str, Any] | None = None
         self._simulator = simulator
         self._seed = seed
         self._per_class = per_class
@@ -153,6 +156,9 @@ class FolderSource:
             self.pixel_size = float(description["pixel_size"]) * float(description["image_size"]) / image_size
         self.polarity = polarity if polarity is not None else description.get("polarity")
         self._root = root
+        self.folder: dict[str, Any] | None = None
+        if not all(file.split for file in files):
+            self.folder = {"root": str(root.resolve()), "seed": seed, "shares": dict(shares)}
         self._splits = split_files(files, self.classes, dict(shares), seed)
         check_complete(self._splits, needed, self.classes)
         self._splits["all"] = files

@@ -4,7 +4,7 @@ import io
 import itertools
 import math
 import os
-import struct
+import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +21,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 # Headers are judged by our own limits, which say what to do.
 Image.MAX_IMAGE_PIXELS = None
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say ourselves what is wrong with a file
 MAX_PIXELS = 1 << 28  # 16,384 x 16,384; 1 GiB as float32
 MAX_BYTES = 2 << 30
 _PAGES_COUNTED = 100
@@ -76,6 +77,8 @@ def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
 
 def _read_file(path: Path) -> bytes:
     """All of a file whose header promises something readable."""
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+        raise ImageError(f"{path}: is no file but a folder, a pipe or a device")
     with path.open("rb") as stream:
         before = os.fstat(stream.fileno())
         if before.st_size > MAX_BYTES:
@@ -100,11 +103,13 @@ def _check_header(path: Path, stream: BinaryIO) -> None:
     stream.seek(0)
     try:
         if start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            height, width, pages, mode = _describe_tiff(stream)
+            height, width, pages, mode = _describe_tiff(path, stream)
         else:
             with Image.open(stream) as header:
                 (width, height), mode, pages = header.size, header.mode, getattr(header, "n_frames", 1)
-    except (OSError, ValueError, SyntaxError, struct.error, tifffile.TiffFileError, IndexError, KeyError):
+    except ImageError:
+        raise
+    except Exception:  # foreign bytes make the parsers raise whatever they run into
         return
     if height * width > MAX_PIXELS:
         raise ImageError(
@@ -116,18 +121,21 @@ def _check_header(path: Path, stream: BinaryIO) -> None:
         raise ImageError(f"{path}: is in CMYK colours for print; save it as grey")
 
 
-def _describe_tiff(stream: BinaryIO) -> tuple[int, int, int, str]:
+def _describe_tiff(path: Path, stream: BinaryIO) -> tuple[int, int, int, str]:
     """Height, width, pages that are not thumbnails, and the colour mode of a TIFF."""
     with tifffile.TiffFile(stream) as tiff:
         page = tiff.pages.first
+        if getattr(page, "is_reduced", False):
+            raise ImageError(f"{path}: begins with a thumbnail; save the full image as a file of its own")
         pages = sum(not getattr(other, "is_reduced", False) for other in itertools.islice(tiff.pages, _PAGES_COUNTED))
         separated = page.photometric == tifffile.PHOTOMETRIC.SEPARATED
-        return page.imagelength, page.imagewidth, pages, "CMYK" if separated else ""
+        return int(page.imagelength), int(page.imagewidth), pages, "CMYK" if separated else ""
 
 
 def _from_floats(path: Path, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    image = image.astype(np.float64)  # the range of large float32 numbers is beyond float32
     low, high = float(image.min()), float(image.max())
-    if not (math.isfinite(low) and math.isfinite(high)):  # NaN makes both NaN
+    if not math.isfinite(high - low):  # NaN makes both NaN
         raise ImageError(f"{path}: holds numbers that are not finite (NaN or infinite); fill or cut those pixels")
     if low < 0 or high > 1:
         image = (image - low) / (high - low) if high > low else np.zeros_like(image)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from sem_lightning.decision.answers import GOOD, Answers, good_log_odds, log_probabilities
+from sem_lightning.decision.answers import GOOD, Answers, Floats, good_log_odds, log_probabilities
 from sem_lightning.decision.familiarity import Familiarity
 from sem_lightning.decision.guarantee import (
     allowed_escapes,
@@ -17,12 +17,10 @@ from sem_lightning.decision.guarantee import (
     usual_images_needed,
     usual_limit,
 )
-from sem_lightning.decision.rule import RULES, Promise, Rule
+from sem_lightning.decision.rule import RULES, UNSURE_NAME, Promise, Rule
 from sem_lightning.errors import SettingError
 
-_COLDEST, _HOTTEST = 0.05, 20.0
-
-START = Rule()
+_COLDEST, _HOTTEST = 0.01, 1000.0
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +49,10 @@ class DecisionSettings:
         """Refuse a promise that so many defective calibration images cannot carry.
 
         Raises:
-            SettingError: Too few of them, or no class ``good``.
+            SettingError: Too few of them, no class ``good``, or a class named as a decision is.
         """
+        if UNSURE_NAME in classes:
+            raise SettingError("rule", f"a class is named {UNSURE_NAME}, as the decision is; give it another name")
         if self.rule != "conservative":
             return
         if classes[0] != GOOD:
@@ -69,7 +69,7 @@ class DecisionSettings:
 
 
 def make_rule(
-    settings: DecisionSettings, classes: Sequence[str], fitting: Answers, calibration: Answers, start: Rule = START
+    settings: DecisionSettings, classes: Sequence[str], fitting: Answers, calibration: Answers, start: Rule = Rule()
 ) -> Rule:
     """A rule from answers to two sets of images that training did not learn from.
 
@@ -87,24 +87,21 @@ def make_rule(
     """
     defective = calibration.labels > 0
     settings.check(classes, int(defective.sum()))
-    rule = Rule(settings.rule, start.temperature, familiarity=start.familiarity)
+    rule = Rule(temperature=start.temperature, familiarity=start.familiarity)
     if len(fitting):
         familiarity = Familiarity.fit(fitting, len(classes))
         rule = replace(rule, temperature=fit_temperature(fitting), familiarity=familiarity or start.familiarity)
     if settings.rule == "conservative":
         rule = _make_conservative(rule, settings, calibration)
-    if settings.unlike > 0 and rule.familiarity is not None:
-        distance = usual_limit(rule.distances(calibration.features), settings.unlike)
-        if distance is None:
-            _warn_of_few("decision.unlike", settings.unlike, len(calibration))
-        else:
-            rule = replace(rule, distance=distance)
+    if settings.unlike > 0 and rule.familiarity is None:
+        log.warning("decision.unlike=%g is left out: a class has fewer than 2 validation images", settings.unlike)
+    elif settings.unlike > 0:
+        distances = rule.distances(calibration.features) if len(calibration) else np.empty(0)
+        limit = _limit("decision.unlike", settings.unlike, distances)
+        rule = rule if limit is None else replace(rule, distance=limit)
     if settings.too_close > 0:
-        nearest = usual_limit(-rule.closeness(calibration.logits), settings.too_close)
-        if nearest is None:
-            _warn_of_few("decision.too_close", settings.too_close, len(calibration))
-        else:
-            rule = replace(rule, margin=-nearest)
+        limit = _limit("decision.too_close", settings.too_close, -rule.closeness(calibration.logits))
+        rule = rule if limit is None else replace(rule, margin=-limit)
     return rule
 
 
@@ -124,21 +121,29 @@ def _make_conservative(rule: Rule, settings: DecisionSettings, calibration: Answ
         good=int((~defective).sum()),
         overkill=int((~passed & ~defective).sum()),
     )
-    return replace(rule, threshold=threshold, promise=promise)
+    return replace(rule, kind=settings.rule, threshold=threshold, promise=promise)
 
 
-def _warn_of_few(key: str, share: float, found: int) -> None:
-    log.warning(
-        "%s=%g is left out: it takes %d calibration images, there are %d", key, share, usual_images_needed(share), found
-    )
+def _limit(key: str, share: float, scores: Floats) -> float | None:
+    """What a share of the images exceed; ``None``, with a warning, where there are too few to tell."""
+    limit = usual_limit(scores, share)
+    if limit is None:
+        log.warning(
+            "%s=%g is left out: it takes %d calibration images, there are %d",
+            key,
+            share,
+            usual_images_needed(share),
+            len(scores),
+        )
+    return limit
 
 
 def fit_temperature(answers: Answers) -> float:
     """The temperature with the lowest negative log-likelihood (C. Guo et al., ICML 2017).
 
     Where every answer is right that would be 0, and every answer certain. So each of N truths counts as
-    ``(N + 1) / (N + C)`` and each other class as ``1 / (N + C)`` (J. Platt, Advances in Large Margin Classifiers, 1999):
-    N right answers out of N promise no more than that.
+    ``(N + 1) / (N + C)`` and each other class as ``1 / (N + C)`` (J. Platt, Advances in Large Margin Classifiers,
+    1999): N right answers out of N promise no more than that.
     """
     count, classes = answers.logits.shape
     targets = np.full((count, classes), 1 / (count + classes))

@@ -1,5 +1,6 @@
 """How unlike the images of training an image is."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +37,14 @@ class Familiarity:
         values, vectors = np.linalg.eigh(covariance + ridge * np.eye(len(covariance)))
         return Familiarity(means, vectors / np.sqrt(values))
 
+    @functools.cached_property
+    def _centres(self) -> Floats:
+        return self.means @ self.whitening
+
     def distances(self, features: Floats) -> Floats:
         """Mahalanobis distance of each image to the nearest class: [N] from features [N, D]."""
         seen = features @ self.whitening
-        centres = self.means @ self.whitening
-        squares = ((seen[:, None, :] - centres[None]) ** 2).sum(axis=2)
+        squares = ((seen[:, None, :] - self._centres[None]) ** 2).sum(axis=2)
         distances: Floats = np.sqrt(squares.min(axis=1))
         return distances
 
@@ -50,4 +54,14 @@ class Familiarity:
 
     @staticmethod
     def from_dict(state: dict[str, Any]) -> "Familiarity":
-        return Familiarity(*(state[name].double().numpy() for name in ("means", "whitening")))
+        """From a checkpoint.
+
+        Raises:
+            ValueError: Shapes that do not fit, or numbers that are not finite.
+        """
+        means, whitening = (state[name].double().numpy() for name in ("means", "whitening"))
+        if means.ndim != 2 or whitening.shape != (means.shape[1],) * 2:
+            raise ValueError("the decision rule's familiarity has arrays of odd shapes")
+        if not (np.isfinite(means).all() and np.isfinite(whitening).all()):
+            raise ValueError("the decision rule's familiarity has numbers that are not finite")
+        return Familiarity(means, whitening)

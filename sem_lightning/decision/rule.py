@@ -80,6 +80,20 @@ class Rule:
     distance: float = math.inf
     promise: Promise | None = None
 
+    def __post_init__(self) -> None:
+        """A rule may come from a file that anybody wrote.
+
+        Raises:
+            ValueError: Numbers that are none, or that contradict each other.
+        """
+        numbers = [self.temperature, self.margin, self.distance, 0.0 if self.threshold is None else self.threshold]
+        if self.kind not in RULES or not all(isinstance(number, float | int) for number in numbers):
+            raise ValueError("the decision rule is of an unknown kind")
+        if not (1e-6 < self.temperature < 1e6 and self.margin >= 0 and self.distance > 0):
+            raise ValueError("the decision rule's numbers are out of range")
+        if (self.threshold is not None) != (self.kind == "conservative") or not -1e-9 <= numbers[-1] < 500:
+            raise ValueError("the decision rule's threshold does not fit its kind")
+
     def decide(self, logits: Floats, features: Floats) -> Verdicts:
         """Apply the rule to logits [N, C] and features [N, D]."""
         log_p = log_probabilities(logits.astype(np.float64), self.temperature)
@@ -89,9 +103,8 @@ class Rule:
             decisions = np.where(good_log_odds(logits, self.temperature) > self.threshold, 0, defects)
         distances = self.distances(features)
         # a distance that is no number (NaN features) is no familiar one
-        unsure = (self.closeness(logits) < self.margin) | ~(distances <= self.distance)
-        if self.familiarity is None:
-            unsure = self.closeness(logits) < self.margin
+        unknown = self.familiarity is not None and ~(distances <= self.distance)
+        unsure = (self.closeness(logits) < self.margin) | unknown | ~np.isfinite(log_p).all(axis=1)
         return Verdicts(np.exp(log_p), np.where(unsure, UNSURE, decisions), distances)
 
     def closeness(self, logits: Floats) -> Floats:

@@ -1,5 +1,6 @@
 """Accuracy against the conditions under which images were made, and the smallest defect that is found."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ _DOSE_BINS = 4
 _FEWEST = 20  # images in a bin
 FOUND = 0.95  # share of defects that the detection limit asks for
 _RESAMPLES = 200
+_SUPPORT = 0.85  # what the 95 % interval of the share found from the limit on must exceed
 
 UNITS = {"severity": "", "dose": "electrons per pixel", "size": "nm"}
 
@@ -157,9 +159,14 @@ def find_limit(sizes: Floats, captured: npt.NDArray[np.bool_]) -> float:
     """The smallest size from which on 95 % are found, by monotone regression of what was found on the size.
 
     Returns:
-        A size, or NaN where no size reaches it.
+        A size, or NaN where no size reaches it, or too few images say so: the last few are found by luck.
     """
-    order = np.argsort(sizes, kind="stable")
-    fitted = isotonic_regression(captured[order].astype(np.float64)).x
-    enough = np.flatnonzero(fitted >= FOUND)
-    return float(sizes[order][enough[0]]) if len(enough) else float("nan")
+    distinct, places, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+    hits = np.bincount(places, weights=captured)
+    fitted = isotonic_regression(hits / counts, weights=counts.astype(np.float64)).x
+    enough = np.flatnonzero(fitted >= FOUND - 1e-12)
+    if not len(enough):
+        return math.nan
+    first = int(enough[0])
+    supported = wilson_interval(int(hits[first:].sum()), int(counts[first:].sum()))[0] >= _SUPPORT
+    return float(distinct[first]) if supported else math.nan

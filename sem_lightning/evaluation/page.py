@@ -81,8 +81,16 @@ def write_page(path: Path, sections: list[Section], comparisons: list[list[Compa
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sem_lightning.evaluation", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    text = environment.get_template("report.html.j2").render(sections=sections, comparisons=comparisons, facts=facts)
+    text = environment.get_template("report.html.j2").render(
+        sections=sections, comparisons=comparisons, facts={key: _in_words(value) for key, value in facts.items()}
+    )
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {one}" for key, one in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _card(title: str, events: int, trials: int, definition: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Do pictures that explain an answer point at the defect? (the pointing game, J. Zhang et al., ECCV 2016)"""
 
+import itertools
+from collections import Counter
 from typing import Any
 
 import cv2
@@ -9,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sem_lightning.decision.answers import GOOD
 from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier
-from sem_lightning.model.saliency import saliency, upsample
+from sem_lightning.model.saliency import check_captum, saliency, upsample
 
 _BATCH = 32
 
@@ -29,26 +32,23 @@ def measure_pointing(classifier: SEMClassifier, dataset: "Dataset[dict[str, Any]
         For ``heatmap`` (the network's own map) and ``saliency`` (captum): ``events``, ``trials``, ``interval_95``.
 
     Raises:
-        SettingError: No defective image with a mask.
+        SettingError: No class good, or no defective image with a mask.
         UserError: Without the extra ``explain``.
     """
-    hits = {"heatmap": 0, "saliency": 0}
+    check_captum()
+    if classifier.classes[0] != GOOD:
+        raise SettingError("explain", "it points at what is not good, and no class is named good; use explain=0")
+    with_masks = (
+        item
+        for item in (dataset[index] for index in range(len(dataset)))  # type: ignore[arg-type]
+        if item["label"] > 0 and bool((item["mask"] == 1).any())
+    )
+    hits = Counter(heatmap=0, saliency=0)
     trials = 0
-    batch: list[dict[str, Any]] = []
-    for index in range(len(dataset)):  # type: ignore[arg-type]
-        item = dataset[index]
-        if item["label"] > 0 and bool((item["mask"] == 1).any()):
-            batch.append(item)
-            trials += 1
-        if len(batch) == _BATCH or (batch and trials == defects):
-            for name, count in _count_hits(classifier, batch).items():
-                hits[name] += count
-            batch = []
-        if trials == defects:
-            break
-    if batch:
-        for name, count in _count_hits(classifier, batch).items():
-            hits[name] += count
+    chosen = itertools.islice(with_masks, defects)
+    while batch := list(itertools.islice(chosen, _BATCH)):
+        trials += len(batch)
+        hits.update(_count_hits(classifier, batch))
     if not trials:
         raise SettingError("explain", "no defective image here has a mask to point at; use explain=0")
     return {

@@ -8,11 +8,12 @@ import numpy.typing as npt
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sem_lightning.evaluation.breakdown import Bin, DetectionLimit, break_down, detection_limits
 from sem_lightning.evaluation.curves import ClassCurves, Reliability, class_curves, reliability
-from sem_lightning.evaluation.metrics import build_metrics, f1_intervals, name_scalars, wilson_interval
+from sem_lightning.evaluation.metrics import build_metrics, f1_interval, name_scalars, wilson_interval
 from sem_lightning.evaluation.rates import Rate, decision_rates
 from sem_lightning.evaluation.tested import Tested
 
@@ -64,13 +65,15 @@ class Report:
         return int(self.confusion[i, i]), int(trials)
 
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of ``metrics``: Wilson's of rates, by resampling of F1."""
+        """95 % intervals of ``metrics``, Wilson's."""
         intervals = {"test/accuracy": wilson_interval(int(np.trace(self.confusion)), self.images)}
         for metric in ("accuracy", "precision", "recall"):
             for label in self.classes:
                 intervals[f"test/{metric}_{label}"] = wilson_interval(*self.counts(metric, label))
-        for label, interval in zip(self.classes, f1_intervals(self.confusion), strict=True):
-            intervals[f"test/f1_{label}"] = interval
+        for i, label in enumerate(self.classes):
+            hits = int(self.confusion[i, i])
+            involved = int(self.confusion[i].sum() + self.confusion[:, i].sum()) - hits
+            intervals[f"test/f1_{label}"] = f1_interval(hits, involved)
         return intervals
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,15 +109,15 @@ class Report:
         A class's accuracy is its recall, so the two share a column.
         """
         beside = len(self.classes) <= _MOST_BESIDE
-        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(title=escape(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("class")
         for name in ("images", "accuracy, recall", "precision [95 %]"):
             table.add_column(name, justify="right", no_wrap=True)
         for label in self.classes if beside else ():
-            table.add_column(f"said\n{label}", justify="right")
+            table.add_column(f"said\n{escape(label)}", justify="right")
         for i, label in enumerate(self.classes):
             table.add_row(
-                label,
+                escape(label),
                 str(self.confusion[i].sum()),
                 _rate(*self.counts("recall", label)),
                 _rate(*self.counts("precision", label), nothing="none said"),
@@ -129,7 +132,7 @@ class Report:
             console.print(self._confusion_table())
         if self.rates:
             console.print(self._rates_table())
-        console.print(caption)
+        console.print(caption, markup=False, highlight=False, soft_wrap=True)
 
     def _confusion_table(self) -> Table:
         """What was said of each class; columns are numbered as the rows are."""
@@ -138,7 +141,7 @@ class Report:
         for number in range(1, len(self.classes) + 1):
             table.add_column(str(number), justify="right", no_wrap=True)
         for i, label in enumerate(self.classes):
-            table.add_row(f"{i + 1} {label}", *self._row(i))
+            table.add_row(f"{i + 1} {escape(label)}", *self._row(i))
         return table
 
     def _rates_table(self) -> Table:

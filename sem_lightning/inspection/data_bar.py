@@ -1,50 +1,72 @@
 """The bar that microscopes burn into the bottom of an image: magnification, voltage, a scale."""
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 _DEEPEST = 0.3  # of the image's height
 _LEAST_ROWS = 6
+_THICKEST_FRAME = 4  # rows of a line around the bar
+_THICKEST_RULE = 5  # rows that writing or a rule may cover from side to side
 _FLAT_SHARE = 0.4  # of a row's pixels that have the bar's ground colour
-_TOLERANCE = 3 / 255  # JPEG stirs flat colours by so much
-_INK = 60 / 255  # text differs from its ground by more
-_LEAST_INK, _MOST_INK = 0.003, 0.6
+_FLAT_ABOVE = 0.35  # the same share in the image just above is less
+_TOLERANCE = 3 / 255  # of the image's range: JPEG stirs flat colours by so much
+_EXACT_SHARE = 0.5  # of those, how many have the very same value: a surface, even without noise, has not
+_INK = 40 / 255  # of the range: writing differs from its ground by more
+_LEAST_INK, _MOST_INK = 0.003, 0.6  # share of the bar
+_FEWEST_SIGNS = 4  # separate pieces of writing; a defect or two in a plain line are fewer
 
 
 def find_data_bar(image: npt.NDArray[np.float32]) -> int:
     """Rows at the bottom of an image [H, W] in [0, 1] that are a data bar; 0 where there is none.
 
-    A bar has one colour, free of noise, over most of every row, some writing on it, and ends where the image begins.
+    A bar has one colour, free of noise, over most of every row, several pieces of writing on it, and ends where the
+    image begins.
     """
-    height, _ = image.shape
+    height = len(image)
+    deepest = int(height * _DEEPEST)
+    if deepest < _LEAST_ROWS:
+        return 0
+    # most images have no bar, and noise tells them at once: few neighbours along a row are the same
+    last = image[-(_THICKEST_FRAME + 2) :]
+    if float((last[:, 1:] == last[:, :-1]).mean(axis=1).max()) < _EXACT_SHARE * _FLAT_SHARE:
+        return 0
+    span = float(image.max() - image.min())
+    if span == 0:
+        return 0
     # a frame around the bar may be its last rows
-    for frame in (0, 1, 2):
-        rows = _flat_rows(image[: height - frame], int(height * _DEEPEST))
+    for frame in range(_THICKEST_FRAME + 1):
+        rows = _bar_rows(image[: height - frame], deepest, span)
         if rows:
             return rows + frame
     return 0
 
 
-def _flat_rows(image: npt.NDArray[np.float32], deepest: int) -> int:
-    height = len(image)
-    if height < 4 * _LEAST_ROWS or deepest < _LEAST_ROWS:
-        return 0
-    ground = float(np.median(image[-2:]))
-    part = image[height - deepest - _LEAST_ROWS :]
-    shares = (np.abs(part - np.float32(ground)) <= np.float32(_TOLERANCE)).mean(axis=1)
+def _bar_rows(image: npt.NDArray[np.float32], deepest: int, span: float) -> int:
+    ground = np.float32(np.median(image[-2:]))
+    part = np.abs(image[-(deepest + _LEAST_ROWS) :] - ground)
+    shares = (part <= np.float32(_TOLERANCE * span)).mean(axis=1)
     flat = shares[::-1] >= _FLAT_SHARE
-    # writing may cross a row or two from side to side
     if not flat[:2].all():
         return 0
     rows = 0
-    while rows < len(flat) and flat[rows : rows + 3].any():
+    while rows < len(flat) and flat[rows : rows + _THICKEST_RULE + 1].any():
         rows += 1
-    while rows and not flat[rows - 1]:
+    while not flat[rows - 1]:
         rows -= 1
     if not _LEAST_ROWS <= rows <= deepest:
         return 0
-    bar = image[height - rows :]
     above = shares[: len(shares) - rows][-_LEAST_ROWS:]
-    ink = float((np.abs(bar - np.float32(ground)) > _INK).mean())
-    # an edge of the pattern, in an image without noise, has no writing on it
-    return rows if _LEAST_INK <= ink <= _MOST_INK and float(above.mean()) < _FLAT_SHARE / 2 else 0
+    bar = part[-rows:]
+    if (bar == 0).mean() < _EXACT_SHARE * float((bar <= np.float32(_TOLERANCE * span)).mean()):
+        return 0
+    ink = (bar > np.float32(_INK * span)).astype(np.uint8)
+    if not _LEAST_INK <= float(ink.mean()) <= _MOST_INK or float(above.mean()) >= _FLAT_ABOVE:
+        return 0
+    return rows if _count_signs(ink) >= _FEWEST_SIGNS else 0
+
+
+def _count_signs(ink: npt.NDArray[np.uint8]) -> int:
+    """Pieces of writing that do not hang down from the image above."""
+    count, _, boxes, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    return sum(int(boxes[number][cv2.CC_STAT_TOP]) > 0 for number in range(1, count))

@@ -10,12 +10,13 @@ from sem_lightning.errors import SettingError
 LIST_SUFFIX = ".txt"
 
 
-def find_images(pattern: str) -> list[Path]:
+def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
     """The image files of a folder, of a glob, or of a list.
 
     Args:
         pattern: A folder (with the folders in it, but for ``masks``), a glob, both in order of name; or a text file
             with one path a line, in that order, relative to the file's own folder.
+        leave_out: A folder whose files are not meant: pictures that this package draws.
 
     Raises:
         SettingError: There are none, or the list cannot be read.
@@ -27,9 +28,13 @@ def find_images(pattern: str) -> list[Path]:
         paths = sorted(path for path in found if not {MASKS, *ours} & set(path.relative_to(place).parts))
     elif place.suffix.lower() == LIST_SUFFIX and place.is_file():
         paths = _read_list(place)
+    elif place.is_file():
+        paths = [place]  # also where its name would be a pattern
     else:
         names = glob.glob(str(place), recursive=True)  # noqa: PTH207
-        paths = sorted(Path(name) for name in names if Path(name).is_file())
+        paths = sorted({Path(name) for name in names if Path(name).is_file()})
+    if leave_out is not None:
+        paths = [path for path in paths if leave_out.resolve() not in path.resolve().parents]
     if not paths:
         raise SettingError(
             "images",

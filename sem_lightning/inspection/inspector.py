@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sem_lightning.data.images import ImageError, fit_to, read_gray
-from sem_lightning.decision.answers import good_log_odds
+from sem_lightning.data.images import MAX_PIXELS, ImageError, fit_to, read_gray
+from sem_lightning.decision.answers import GOOD, good_log_odds
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.inspection.data_bar import find_data_bar
 from sem_lightning.inspection.pixel_size import read_pixel_size
@@ -68,6 +68,14 @@ class Prepared:
     bar_rows: int
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that cannot be used, and why."""
+
+    path: Path
+    error: ImageError
+
+
 def prepare(path: Path, how: Preparation) -> Prepared:
     """Read a file and bring it to the scale and brightness of the training images.
 
@@ -94,7 +102,7 @@ def prepare(path: Path, how: Preparation) -> Prepared:
 
 def _rescale(path: Path, image: Float32, scale: float) -> Float32:
     height, width = (round(n * scale) for n in image.shape)
-    if min(height, width) < GRAIN or max(height, width) > 1 << 15:
+    if min(height, width) < GRAIN or height * width > MAX_PIXELS:
         raise ImageError(
             f"{path}: {image.shape[1]} x {image.shape[0]} pixels would become {width} x {height} at the pixel size of "
             "training; is the pixel size right? (tiling=off does without it)"
@@ -150,7 +158,7 @@ class _Judging:
     stitcher: Stitcher
     salience: Stitcher | None
     waiting: int
-    lowest: float = np.inf
+    lowest: float = np.inf  # log odds of good of the tile that decides, and that tile's answers
     logits: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     features: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
@@ -169,11 +177,14 @@ class Inspector:
     batch_size: int
     explain: bool = False
 
-    def judge(self, images: Iterable[Prepared]) -> Iterator[Finding]:
+    def judge(self, images: Iterable[Prepared | Unreadable]) -> Iterator[Finding | Unreadable]:
         """Findings in the order of the images; only what is being judged is kept in memory."""
-        pending: deque[_Judging] = deque()
+        pending: deque[_Judging | Unreadable] = deque()
         batch: list[tuple[_Judging, int, Float32]] = []
         for prepared in images:
+            if isinstance(prepared, Unreadable):
+                pending.append(prepared)
+                continue
             channels = len(self.classifier.classes)
             judging = _Judging(
                 prepared,
@@ -187,12 +198,19 @@ class Inspector:
                 if len(batch) == self.batch_size:
                     self._run(batch)
                     batch = []
-            while pending and pending[0].waiting == 0:
-                yield self._conclude(pending.popleft())
+            yield from self._finished(pending)
         if batch:
             self._run(batch)
-        for judging in pending:
-            yield self._conclude(judging)
+        yield from self._finished(pending)
+
+    def _finished(self, pending: "deque[_Judging | Unreadable]") -> Iterator[Finding | Unreadable]:
+        """The first of them, as far as their tiles are judged."""
+        while pending:
+            first = pending[0]
+            if isinstance(first, _Judging) and first.waiting:
+                return
+            pending.popleft()
+            yield self._conclude(first) if isinstance(first, _Judging) else first
 
     def _run(self, batch: list[tuple[_Judging, int, Float32]]) -> None:
         images = torch.from_numpy(np.stack([tile for _, _, tile in batch])).unsqueeze(1)
@@ -203,15 +221,20 @@ class Inspector:
         odds = good_log_odds(logits, self.classifier.rule.temperature)
         salience = None
         if self.explain:
-            salience = saliency(self.classifier, images, 1 + prediction.logits[:, 1:].argmax(dim=1).clone())
+            # of the defect that it would be, whatever is decided
+            first = 1 if self.classifier.classes[0] == GOOD else 0
+            targets = first + prediction.logits[:, first:].argmax(dim=1)
+            salience = saliency(self.classifier, images, targets.clone())
         for i, (judging, number, _) in enumerate(batch):
             judging.waiting -= 1
             judging.stitcher.add(number, maps[i])
             if salience is not None and judging.salience is not None:
                 doubt = np.float32(1 / (1 + np.exp(min(odds[i], 500.0))))  # an unsuspicious tile has nothing to explain
                 judging.salience.add(number, salience[i][None] * doubt)
-            if not odds[i] >= judging.lowest:
-                judging.lowest, judging.logits, judging.features = odds[i], logits[i], features[i]
+            # an answer that is no number is the worst there can be: no later tile hides it
+            doubtful = -np.inf if np.isnan(odds[i]) else odds[i]
+            if doubtful < judging.lowest or not judging.logits.size:
+                judging.lowest, judging.logits, judging.features = doubtful, logits[i], features[i]
 
     def _conclude(self, judging: _Judging) -> Finding:
         classes = self.classifier.classes
@@ -232,7 +255,9 @@ class Inspector:
 
 
 def _find_regions(heat: Float32, maps: Float32, classes: list[str], prepared: Prepared) -> list[Region]:
-    """Boxes around connected places of the map that are probably not good."""
+    """Boxes around connected places of the map that are probably not good; none where no class is good."""
+    if classes[0] != GOOD:
+        return []
     hot = (heat > _SUSPICIOUS).astype(np.uint8)
     if not hot.any():
         return []

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from sem_lightning.data.images import ImageError
-from sem_lightning.inspection.inspector import Finding
+from sem_lightning.errors import SettingError
+from sem_lightning.inspection.inspector import Finding, Unreadable
 
 _REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
 
@@ -23,12 +23,20 @@ class Listing:
         table: CSV ``path,label,confidence,decision`` and ``p_<class>`` for each class.
         lines: JSON lines with all that is known, also of files that could not be read; ``None`` writes none.
         regions: CSV ``path,x,y,width,height,label,score``, a row for each suspicious region; ``None`` writes none.
+
+    Raises:
+        SettingError: Two of one name, or a folder of that name.
     """
 
     def __init__(self, classes: list[str], table: Path, lines: Path | None, regions: Path | None) -> None:
         self._classes = classes
         self._targets = [path for path in (table, lines, regions) if path is not None]
         self._table_path, self._lines_path, self._regions_path = table, lines, regions
+        if len({path.resolve() for path in self._targets}) < len(self._targets):
+            raise SettingError("jsonl", f"would be written to the same file as another list, {lines}; name another")
+        for path in self._targets:
+            if path.is_dir():
+                raise SettingError("jsonl" if path == lines else "output", f"{path} is a folder; name a file")
 
     @contextlib.contextmanager
     def open(self) -> Iterator["Listing"]:
@@ -72,10 +80,10 @@ class Listing:
         if self._lines is not None:
             self._write_line(_describe(finding, self._classes))
 
-    def add_error(self, path: Path, error: ImageError) -> None:
-        """One file that could not be used."""
+    def add_unreadable(self, unreadable: Unreadable) -> None:
+        """One file that could not be used, in its turn."""
         if self._lines is not None:
-            self._write_line({"path": str(path), "error": str(error)})
+            self._write_line({"path": str(unreadable.path), "error": str(unreadable.error)})
 
     def _write_line(self, content: dict[str, Any]) -> None:
         assert self._lines is not None

@@ -1,13 +1,22 @@
 """The pixel size that a microscope wrote into the tags of its TIFF."""
 
-import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tifffile
 
-_LARGEST = 10_000.0  # nm: what 96 dots per inch, a printer's or screen's resolution, would be is far above
-_UNITS = {"nm": 1.0, "um": 1e3, "µm": 1e3, "\\u00B5m": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9, "pm": 1e-3}
+_LARGEST = 1000.0  # nm: the resolutions of printers, screens and scanners are coarser
+_MICROMETRE = 1e3
+_UNITS = {
+    "pm": 1e-3,
+    "nm": 1.0,
+    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "\\u00B5m", "micron", "microns"), _MICROMETRE),
+    "mm": 1e6,
+    "cm": 1e7,
+    "inch": 2.54e7,
+    "m": 1e9,
+}
 _TIFF_UNITS = {2: 2.54e7, 3: 1e7}  # inch and centimetre, nm
 
 
@@ -19,13 +28,18 @@ def read_pixel_size(path: Path) -> float | None:
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            for read in (_of_fei, _of_zeiss, _of_olympus, _of_imagej, _of_resolution):
-                size = read(tiff)
-                if size is not None and 0 < size <= _LARGEST:
-                    return size
-    except (OSError, ValueError, KeyError, TypeError, IndexError, ZeroDivisionError, struct.error):
-        pass  # tags that cannot be read say nothing
-    return None
+            return next((size for read in _READERS if (size := _try(read, tiff)) is not None), None)
+    except Exception:  # foreign bytes make the parser raise whatever it runs into
+        return None
+
+
+def _try(read: Callable[[tifffile.TiffFile], float | None], tiff: tifffile.TiffFile) -> float | None:
+    """One maker's tags; those that cannot be read say nothing."""
+    try:
+        size = read(tiff)
+    except Exception:
+        return None
+    return size if size is not None and 0 < size <= _LARGEST else None
 
 
 def _of_fei(tiff: tifffile.TiffFile) -> float | None:
@@ -66,3 +80,6 @@ def _of_resolution(tiff: tifffile.TiffFile) -> float | None:
         return None
     pixels, units = tag.value
     return float(_TIFF_UNITS[unit.value] * units / pixels)
+
+
+_READERS = (_of_fei, _of_zeiss, _of_olympus, _of_imagej, _of_resolution)

@@ -2,11 +2,11 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sem_lightning.data.images import ImageError
-from sem_lightning.inspection.inspector import Preparation, Prepared, prepare
+from sem_lightning.inspection.inspector import Preparation, Prepared, Unreadable, prepare
 
 _PIXELS_AHEAD = 1 << 24  # 64 MB; a single larger image waits alone
 
@@ -15,12 +15,12 @@ class _Shelf:
     """What the reader has put ready, no more than so many pixels of it."""
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[Prepared | tuple[Path, ImageError] | BaseException | None, int]] = deque()
+        self._entries: deque[tuple[Prepared | Unreadable | BaseException | None, int]] = deque()
         self._pixels = 0
         self._closed = False
         self._changed = threading.Condition()
 
-    def put(self, entry: Prepared | tuple[Path, ImageError] | BaseException | None) -> bool:
+    def put(self, entry: Prepared | Unreadable | BaseException | None) -> bool:
         """Waits for room; false once nobody takes any more."""
         pixels = entry.image.size if isinstance(entry, Prepared) else 0
         with self._changed:
@@ -30,7 +30,7 @@ class _Shelf:
             self._changed.notify_all()
             return not self._closed
 
-    def take(self) -> Prepared | tuple[Path, ImageError] | BaseException | None:
+    def take(self) -> Prepared | Unreadable | BaseException | None:
         with self._changed:
             self._changed.wait_for(lambda: bool(self._entries))
             entry, pixels = self._entries.popleft()
@@ -44,15 +44,12 @@ class _Shelf:
             self._changed.notify_all()
 
 
-def read_ahead(
-    paths: Sequence[Path], how: Preparation, on_error: Callable[[Path, ImageError], None]
-) -> Iterator[Prepared]:
-    """Prepare files in order.
+def read_ahead(paths: Iterable[Path], how: Preparation) -> Iterator[Prepared | Unreadable]:
+    """Prepare files in order, those that cannot be used among them.
 
     Args:
         paths: The files.
         how: What is done with each.
-        on_error: Called for each that cannot be used, in its turn; it is left out.
     """
     shelf = _Shelf()
 
@@ -62,7 +59,7 @@ def read_ahead(
                 try:
                     going_on = shelf.put(prepare(path, how))
                 except ImageError as error:
-                    going_on = shelf.put((path, error))
+                    going_on = shelf.put(Unreadable(path, error))
                 if not going_on:
                     return
             shelf.put(None)
@@ -75,10 +72,7 @@ def read_ahead(
         while (entry := shelf.take()) is not None:
             if isinstance(entry, BaseException):
                 raise entry
-            if isinstance(entry, Prepared):
-                yield entry
-            else:
-                on_error(*entry)
+            yield entry
     finally:
         shelf.close()
         thread.join()

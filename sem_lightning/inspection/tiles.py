@@ -1,6 +1,5 @@
 """Large fields as tiles of the size that the classifier knows, and maps of them put together again."""
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -31,7 +30,7 @@ class Tiling:
 
     @staticmethod
     def plan(height: int, width: int, size: int, overlap: float) -> "Tiling":
-        """Tiles that cover every pixel, neighbours sharing at least ``overlap`` of their side."""
+        """Tiles that cover every pixel, neighbours sharing at least ``overlap`` of their side, to the map's grid."""
         return Tiling(height, width, size, _starts(height, size, overlap), _starts(width, size, overlap))
 
     def __len__(self) -> int:
@@ -43,7 +42,7 @@ class Tiling:
         return self.tops[row], self.lefts[column]
 
     def cut(self, image: Float32, number: int) -> Float32:
-        """A tile [size, size]; an image smaller than that goes on as its mirror image."""
+        """A tile [size, size]; beyond the image its mirror image goes on."""
         top, left = self.place(number)
         tile = image[top : top + self.size, left : left + self.size]
         below, right = self.size - tile.shape[0], self.size - tile.shape[1]
@@ -53,12 +52,12 @@ class Tiling:
 
 
 def _starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
+    """On the stitched map's grid, so that the last tile may reach a few pixels beyond the image."""
     if length <= size:
         return (0,)
-    count = math.ceil((length - size) / max(size * (1 - overlap), 1)) + 1
-    # on the stitched map's grid, but for the last, which ends with the image
-    starts = {int(place) // GRAIN * GRAIN for place in np.linspace(0, length - size, count)[:-1]}
-    return (*sorted(starts), length - size)
+    step = max(GRAIN, int(size * (1 - overlap)) // GRAIN * GRAIN)
+    last = -(-(length - size) // GRAIN) * GRAIN
+    return (*range(0, last, step), last)
 
 
 class Stitcher:
@@ -66,10 +65,10 @@ class Stitcher:
 
     def __init__(self, tiling: Tiling, channels: int) -> None:
         self.tiling = tiling
-        shape = (-(-max(tiling.height, tiling.size) // GRAIN), -(-max(tiling.width, tiling.size) // GRAIN))
+        shape = (-(-(tiling.tops[-1] + tiling.size) // GRAIN), -(-(tiling.lefts[-1] + tiling.size) // GRAIN))
         self._sum = np.zeros((channels, *shape), np.float32)
         self._weight = np.zeros(shape, np.float32)
-        self._side = max(1, tiling.size // GRAIN)
+        self._side = -(-tiling.size // GRAIN)
         ramp = 1 - np.abs((np.arange(self._side, dtype=np.float32) + 0.5) * np.float32(2 / self._side) - 1)
         # what lies at a tile's border is seen better by its neighbour
         self._window = np.outer(ramp, ramp) + np.float32(0.01)

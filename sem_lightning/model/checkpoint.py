@@ -33,6 +33,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     expected = "a checkpoint of sem-lightning; take one from a run's checkpoints/ folder"
     state = load_tensors(path, expected)
-    if "state_dict" not in state or "classes" not in state.get("hyper_parameters", {}):
+    facts = state.get("hyper_parameters")
+    if not isinstance(state.get("state_dict"), dict) or not isinstance(facts, dict) or "classes" not in facts:
         raise UserError(f"{path}: not {expected}")
     return state

@@ -15,7 +15,8 @@ from sem_lightning.evaluation.metrics import build_metrics, name_scalars
 from sem_lightning.files import write_atomically
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.mask_loss import mask_loss
-from sem_lightning.model.resnet import GrayResNet18, Prediction
+from sem_lightning.model.resnet import FEATURES, GrayResNet18, Prediction
+from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
 SCHEDULES = ("constant", "linear", "onecycle")
@@ -32,6 +33,7 @@ class SEMClassifier(lightning.LightningModule):
         image_size: Height and width that images are resized to, pixels.
         pixel_size: nm per pixel of the training images, where known.
         polarity: ``bright`` or ``dark``: which the feature was in training, where known.
+        folder: Of training images on disk: ``root``, ``seed`` and ``shares``, by which they were divided into splits.
         seed: Seed of the training run; with it a folder divides into the same splits again.
         learning_rate: Peak rate of Adam.
         weight_decay: Decoupled decay of all weights but biases and batch norm (AdamW); 0 is plain Adam.
@@ -46,6 +48,7 @@ class SEMClassifier(lightning.LightningModule):
         image_size: int,
         pixel_size: float | None = None,
         polarity: str | None = None,
+        folder: dict[str, Any] | None = None,
         seed: int = 0,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
@@ -54,6 +57,9 @@ class SEMClassifier(lightning.LightningModule):
         mask_weight: float = 0.0,
     ) -> None:
         super().__init__()
+        named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+        if not named or len(classes) < 2 or not isinstance(image_size, int) or not 16 <= image_size <= MAX_IMAGE_SIZE:
+            raise ValueError("classes must be two names or more, and the image size 16 pixels or more")
         self.save_hyperparameters()
         self.classes = classes
         self.image_size = image_size
@@ -165,7 +171,10 @@ def load_classifier(path: Path) -> SEMClassifier:
         classifier.load_state_dict(state["state_dict"])
         if RULE_KEY in state:
             classifier.rule = Rule.from_dict(state[RULE_KEY])
-    except (TypeError, RuntimeError, KeyError, AttributeError) as error:
+        known = classifier.rule.familiarity
+        if known is not None and known.means.shape != (len(classifier.classes), FEATURES):
+            raise ValueError("the decision rule is for another network")
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
         raise UserError(f"{path}: written by another version of sem-lightning ({str(error).splitlines()[0]})") from None
     return classifier.eval()
 

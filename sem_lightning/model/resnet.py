@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+FEATURES = 128 + 256  # of `Prediction.features`
+
 
 class Prediction(NamedTuple):
     """What the network says of a batch.

@@ -41,6 +41,7 @@ def test_evaluate_repeats_the_test_of_training(run: Run) -> None:
     assert done.result("evaluate")["confusion"] == trained.result()["confusion"]
     assert done.result("evaluate")["metrics"].items() <= trained.result()["metrics"].items()
     assert (done.run_folder("evaluate") / "confusion_matrix.png").is_file()
+    assert done.result("evaluate")["decision"] == trained.result()["decision"]
 
 
 def test_ctrl_c_while_evaluating_is_the_shells_exit_code(
@@ -54,7 +55,7 @@ def test_ctrl_c_while_evaluating_is_the_shells_exit_code(
     done = run("evaluate", f"ckpt={checkpoint}", "imaging.image_size=64", "data.num_workers=0")
     signal.signal(signal.SIGINT, before)  # Lightning ignores further ones
     assert done.code == 130 and done.err.splitlines()[-1] == "error: interrupted"
-    assert not list(done.folder.glob("outputs/**/result.json"))
+    assert not list(done.folder.glob("outputs/**/report.*"))
 
 
 def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
@@ -98,7 +99,7 @@ def test_predict_writes_one_row_an_image(run: Run, checkpoint: Path, tmp_path: P
     done = run("predict", f"ckpt={checkpoint}", "images=images", "output=out/predictions.csv", "batch_size=2")
     assert done.code == 0, done.err
     rows = read_rows(tmp_path / "out" / "predictions.csv")
-    assert list(rows[0]) == ["path", "label", "confidence", "p_good", "p_gap", "p_bridge"]
+    assert list(rows[0]) == ["path", "label", "confidence", "decision", "p_good", "p_gap", "p_bridge"]
     assert [row["path"] for row in rows] == sorted(f"images/{name}" for name in names)
     classifier = load_classifier(checkpoint)
     for row in rows:

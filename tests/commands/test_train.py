@@ -38,7 +38,7 @@ def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
     assert cv2.imread(str(folder / "samples.png")).shape[0] > 100
 
     classes = ("good", "gap", "bridge")
-    names = {f"test/{metric}_{label}" for metric in ("accuracy", "precision", "recall") for label in classes}
+    names = {f"test/{metric}_{label}" for metric in ("accuracy", "precision", "recall", "f1") for label in classes}
     assert names | {"test/accuracy", "val/loss"} == set(result["metrics"])
     assert result["counts"] == dict.fromkeys(classes, 4) and result["test_images"] == 12
     assert sum(map(sum, result["confusion"])) == 12

@@ -64,9 +64,12 @@ def test_truncated_files_are_errors_never_images(tmp_path: Path, suffix: str, ke
         read_gray(path)
 
 
-def test_float_pixels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="float32"):
-        read_gray(save(tmp_path / "float.tif", RAMP.astype(np.float32)))
+def test_floats_are_brightness_where_they_lie_in_0_to_1_and_else_stretched(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0.2, 0.7, 60, dtype=np.float32), (40, 1))
+    assert np.array_equal(read_gray(save(tmp_path / "as_is.tif", ramp)), ramp)
+    stretched = read_gray(save(tmp_path / "counts.tif", 5000 * ramp - 100))
+    assert stretched == pytest.approx((ramp - 0.2) / 0.5, abs=1e-5)
+    assert (read_gray(save(tmp_path / "flat.tif", np.full((20, 20), 7.0, np.float32))) == 0).all()
 
 
 def test_resizing_keeps_the_whole_image() -> None:

@@ -8,9 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from tested import make_tested
 
-from sem_lightning.evaluation.metrics import build_metrics, name_scalars, wilson_interval
+from sem_lightning.evaluation.metrics import f1_interval, wilson_interval
 from sem_lightning.evaluation.report import Report
+from sem_lightning.evaluation.report import make_report as measure
 
 CLASSES = ["good", "gap", "bridge"]
 
@@ -29,10 +31,7 @@ def test_wilson_holds_the_rate_and_stays_within_0_and_1(trials: int, data: st.Da
 
 
 def make_report(truth: torch.Tensor, said: torch.Tensor) -> Report:
-    metrics = build_metrics(3)
-    metrics.update(torch.nn.functional.one_hot(said, 3).float(), truth)
-    values = metrics.compute()
-    return Report(CLASSES, values["confusion"].numpy(), name_scalars(values, CLASSES, "test"), 2.0)
+    return measure(make_tested(truth.tolist(), np.eye(3)[said.numpy()]))
 
 
 def test_a_report_by_hand() -> None:
@@ -58,9 +57,31 @@ def test_every_rate_lies_in_its_interval(data: st.DataObject) -> None:
 
 
 def test_the_table_fits_a_terminal_of_80_columns() -> None:
-    report = Report(CLASSES, np.array([[990, 5, 5], [0, 1000, 0], [3, 0, 997]]), {"test/accuracy": 0.9957}, 60.0)
+    truth = np.repeat([0, 1, 2], 1000)
+    said = truth.copy()
+    said[:10], said[2000:2003] = [1] * 5 + [2] * 5, 0
+    report = make_report(torch.from_numpy(truth), torch.from_numpy(said))
     console = Console(width=80, record=True, file=io.StringIO())
     report.print(console, "title", "caption")
     text = console.export_text()
     assert "0.990 [.982 .995]" in text and "997" in text
     assert "…" not in text and max(map(len, text.splitlines())) <= 80
+
+
+def test_f1_and_its_interval() -> None:
+    # 95 right, 5 and 10 wrong: F1 is 2 * 95 / 205; J, 95 of 110, has the interval of a rate
+    low, high = f1_interval(95, 110)
+    assert low < 2 * 95 / 205 < high
+    j_low, j_high = wilson_interval(95, 110)
+    assert (low / (2 - low), high / (2 - high)) == pytest.approx((j_low, j_high))
+    assert f1_interval(10, 10)[0] < 0.85 and f1_interval(10, 10)[1] == 1.0  # ten right answers prove little
+
+
+def test_f1_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(1000):
+        hits, false_negatives, false_positives = rng.multinomial(150, [0.58, 0.02, 0.03, 0.37])[:3]
+        low, high = f1_interval(int(hits), int(hits + false_negatives + false_positives))
+        held += low <= 2 * 0.58 / (2 * 0.58 + 0.05) <= high
+    assert 0.93 < held / 1000 < 0.99

@@ -1,0 +1,124 @@
+"""Rules from end to end: made by training or ``sem-calibrate``, carried by the checkpoint, obeyed by every command."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, Run
+
+from sem_lightning.model.classifier import SEMClassifier, load_classifier
+
+SIZES = ("imaging.image_size=64", "data.num_workers=0", "trainer.accelerator=cpu", "data.val_per_class=4")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    classifier = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright")
+    path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
+    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
+    return path
+
+
+def test_calibrate_makes_a_rule_that_evaluate_and_predict_obey(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    loose = ("decision.max_escape=0.3", "decision.unlike=0.05", "decision.too_close=0.05")
+    done = run(
+        "calibrate", f"ckpt={checkpoint}", "output=new/strict.ckpt", *SIZES, "data.calibration_per_class=20", *loose
+    )
+    assert done.code == 0, done.err
+    assert "escape at most 0.3 with confidence 0.95" in done.out and "new/strict.ckpt holds it" in done.out
+    classifier = load_classifier(tmp_path / "new" / "strict.ckpt")
+    rule = classifier.rule
+    assert rule.kind == "conservative" and rule.promise is not None and rule.promise.defects == 40
+    assert np.isfinite(rule.distance) and rule.margin > 0 and rule.familiarity is not None
+
+    tested = run("evaluate", "ckpt=new/strict.ckpt", *SIZES, "data.test_per_class=10").result("evaluate")
+    assert tested["decision"]["promise"]["max_escape"] == 0.3
+    assert sum(sum(row.values()) for row in tested["decided"].values()) == 30
+    rates = tested["rates"]
+    assert rates["capture"]["events"] + rates["escape"]["events"] == rates["escape"]["trials"] == 20
+
+    (tmp_path / "odd").mkdir()
+    cv2.imwrite(str(tmp_path / "odd" / "stripes.png"), np.tile(np.uint8([0, 0, 0, 255]), (64, 64)))
+    done = run("predict", "ckpt=new/strict.ckpt", "images=odd")
+    assert done.code == 0 and "(conservative): good 0, gap 0, bridge 0, unsure 1" in done.out
+
+
+def test_training_makes_the_rule_it_is_asked_for(run: Run) -> None:
+    tiny = [option for option in TINY if "calibration" not in option]
+    done = run("train", *tiny, "data.calibration_per_class=20", "decision=conservative", "decision.max_escape=0.2")
+    assert done.code == 0, done.err
+    result = done.result()
+    assert result["decision"]["rule"] == "conservative" and result["decision"]["promise"]["defects"] == 40
+    assert load_classifier(done.run_folder() / "checkpoints" / "best.ckpt").rule.describe() == result["decision"]
+    assert (done.run_folder() / "report.html").stat().st_size > 50_000
+
+
+@pytest.mark.parametrize("command", ["train", "calibrate"])
+def test_a_promise_that_cannot_be_made_is_refused_before_anything_runs(
+    run: Run, checkpoint: Path, command: str
+) -> None:
+    more = TINY if command == "train" else [f"ckpt={checkpoint}", "output=a.ckpt", *SIZES]
+    done = run(command, *more, "decision=conservative", "data.calibration_per_class=30")
+    assert done.code == 1 and done.err.count("\n") == 1
+    assert done.err.startswith(
+        "error: decision.max_escape: 0.01 cannot be promised with confidence 0.95 from 60 defective calibration "
+        "images; that takes 299 of them"
+    )
+    assert "max_escape=0.049 or more" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["output=a.ckpt", "decision=strict"], "decision: found 'strict', expected one of argmax, conservative"),
+        (["output=a.ckpt", "decision.unlike=2"], "decision.unlike: found 2, expected a share"),
+        ([], "output: needs a value: add output=... to the command"),
+        (["output=."], "output: . is a folder; name a file"),
+    ],
+)
+def test_calibrate_refuses_what_cannot_be(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
+    done = run("calibrate", f"ckpt={checkpoint}", *SIZES, *arguments)
+    assert done.code == 1 and done.err.startswith(f"error: {message}") and done.err.count("\n") == 1
+
+
+def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label in ("good", "gap"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(20):
+            image = rng.integers(0, 255, (32, 32), dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / "set" / label / f"{number}.png"), image)
+    folder = ("data=folder", "data.root=set", "data.num_workers=0", "trainer.accelerator=cpu")
+    more = ("data.image_size=32", "trainer.max_epochs=1", "callbacks.progress_bar=false")
+    trained = run("train", *folder, *more)
+    assert trained.code == 0, trained.err  # there are no calibration images, which is no error for argmax
+    best = f"ckpt={trained.run_folder() / 'checkpoints' / 'best.ckpt'}"
+    assert run("evaluate", best, *folder).code == 0
+    for change in ("seed=1", "data.shares={train: 0, val: 0.3, test: 0.2, calibration: 0.5}"):
+        done = run("evaluate", best, *folder, change)
+        assert done.code == 1 and "ckpt: it was trained on this folder, divided with seed=0" in done.err
+
+
+def test_two_checkpoints_side_by_side(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    other = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright")
+    torch.save({"state_dict": other.state_dict(), "hyper_parameters": dict(other.hparams)}, tmp_path / "other.ckpt")
+    done = run("evaluate", f"ckpt=[{checkpoint},other.ckpt]", *SIZES, "data.test_per_class=8", "explain=4")
+    assert done.code == 0, done.err
+    report = done.result("evaluate")
+    alone = [one["metrics"]["test/accuracy"] for one in report["models"]]
+    right = report["comparisons"][0]["tests"][0]
+    assert right["what"] == "right class" and right["images"] == 24
+    assert round((alone[0] - alone[1]) * 24) == right["first_only"] - right["second_only"]
+    assert all(one["pointing"]["saliency"]["trials"] == 4 for one in report["models"])
+    folder = done.run_folder("evaluate")
+    assert "other.ckpt" in (folder / "report.html").read_text() and (folder / "2" / "curves.png").is_file()
+    assert list((folder / "tensorboard" / "2").glob("events*"))
+
+    small = SEMClassifier(["good", "gap", "bridge"], 32)
+    torch.save({"state_dict": small.state_dict(), "hyper_parameters": dict(small.hparams)}, tmp_path / "small.ckpt")
+    done = run("evaluate", f"ckpt=[{checkpoint},small.ckpt]", *SIZES)
+    assert done.code == 1 and "ckpt: small.ckpt has image_size 32" in done.err

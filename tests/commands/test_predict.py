@@ -1,0 +1,187 @@
+"""``sem-predict`` on files of every kind: what is written, and that nothing bad loses the rest."""
+
+import csv
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import Run, make_simulator
+
+from sem_lightning.data.images import encode_image
+from sem_lightning.decision.answers import Answers
+from sem_lightning.decision.familiarity import Familiarity
+from sem_lightning.decision.rule import Rule
+from sem_lightning.model.classifier import SEMClassifier, load_classifier, save_rule
+from sem_lightning.synthesis.simulator import render
+
+sys.path.append(str(Path(__file__).parents[1] / "inspection"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained, but it knows what images of the default task look like at 64 pixels."""
+    torch.manual_seed(0)
+    classifier = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright").eval()
+    path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
+    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
+    simulator = make_simulator("imaging.image_size=64", "pattern.duty=0.35")
+    labels = np.arange(60) % 3
+    images = [render(simulator.draw(0, 1, i, simulator.classes[i % 3])).image for i in range(60)]
+    with torch.inference_mode():
+        prediction = classifier(torch.from_numpy(np.stack(images).astype(np.float32) / 255)[:, None])
+    answers = Answers(prediction.logits.double().numpy(), prediction.features.double().numpy(), labels)
+    save_rule(path, Rule(familiarity=Familiarity.fit(answers, 3)))
+    return path
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        return list(csv.DictReader(stream))
+
+
+def write_field(path: Path, height: int = 150, width: int = 260) -> np.ndarray:
+    simulator = make_simulator("imaging.image_size=260", "pattern.pitch=16")
+    image = np.asarray(render(simulator.draw(0, 0, 1, "good")).image)[:height, :width]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image)
+    return image
+
+
+def test_bad_files_are_named_and_lose_nothing_of_the_rest(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    from test_reading import write_bad
+
+    (tmp_path / "mix").mkdir()
+    bad = write_bad(tmp_path / "mix")
+    good = ["a, b.png", 'c "d".png', "e\nf.png", "Ω 線.png"]
+    for name in good:
+        write_field(tmp_path / "mix" / name, 64, 64)
+    raw = os.fsdecode(b"not utf \xff.png")
+    (tmp_path / "mix" / raw).write_bytes((tmp_path / "mix" / "Ω 線.png").read_bytes())
+    done = run("predict", f"ckpt={checkpoint}", "images=mix", "jsonl=all.jsonl")
+    assert done.code == 3
+    rows = read_rows(tmp_path / "predictions.csv")
+    assert [row["path"] for row in rows] == sorted(f"mix/{name}" for name in [*good, raw])
+    listed = [name for name in bad if name not in ("folder.png", "pipe.png")]  # a folder holds files alone
+    errors = done.err.splitlines()
+    assert len(errors) == len(listed) and all(line.startswith("error: mix/") for line in errors)
+    for name in listed:
+        assert any(f"mix/{name}: " in line and bad[name] in line for line in errors)
+    lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text(errors="surrogateescape").splitlines()]
+    assert len(lines) == len(rows) + len(listed)
+    assert [line["path"] for line in lines] == sorted(line["path"] for line in lines)
+
+
+def test_a_list_that_names_what_is_not_there(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    write_field(tmp_path / "b.png", 64, 64)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "list.txt").write_text("nowhere.png\nb.png\nfolder\n")
+    done = run("predict", f"ckpt={checkpoint}", "images=list.txt")
+    assert done.code == 3 and "nowhere.png: No such file" in done.err and "folder: is no file but a folder" in done.err
+    assert len(read_rows(tmp_path / "predictions.csv")) == 1
+
+
+def test_tiles_and_their_regions(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    write_field(tmp_path / "field.png")
+    done = run("predict", f"ckpt={checkpoint}", "images=field.png", "tiling=on", "jsonl=f.jsonl", "explain=true")
+    assert done.code == 0, done.err
+    (line,) = [json.loads(line) for line in (tmp_path / "f.jsonl").read_text().splitlines()]
+    assert line["tiles"] == 3 * 6 and (line["height"], line["width"]) == (150, 260)
+    regions = read_rows(tmp_path / "predictions_regions.csv")
+    assert [int(row["x"]) for row in regions] == [region["x"] for region in line["regions"]]
+    for region in line["regions"]:
+        assert 0 <= region["x"] < region["x"] + region["width"] <= 260
+        assert 0 <= region["y"] < region["y"] + region["height"] <= 150
+        assert region["label"] in ("gap", "bridge") and 0.5 < region["score"] <= 1
+    # the tile that is least likely to be good decides
+    classifier = load_classifier(checkpoint)
+    from sem_lightning.inspection.inspector import Preparation, prepare
+
+    prepared = prepare(tmp_path / "field.png", Preparation(64, 1.0, tiling="on"))
+    tiles = np.stack([prepared.tiling.cut(prepared.image, number) for number in range(len(prepared.tiling))])
+    with torch.inference_mode():
+        p_good = classifier(torch.from_numpy(tiles)[:, None]).logits.softmax(1)[:, 0]
+    assert line["probabilities"]["good"] == pytest.approx(float(p_good.min()), abs=1e-5)
+    (overlay,) = (tmp_path / "predictions_overlays").iterdir()
+    assert cv2.imread(str(overlay)).shape == (150 + 22, 3 * 260, 3)
+    # pictures of a run before are no images of this one
+    again = run("predict", f"ckpt={checkpoint}", "images=.", "explain=true")
+    assert again.code == 0 and len(read_rows(tmp_path / "predictions.csv")) == 1
+
+
+def test_tags_decide_whether_an_image_is_tiled(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    image = write_field(tmp_path / "png" / "a.png", 128, 128)
+    (tmp_path / "fine.tif").write_bytes(encode_image(image, ".tif", 0.5))
+    run("predict", f"ckpt={checkpoint}", "images='*.tif'", "jsonl=a.jsonl")
+    line = json.loads((tmp_path / "a.jsonl").read_text())
+    assert line["tiles"] == 1 and line["pixel_size_nm"] == pytest.approx(0.5)  # 128 x 0.5 nm are 64 x 1 nm
+    run("predict", f"ckpt={checkpoint}", "images='*.tif'", "jsonl=b.jsonl", "pixel_size=1.0")
+    assert json.loads((tmp_path / "b.jsonl").read_text())["tiles"] == 9
+
+
+def test_dark_lines_are_turned_to_bright_ones(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    simulator = make_simulator("imaging.image_size=64", "pattern.duty=0.35")
+    for i in range(6):
+        image = np.asarray(render(simulator.draw(3, 0, i, "good")).image)
+        for name, pixels in (("bright", image), ("dark", 255 - image)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / name / f"{i}.png"), pixels)
+
+    def probabilities(images: str, polarity: str) -> list[float]:
+        done = run("predict", f"ckpt={checkpoint}", f"images={images}", f"polarity={polarity}")
+        assert done.code == 0, done.err
+        return [float(row["p_good"]) for row in read_rows(tmp_path / "predictions.csv")]
+
+    expected = probabilities("bright", "bright")
+    assert probabilities("dark", "dark") == pytest.approx(expected, abs=1e-4)
+    assert probabilities("bright", "null") == expected
+    assert probabilities("bright", "auto") == expected
+    assert probabilities("dark", "auto") == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_data_bar_is_left_out(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    from test_preparing import with_bar
+
+    image = write_field(tmp_path / "a.png", 240, 240)
+    cv2.imwrite(str(tmp_path / "a.png"), (with_bar(image, 40, 0, None) * 255).round().astype(np.uint8))
+    run("predict", f"ckpt={checkpoint}", "images=a.png", "jsonl=a.jsonl")
+    line = json.loads((tmp_path / "a.jsonl").read_text())
+    assert line["data_bar_rows"] == 40 and line["height"] == 240
+    run("predict", f"ckpt={checkpoint}", "images=a.png", "jsonl=a.jsonl", "data_bar=keep")
+    assert json.loads((tmp_path / "a.jsonl").read_text())["height"] == 280
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tiling=yes"], "tiling: found 'yes', expected one of auto, on, off"),
+        (["overlap=1"], "overlap: found 1, expected a share"),
+        (["pixel_size=0"], "pixel_size: found 0, expected nm above 0"),
+        (["polarity=grey"], "polarity: found 'grey', expected one of bright, dark, auto"),
+        (["output=."], "output: found '.', expected the name of a file"),
+        (["jsonl=predictions.csv"], "jsonl: would be written to the same file"),
+        (["output=folder"], "output: folder is a folder; name a file"),
+        (["ckpt=notes.md"], "notes.md: not a checkpoint of sem-lightning"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    run: Run, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    write_field(tmp_path / "a.png", 64, 64)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.md").write_text("not one")
+    done = run("predict", f"ckpt={checkpoint}", "images=a.png", *arguments)
+    assert done.code == 1 and done.err.startswith(f"error: {message}") and done.err.count("\n") == 1
+    assert not (tmp_path / "predictions.csv").exists()
+
+
+def test_auto_polarity_needs_a_rule(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    write_field(tmp_path / "a.png", 64, 64)
+    save_rule(checkpoint, replace(load_classifier(checkpoint).rule, familiarity=None), tmp_path / "plain.ckpt")
+    done = run("predict", "ckpt=plain.ckpt", "images=a.png", "polarity=auto")
+    assert done.code == 1 and done.err.startswith("error: polarity: auto needs to know what training images look like")

@@ -1,0 +1,206 @@
+"""Rules: probabilities that mean what they say, who is unsure, and what a checkpoint carries."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from sem_lightning.decision.answers import Answers, good_log_odds, log_probabilities
+from sem_lightning.decision.calibrate import DecisionSettings, fit_temperature, make_rule
+from sem_lightning.decision.familiarity import Familiarity
+from sem_lightning.decision.rule import UNSURE, Promise, Rule
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.model.classifier import SEMClassifier, load_classifier, save_rule
+
+CLASSES = ["good", "gap", "bridge"]
+
+
+def make_answers(count: int, seed: int, separation: float = 3.0, scale: float = 1.0) -> Answers:
+    """Gaussian features around a mean for each class, whose exact log-probabilities times ``scale`` are the logits."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, count)
+    means = separation * np.eye(3)
+    features = rng.normal(size=(count, 3)) + means[labels]
+    logits = -0.5 * ((features[:, None, :] - means) ** 2).sum(axis=2)
+    return Answers(logits * scale, features, labels)
+
+
+def argmax_settings(**changes: float) -> DecisionSettings:
+    return replace(DecisionSettings("argmax", 0.01, 0.95, unlike=0.0, too_close=0.0), **changes)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
+def test_the_temperature_undoes_a_scale(scale: float) -> None:
+    assert fit_temperature(make_answers(20_000, 0, scale=scale)) == pytest.approx(scale, rel=0.06)
+
+
+def test_right_answers_alone_do_not_make_certain() -> None:
+    answers = make_answers(300, 1, separation=30)
+    assert (answers.logits.argmax(axis=1) == answers.labels).all()
+    log_p = log_probabilities(answers.logits, fit_temperature(answers))
+    assert 0.98 < np.exp(log_p.max(axis=1)).mean() < 0.999
+
+
+@given(arrays(np.float64, (5, 3), elements=st.floats(-200, 200)), st.floats(0.1, 10))
+def test_log_odds_are_those_of_the_probabilities(logits: np.ndarray, temperature: float) -> None:
+    p = np.exp(log_probabilities(logits, temperature))
+    odds = good_log_odds(logits, temperature)
+    assert p.sum(axis=1) == pytest.approx(np.ones(5))
+    middle = np.abs(odds) < 20
+    assert np.log(p[middle, 0] / (1 - p[middle, 0])) == pytest.approx(odds[middle], abs=1e-4)
+
+
+def test_the_rejection_rate_is_the_one_asked_for() -> None:
+    settings = argmax_settings(unlike=0.03, too_close=0.05)
+    rule = make_rule(settings, CLASSES, make_answers(3000, 0), make_answers(4000, 1))
+    later = make_answers(20_000, 2)
+    unlike = rule.distances(later.features) > rule.distance
+    close = rule.closeness(later.logits) < rule.margin
+    assert unlike.mean() == pytest.approx(0.03, abs=0.01) and close.mean() == pytest.approx(0.05, abs=0.015)
+    decisions = rule.decide(later.logits, later.features).decisions
+    assert np.array_equal(decisions == UNSURE, unlike | close)
+    # those too close to call are the ones where being right was chance
+    right = later.logits.argmax(axis=1) == later.labels
+    assert right[close].mean() < right.mean() - 0.2
+
+
+def test_what_is_unlike_training_is_unsure_however_confident() -> None:
+    rule = make_rule(argmax_settings(unlike=0.01), CLASSES, make_answers(1000, 0), make_answers(1000, 1))
+    strange = np.array([[40.0, -10.0, -10.0], [np.nan] * 3])
+    assert rule.decide(np.array([[90.0, 0, 0]] * 2), strange).decisions.tolist() == [UNSURE, UNSURE]
+
+
+def test_a_conservative_rule_passes_only_what_is_good_and_sure_enough() -> None:
+    settings = DecisionSettings("conservative", 0.01, 0.95, unlike=0.0, too_close=0.0)
+    rule = make_rule(settings, CLASSES, make_answers(2000, 0), make_answers(5000, 1))
+    later = make_answers(20_000, 2)
+    verdicts = rule.decide(later.logits, later.features)
+    passed = verdicts.decisions == 0
+    assert np.array_equal(passed, verdicts.probabilities[:, 0] > rule.good_threshold)
+    assert (passed & (later.labels > 0)).sum() / (later.labels > 0).sum() < 0.0115
+    assert (passed <= (verdicts.labels == 0)).all()  # stricter than argmax, never laxer
+    assert rule.promise is not None and rule.promise.escapes <= 0.01 * rule.promise.defects
+    # a promise that is kept anyway does not let more pass than the most probable class does
+    lax = make_rule(replace(settings, max_escape=0.5), CLASSES, make_answers(2000, 0), make_answers(5000, 1))
+    assert lax.threshold == 0.0
+
+
+def test_too_few_calibration_images_are_refused_with_the_number_that_would_do() -> None:
+    settings = DecisionSettings("conservative", 0.001, 0.95, unlike=0.0, too_close=0.0)
+    with pytest.raises(SettingError, match=r"max_escape: 0.001 cannot .* from \d+ defective .* takes 2995 of them"):
+        make_rule(settings, CLASSES, make_answers(50, 0), make_answers(900, 1))
+    with pytest.raises(SettingError, match="rule: conservative needs a class named good"):
+        settings.check(["left", "right"], 10_000)
+
+
+def test_too_few_for_unsure_is_said_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        rule = make_rule(argmax_settings(unlike=0.01), CLASSES, make_answers(50, 0), make_answers(98, 1))
+    assert "decision.unlike=0.01 is left out: it takes 99 calibration images, there are 98" in caplog.text
+    later = make_answers(500, 2)
+    assert (rule.decide(later.logits, later.features).decisions != UNSURE).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rule": "best"}, "rule: found 'best', expected one of argmax, conservative"),
+        ({"max_escape": 0.0}, "max_escape: found 0, expected a share between 0 and 1"),
+        ({"confidence": 1.0}, "confidence: found 1"),
+        ({"unlike": 0.7}, "unlike: found 0.7, expected a share of the images from 0 to 0.5"),
+    ],
+)
+def test_settings_that_cannot_be(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        argmax_settings(**changes)
+
+
+def save_checkpoint(path: Path, **more: object) -> SEMClassifier:
+    torch.manual_seed(0)
+    classifier = SEMClassifier(CLASSES, 64, pixel_size=1.0, polarity="bright")
+    state = {"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams), **more}
+    torch.save(state, path)
+    return classifier
+
+
+def test_a_rule_travels_in_the_checkpoint_without_pickles(tmp_path: Path) -> None:
+    path = tmp_path / "best.ckpt"
+    save_checkpoint(path)
+    assert load_classifier(path).rule == Rule()  # one without a rule takes the most probable class
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    familiarity = Familiarity.fit(Answers(rng.normal(size=(90, 3)), rng.normal(size=(90, 384)), labels), 3)
+    rule = Rule("conservative", 1.5, 2.25, 0.1, familiarity, 30.0, Promise(0.01, 0.95, 800, 3, 400, 4))
+    save_rule(path, rule, tmp_path / "strict.ckpt")
+    found = load_classifier(tmp_path / "strict.ckpt").rule
+    assert replace(found, familiarity=None) == replace(rule, familiarity=None)
+    assert familiarity is not None and found.familiarity is not None
+    features = rng.normal(size=(4, 384))
+    assert found.familiarity.distances(features) == pytest.approx(familiarity.distances(features), rel=1e-4)
+    assert load_classifier(path).rule == Rule()  # the original is left alone
+
+
+ODD_RULES = [
+    {"temperature": "a"},
+    {"temperature": 0.0},
+    {"temperature": float("nan")},
+    {"threshold": 1.0},
+    {"kind": "conservative"},
+    {"kind": ["argmax"]},
+    {"kind": "conservative", "threshold": float("nan")},
+    {"kind": "conservative", "threshold": -1000.0},
+    {"distance": None},
+    {"margin": -1.0},
+    {"promise": {"escape": 1}},
+    {"familiarity": {"means": torch.zeros(3, 384), "whitening": torch.zeros(3, 3)}},
+    {"familiarity": {"means": torch.zeros(3, 5), "whitening": torch.zeros(5, 5)}},
+    {"familiarity": {"means": torch.full((3, 384), torch.nan), "whitening": torch.zeros(384, 384)}},
+]
+
+
+@pytest.mark.parametrize("broken", [{}, {"kind": "argmax"}, "argmax", *(Rule().to_dict() | odd for odd in ODD_RULES)])
+def test_a_checkpoint_with_another_kind_of_rule_is_refused(tmp_path: Path, broken: object) -> None:
+    save_checkpoint(tmp_path / "odd.ckpt", decision_rule=broken)
+    with pytest.raises(UserError, match=r"odd.ckpt: written by another version of sem-lightning"):
+        load_classifier(tmp_path / "odd.ckpt")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"classes": [], "image_size": 64},
+        {"classes": [1, 2], "image_size": 64},
+        {"classes": ["a", "b"], "image_size": 0},
+        {"classes": ["a", "b"], "image_size": "x"},
+        {"classes": ["a", "b"], "image_size": 10**9},
+        {"classes": ["a", "b"], "image_size": 64, "size": 3},
+    ],
+)
+def test_a_checkpoint_with_odd_facts_is_refused(tmp_path: Path, facts: dict[str, object]) -> None:
+    torch.save({"state_dict": {}, "hyper_parameters": facts}, tmp_path / "odd.ckpt")
+    with pytest.raises(UserError, match=r"odd\.ckpt: written by another version"):
+        load_classifier(tmp_path / "odd.ckpt")
+    torch.save({"state_dict": {}, "hyper_parameters": None}, tmp_path / "none.ckpt")
+    with pytest.raises(UserError, match=r"none\.ckpt: not a checkpoint of sem-lightning"):
+        load_classifier(tmp_path / "none.ckpt")
+
+
+def test_an_answer_that_is_no_number_is_never_good() -> None:
+    for rule in (Rule(), Rule("conservative", threshold=0.0)):
+        assert rule.decide(np.full((1, 3), np.nan), np.zeros((1, 3))).decisions.tolist() == [UNSURE]
+
+
+def test_features_that_never_vary_count_for_nothing_else() -> None:
+    answers = make_answers(100, 0)
+    padded = Answers(answers.logits, np.hstack([answers.features, np.zeros((100, 50))]), answers.labels)
+    familiarity = Familiarity.fit(padded, 3)
+    assert familiarity is not None
+    distances = familiarity.distances(padded.features)
+    assert np.isfinite(distances).all() and np.median(distances) < 4
+    assert Familiarity.fit(Answers(answers.logits[:1], answers.features[:1], answers.labels[:1]), 3) is None
