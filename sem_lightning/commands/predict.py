@@ -9,7 +9,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from omegaconf import MISSING, DictConfig
 
 from sem_lightning.commands.app import run_command
@@ -23,6 +22,7 @@ from sem_lightning.inspection.find import find_images
 from sem_lightning.inspection.inspector import Finding, Inspector, Preparation, Prepared, Unreadable
 from sem_lightning.inspection.listing import Listing
 from sem_lightning.inspection.overlay import draw_overlay
+from sem_lightning.inspection.polarity import bright_share, guess_polarity
 from sem_lightning.inspection.reader import read_ahead
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.saliency import check_captum
@@ -30,7 +30,6 @@ from sem_lightning.synthesis.imaging import POLARITIES
 
 EXIT_SOME_UNREADABLE = 3
 _POLARITY_VOTES = 32  # images that say which polarity theirs is
-_TILES_ASKED = 8  # of each
 
 
 @dataclass
@@ -123,39 +122,33 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
         crop_data_bar=settings.data_bar == "auto",
     )
     trained = classifier.hparams["polarity"]
-    if settings.polarity is None or settings.polarity == trained:
+    if settings.polarity is None:
         return how
-    if settings.polarity == "auto":
-        return replace(how, invert=_looks_inverted(paths, how, classifier))
     if trained is None:
         raise SettingError("polarity", "the checkpoint does not know the polarity of its training images; use null")
-    return replace(how, invert=True)
+    found = _find_polarity(paths, how) if settings.polarity == "auto" else settings.polarity
+    return replace(how, invert=found != trained)
 
 
-def _looks_inverted(paths: list[Path], how: Preparation, classifier: SEMClassifier) -> bool:
-    """Whether the first images are more like the training ones when dark and bright change places."""
-    familiarity = classifier.rule.familiarity
-    if familiarity is None:
-        raise SettingError(
-            "polarity", "auto needs to know what training images look like; give the checkpoint a rule (sem-calibrate)"
-        )
+def _find_polarity(paths: list[Path], how: Preparation) -> str:
+    """What the lines of the first images are.
 
-    votes = []
+    Raises:
+        SettingError: These do not tell.
+    """
     readable = (image for image in read_ahead(paths, how) if isinstance(image, Prepared))
-    for prepared in itertools.islice(readable, _POLARITY_VOTES):
-        chosen = np.linspace(0, len(prepared.tiling) - 1, min(len(prepared.tiling), _TILES_ASKED)).round().astype(int)
-        tiles = torch.from_numpy(np.stack([prepared.tiling.cut(prepared.image, number) for number in chosen]))[:, None]
-        with torch.inference_mode():
-            as_it_is, inverted = (
-                familiarity.distances(classifier(images).features.double().numpy()) for images in (tiles, 1 - tiles)
-            )
-        votes.append(bool(np.median(inverted) < np.median(as_it_is)))
-    inverted_looks = bool(np.mean(votes) > 0.5) if votes else False
-    print(
-        f"polarity: {sum(votes)} of {len(votes)} images look inverted; all are "
-        f"{'inverted' if inverted_looks else 'left as they are'}"
-    )
-    return inverted_looks
+    shares = [bright_share(image.image) for image in itertools.islice(readable, _POLARITY_VOTES)]
+    if not shares:
+        return POLARITIES[0]  # nothing will be judged: the run itself names what cannot be read
+    found = guess_polarity(shares)
+    if found is None:
+        raise SettingError(
+            "polarity",
+            f"auto cannot tell: bright covers {np.median(shares):.0%} of the images, and lines as wide as their spaces "
+            "look the same either way; say bright or dark",
+        )
+    print(f"polarity: {found} lines (bright covers {np.median(shares):.0%} of the images)")
+    return found
 
 
 def _save_overlay(folder: Path, number: int, finding: Finding) -> None:
