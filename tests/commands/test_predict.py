@@ -114,23 +114,29 @@ def test_tags_decide_whether_an_image_is_tiled(run: Run, checkpoint: Path, tmp_p
 
 
 def test_dark_lines_are_turned_to_bright_ones(run: Run, checkpoint: Path, tmp_path: Path) -> None:
-    simulator = make_simulator("imaging.image_size=64", "pattern.duty=0.25", "pattern.pitch=20")
-    for i in range(6):
-        image = np.asarray(render(simulator.draw(3, 0, i, "good")).image)
-        for name, pixels in (("bright", image), ("dark", 255 - image)):
-            (tmp_path / name).mkdir(exist_ok=True)
-            cv2.imwrite(str(tmp_path / name / f"{i}.png"), pixels)
+    narrow = ("imaging.image_size=64", "pattern.duty=0.25", "pattern.pitch=20")
+    for polarity in ("bright", "dark"):
+        simulator = make_simulator(*narrow, f"imaging.polarity={polarity}")
+        (tmp_path / polarity).mkdir()
+        (tmp_path / f"{polarity}_inverted").mkdir()
+        for i in range(6):
+            image = np.asarray(render(simulator.draw(3, 0, i, "good")).image)
+            cv2.imwrite(str(tmp_path / polarity / f"{i}.png"), image)
+            cv2.imwrite(str(tmp_path / f"{polarity}_inverted" / f"{i}.png"), 255 - image)
 
     def probabilities(images: str, polarity: str) -> list[float]:
         done = run("predict", f"ckpt={checkpoint}", f"images={images}", f"polarity={polarity}")
         assert done.code == 0, done.err
         return [float(row["p_good"]) for row in read_rows(tmp_path / "predictions.csv")]
 
-    expected = probabilities("bright", "bright")
-    assert probabilities("dark", "dark") == pytest.approx(expected, abs=1e-4)
-    assert probabilities("bright", "null") == expected
-    assert probabilities("bright", "auto") == expected
-    assert probabilities("dark", "auto") == pytest.approx(expected, abs=1e-4)
+    as_it_is = probabilities("bright", "null")
+    assert probabilities("bright", "bright") == as_it_is
+    assert probabilities("bright_inverted", "dark") == pytest.approx(as_it_is, abs=1e-4)
+    assert probabilities("bright", "auto") == as_it_is
+    turned = probabilities("dark", "dark")
+    assert turned == pytest.approx(probabilities("dark_inverted", "bright"), abs=1e-4)
+    assert turned != pytest.approx(probabilities("dark", "bright"), abs=1e-4)
+    assert probabilities("dark", "auto") == turned
 
 
 def test_a_data_bar_is_left_out(run: Run, checkpoint: Path, tmp_path: Path) -> None:
