@@ -183,7 +183,9 @@ def kill_until_done(
     alive = 0
     for _ in range(kills):
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(rng.uniform(0.3, longest))
+        while process.poll() is None and not any(folder.glob(f".{name}*/*")):
+            time.sleep(0.005)  # from its first file on, however quick the machine is
+        time.sleep(rng.uniform(0.0, longest))
         alive += process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its worker processes too
@@ -196,9 +198,9 @@ def kill_until_done(
 
 @pytest.mark.parametrize("kind", ["files", "shards"])
 def test_a_killed_run_goes_on_to_the_same_bytes(run: Run, kind: str) -> None:
-    arguments = ["num_per_class=60", f"writer={kind}", "shards=20", "num_workers=2"]
+    arguments = ["num_per_class=200", f"writer={kind}", "shards=20", "num_workers=2"]
     whole = run("generate", *arguments, "output=whole")
-    alive = kill_until_done(whole.folder, "set", arguments, 2, random.Random(0), 3.0)
+    alive = kill_until_done(whole.folder, "set", arguments, 2, random.Random(0), 0.2)
     assert alive >= 1
     assert contents(whole.folder / "set") == contents(whole.folder / "whole")
     assert not list(whole.folder.glob(".set*"))
@@ -211,7 +213,7 @@ def test_fifty_kills_each_resumed_to_the_same_bytes(run: Run) -> None:
     whole = run("generate", *arguments, "output=whole")
     reference, rng, alive = contents(whole.folder / "whole"), random.Random(1), 0
     for attempt in range(50):
-        alive += kill_until_done(whole.folder, f"set{attempt}", arguments, 1, rng, 5.0)
+        alive += kill_until_done(whole.folder, f"set{attempt}", arguments, 1, rng, 0.6)
         assert contents(whole.folder / f"set{attempt}") == reference, attempt
         subprocess.run(["rm", "-r", f"set{attempt}"], cwd=whole.folder, check=True)
     print(f"{alive} of 50 runs were alive when killed")
