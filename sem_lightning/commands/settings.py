@@ -20,6 +20,7 @@ from sem_lightning.synthesis.noise import Noise
 from sem_lightning.synthesis.patterns.contact_hole import ContactHole
 from sem_lightning.synthesis.patterns.layout import Layout
 from sem_lightning.synthesis.patterns.line_space import LineSpace
+from sem_lightning.synthesis.patterns.mixture import Mixture
 from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.patterns.routing import Routing
 from sem_lightning.synthesis.processing import ProcessingSettings
@@ -30,6 +31,7 @@ PATTERNS: dict[str, type[PatternSettings]] = {
     "contact_hole": ContactHole,
     "routing": Routing,
     "layout": Layout,
+    "mixture": Mixture,
 }
 
 
@@ -85,7 +87,7 @@ def build(node: DictConfig, key: str) -> Any:
     for name in map(str, node):
         if OmegaConf.is_missing(node, name):
             raise SettingError(f"{prefix}{name}", f"needs a value: add {prefix}{name}=... to the command")
-        if isinstance(node[name], DictConfig) and OmegaConf.get_type(node[name]) is not dict:
+        if isinstance(node[name], DictConfig):
             build(node[name], f"{prefix}{name}")
     try:
         return OmegaConf.to_object(node)

@@ -194,6 +194,7 @@ def build_classifier(settings: ModelSettings, source: Source, seed: int) -> SEMC
         schedule=settings.schedule,
         warmup=settings.warmup,
         mask_weight=settings.mask_weight,
+        network=settings.network,
     )
     if settings.pretrained or settings.weights_path:
         path = Path(settings.weights_path).expanduser() if settings.weights_path else None

@@ -20,7 +20,7 @@ class CardFacts:
         counts: Images of each class in each split.
         image_size: Height and width, pixels.
         pixel_size: nm.
-        polarity: ``bright`` or ``dark``: which the feature is.
+        polarity: ``bright`` or ``dark``: which the feature is; ``None`` where both occur.
         bits: 8 or 16 in each pixel.
         command: The command that makes the set again.
         kind: ``files`` or ``shards``.
@@ -32,7 +32,7 @@ class CardFacts:
     counts: dict[str, dict[str, int]]
     image_size: int
     pixel_size: float
-    polarity: str
+    polarity: str | None
     bits: int
     command: str
     kind: str
@@ -72,7 +72,8 @@ def write_card(path: Path, facts: CardFacts, severities: dict[str, list[int]], g
         f"# {facts.describe()['images']} simulated SEM images",
         "",
         f"{facts.image_size} x {facts.image_size} pixels of {facts.pixel_size:g} nm, {facts.bits} bits, "
-        f"{facts.polarity} features. Made by {facts.identity['made_by']}; the same command makes the same bytes again:",
+        f"{facts.polarity or 'bright and dark'} features. Made by {facts.identity['made_by']}; the same command makes "
+        "the same bytes again:",
         "",
         f"    {facts.command}",
         "",

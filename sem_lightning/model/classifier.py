@@ -14,8 +14,9 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.evaluation.metrics import build_metrics, name_scalars
 from sem_lightning.files import write_atomically
 from sem_lightning.model.checkpoint import read_checkpoint
+from sem_lightning.model.compact import SUFFIX, read_compact, write_compact
 from sem_lightning.model.mask_loss import mask_loss
-from sem_lightning.model.resnet import FEATURES, GrayResNet18, Prediction
+from sem_lightning.model.resnet import FEATURES, GrayResNet, Prediction
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
@@ -23,7 +24,7 @@ SCHEDULES = ("constant", "linear", "onecycle")
 
 
 class SEMClassifier(lightning.LightningModule):
-    """Grayscale ResNet18 trained with cross-entropy on the image's class and, beside it, on the defect mask.
+    """Grayscale ResNet trained with cross-entropy on the image's class and, beside it, on the defect mask.
 
     Everything that prediction needs is an argument, a plain Python value, and so travels in the checkpoint, which
     loads with ``weights_only=True``. So does ``rule``, by which its answers become decisions.
@@ -40,6 +41,7 @@ class SEMClassifier(lightning.LightningModule):
         schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).
         warmup: Share of training until the rate has reached its peak.
         mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 learns from labels alone.
+        network: ``resnet18`` or ``resnet10``.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class SEMClassifier(lightning.LightningModule):
         schedule: str = "constant",
         warmup: float = 0.1,
         mask_weight: float = 0.0,
+        network: str = "resnet18",
     ) -> None:
         super().__init__()
         named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
@@ -63,7 +66,7 @@ class SEMClassifier(lightning.LightningModule):
         self.save_hyperparameters()
         self.classes = classes
         self.image_size = image_size
-        self.net = GrayResNet18(len(classes)).to(memory_format=torch.channels_last)
+        self.net = GrayResNet(len(classes), network).to(memory_format=torch.channels_last)
         self.val_metrics = build_metrics(len(classes))
         self.test_metrics = build_metrics(len(classes))
         self.rule = Rule()
@@ -165,7 +168,7 @@ def load_classifier(path: Path) -> SEMClassifier:
     Raises:
         UserError: No such file, or not a checkpoint of this package.
     """
-    state = read_checkpoint(path)
+    state = _read(path)
     try:
         classifier = SEMClassifier(**state["hyper_parameters"])
         classifier.load_state_dict(state["state_dict"])
@@ -185,7 +188,15 @@ def save_rule(path: Path, rule: Rule, target: Path | None = None) -> None:
     Args:
         path: The checkpoint.
         rule: Its new rule.
-        target: Where to write it; ``None`` replaces it.
+        target: Where to write it; ``None`` replaces it. A name that ends in ``.safetensors`` stores half precision.
     """
-    state = read_checkpoint(path) | {RULE_KEY: rule.to_dict()}
-    write_atomically(target or path, lambda temporary: torch.save(state, temporary))
+    state = _read(path) | {RULE_KEY: rule.to_dict()}
+    target = target or path
+    if target.suffix == SUFFIX:
+        write_atomically(target, lambda temporary: write_compact(temporary, state, RULE_KEY))
+    else:
+        write_atomically(target, lambda temporary: torch.save(state, temporary))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return read_compact(path, RULE_KEY) if path.suffix == SUFFIX else read_checkpoint(path)

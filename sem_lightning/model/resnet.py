@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock, ResNet
 
 FEATURES = 128 + 256  # of `Prediction.features`
 
@@ -25,16 +25,20 @@ class Prediction(NamedTuple):
     features: Tensor
 
 
-class GrayResNet18(nn.Module):
-    """torchvision's ResNet18 (He et al., CVPR 2016) with a one-channel stem and two 1 x 1 convolutions for the maps.
+# Blocks of each stage. ResNet10 has 44 % of ResNet18's weights and trains nearly twice as fast.
+NETWORKS = {"resnet18": (2, 2, 2, 2), "resnet10": (1, 1, 1, 1)}
+
+
+class GrayResNet(nn.Module):
+    """torchvision's ResNet (He et al., CVPR 2016) with a one-channel stem and two 1 x 1 convolutions for the maps.
 
     The input is standardised image by image (mean 0, deviation 1), so that brightness and contrast, which the
     operator sets, do not matter; being part of the network, this travels into every export.
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, network: str = "resnet18") -> None:
         super().__init__()
-        self.backbone = resnet18(weights=None, num_classes=num_classes)
+        self.backbone = ResNet(BasicBlock, list(NETWORKS[network]), num_classes=num_classes)
         self.backbone.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
         nn.init.kaiming_normal_(self.backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.map_heads = nn.ModuleList([nn.Conv2d(channels, num_classes, kernel_size=1) for channels in (256, 512)])

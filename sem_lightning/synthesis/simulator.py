@@ -172,7 +172,8 @@ class Simulator:
         try:
             self.pattern.check(view)
             group = "defect"
-            self.defect.check(self.pattern, view)
+            for pattern in self.pattern.alternatives:
+                self.defect.check(pattern, view)
             group = "processing"
             self.processing.check(self.noise.bits, view)
         except SettingError as error:
@@ -183,9 +184,12 @@ class Simulator:
         return self.defect.classes
 
     @property
-    def polarity(self) -> str:
-        """``bright`` or ``dark``: which the feature is."""
-        return self.pattern.usual_polarity if self.imaging.polarity == "auto" else self.imaging.polarity
+    def polarity(self) -> str | None:
+        """``bright`` or ``dark``: which the feature is; ``None`` where patterns of a mixture differ."""
+        if self.imaging.polarity != "auto":
+            return self.imaging.polarity
+        usual = {pattern.usual_polarity for pattern in self.pattern.alternatives}
+        return usual.pop() if len(usual) == 1 else None
 
     def draw(self, seed: int, split: int, index: int, label: str) -> Scene:
         """Scene ``index`` of a split: the same numbers wherever, whenever and in whatever order it is asked for.
@@ -204,8 +208,9 @@ class Simulator:
         rng = np.random.default_rng([seed, split, index])
         view = self.imaging.view
         for _ in range(_SCENE_TRIES):
-            pattern = self.pattern.draw(rng, view)
-            exposure = self.imaging.draw(rng, self.polarity)
+            chosen = self.pattern.choose(rng)
+            pattern = chosen.draw(rng, view)
+            exposure = self.imaging.draw(rng, chosen.usual_polarity)
             detection = self.noise.draw(rng)
             processing = self.processing.draw(rng)
             is_visible = functools.partial(

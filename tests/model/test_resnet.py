@@ -8,7 +8,7 @@ from torchvision.models import resnet18
 
 from sem_lightning.errors import UserError
 from sem_lightning.model.pretrained import load_pretrained, read_weights
-from sem_lightning.model.resnet import GrayResNet18, standardise
+from sem_lightning.model.resnet import GrayResNet, standardise
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def rgb_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_resnet18_for_one_channel() -> None:
-    net = GrayResNet18(3)
+    net = GrayResNet(3)
     reference = resnet18(weights=None, num_classes=3)
     count = sum(p.numel() for p in net.backbone.parameters())
     assert count == sum(p.numel() for p in reference.parameters()) - 2 * 64 * 7 * 7
@@ -32,13 +32,13 @@ def test_it_is_resnet18_for_one_channel() -> None:
 
 
 def test_outputs() -> None:
-    prediction = GrayResNet18(3).eval()(torch.rand(2, 1, 128, 128))
+    prediction = GrayResNet(3).eval()(torch.rand(2, 1, 128, 128))
     assert prediction.logits.shape == (2, 3)
     assert [tuple(m.shape) for m in prediction.maps] == [(2, 3, 8, 8), (2, 3, 4, 4)]
 
 
 def test_brightness_and_contrast_do_not_matter() -> None:
-    net = GrayResNet18(3).eval()
+    net = GrayResNet(3).eval()
     image = torch.rand(2, 1, 64, 64)
     assert torch.allclose(net(image).logits, net(0.3 * image + 0.2).logits, atol=1e-3)
     assert standardise(torch.full((1, 1, 8, 8), 0.7)).abs().max() < 1e-3
@@ -48,7 +48,7 @@ def test_pretrained_stem_answers_grey_as_the_rgb_one_does(rgb_weights: Path) -> 
     state = torch.load(rgb_weights, weights_only=True)
     older = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     torch.save(older, rgb_weights)  # as older versions of torchvision wrote them
-    net = GrayResNet18(3)
+    net = GrayResNet(3)
     own_head = net.backbone.fc.weight.clone()
     load_pretrained(net.backbone, rgb_weights)
     rgb = resnet18(weights=None)
@@ -60,7 +60,7 @@ def test_pretrained_stem_answers_grey_as_the_rgb_one_does(rgb_weights: Path) -> 
 
 
 def test_weights_that_are_none_are_refused(tmp_path: Path, rgb_weights: Path) -> None:
-    backbone = GrayResNet18(3).backbone
+    backbone = GrayResNet(3).backbone
     with pytest.raises(UserError, match="No such file"):
         load_pretrained(backbone, tmp_path / "missing.pth")
     text = tmp_path / "text.pth"
@@ -89,7 +89,7 @@ def test_no_network_says_where_to_put_the_file(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(UserError, match=r"put it at .*resnet18-f37072fd\.pth.*model\.weights_path="):
-        load_pretrained(GrayResNet18(3).backbone, None)
+        load_pretrained(GrayResNet(3).backbone, None)
 
 
 def test_a_damaged_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rgb_weights: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_damaged_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
     cached.parent.mkdir()
     cached.write_bytes(rgb_weights.read_bytes())
     with pytest.raises(UserError, match="damaged or not ImageNet"):
-        load_pretrained(GrayResNet18(3).backbone, None)
+        load_pretrained(GrayResNet(3).backbone, None)
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
 from sem_lightning.synthesis.ranges import Range, ranged
+from sem_lightning.synthesis.roughness import RoughnessSettings
 from sem_lightning.synthesis.sampling import draw_key
 
 MAX_FILE_BYTES = 2 << 30
@@ -51,7 +52,7 @@ class Chip:
 
 
 @dataclass(kw_only=True)
-class Layout(PatternSettings):
+class Layout(RoughnessSettings, PatternSettings):
     """A layer of a chip (``conf/pattern/layout.yaml`` documents each key)."""
 
     usual_polarity: ClassVar[str] = "dark"

@@ -3,6 +3,7 @@
 import functools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView, Float32
-from sem_lightning.synthesis.ranges import Range, ranged
+from sem_lightning.synthesis.ranges import Range, Settings, ranged
 from sem_lightning.synthesis.roughness import Roughness, RoughnessSettings
 
 ANYWHERE = "anywhere"  # the kind of site that every pattern has
@@ -94,7 +95,7 @@ def draw_anywhere(rng: np.random.Generator, view: FieldOfView, pitch: float) -> 
 
 
 @dataclass
-class PatternSettings(RoughnessSettings, ABC):
+class PatternSettings(Settings, ABC):
     """Ranges of a kind of pattern.
 
     Class attributes:
@@ -104,6 +105,16 @@ class PatternSettings(RoughnessSettings, ABC):
 
     usual_polarity: ClassVar[str] = "bright"
     site_kinds: ClassVar[tuple[str, ...]] = (ANYWHERE,)
+
+    @property
+    def alternatives(self) -> "Sequence[PatternSettings]":
+        """The settings of which one makes each image: itself, but for mixtures."""
+        return [self]
+
+    def choose(self, rng: np.random.Generator) -> "PatternSettings":
+        """One of the alternatives, all equally often; where there is but one, ``rng`` is left alone."""
+        every = self.alternatives
+        return every[0] if len(every) == 1 else every[int(rng.random() * len(every))]
 
     @property
     @abstractmethod
@@ -137,7 +148,7 @@ class PatternSettings(RoughnessSettings, ABC):
 
 
 @dataclass(kw_only=True)
-class PeriodicSettings(PatternSettings, ABC):
+class PeriodicSettings(RoughnessSettings, PatternSettings, ABC):
     """Ranges of a pattern with a pitch, and features that fill a part of it."""
 
     pitch: Range = ranged("nm", low=0, above=True, log=True, why="features need a distance")

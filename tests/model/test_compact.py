@@ -1,0 +1,47 @@
+"""A classifier in a small file answers as its checkpoint does, and foreign files are refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sem_lightning.errors import UserError
+from sem_lightning.model.classifier import SEMClassifier, load_classifier, save_rule
+
+
+@pytest.mark.parametrize("network", ["resnet18", "resnet10"])
+def test_half_precision_answers_the_same_to_the_third_digit(tmp_path: Path, network: str) -> None:
+    torch.manual_seed(0)
+    classifier = SEMClassifier(["good", "gap"], 64, pixel_size=1.5, polarity="dark", network=network).eval()
+    path = tmp_path / "best.ckpt"
+    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
+    rule = load_classifier(path).rule
+    save_rule(path, rule, tmp_path / "small.safetensors")
+    small = load_classifier(tmp_path / "small.safetensors")
+    images = torch.rand(4, 1, 64, 64)
+    with torch.inference_mode():
+        full, half = classifier(images).logits.softmax(1), small(images).logits.softmax(1)
+    assert half == pytest.approx(full, abs=5e-3)
+    assert small.rule == rule and not small.training
+    assert (small.image_size, small.hparams["pixel_size"], small.hparams["polarity"]) == (64, 1.5, "dark")
+    size = (tmp_path / "small.safetensors").stat().st_size
+    assert size < 12e6 if network == "resnet10" else size < 23e6
+    save_rule(tmp_path / "small.safetensors", rule, tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "small.safetensors").read_bytes()
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("nothing of the kind")
+    save_file({"a": torch.zeros(3)}, tmp_path / "other.safetensors")
+    facts = {"hyper_parameters": {"classes": ["a", "b"], "image_size": 64}, "rule": {}}
+    save_file({"a": torch.zeros(3)}, tmp_path / "odd.safetensors", {"sem-lightning": json.dumps(facts)})
+    for name, message in (
+        ("text", "not a classifier that sem-calibrate wrote"),
+        ("other", "not a classifier that sem-calibrate wrote"),
+        ("odd", "written by another version of sem-lightning"),
+        ("nowhere", "No such file"),
+    ):
+        with pytest.raises(UserError, match=rf"{name}\.safetensors: {message}"):
+            load_classifier(tmp_path / f"{name}.safetensors")
