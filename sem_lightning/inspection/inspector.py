@@ -184,6 +184,7 @@ class Inspector:
         for prepared in images:
             if isinstance(prepared, Unreadable):
                 pending.append(prepared)
+                yield from self._finished(pending)
                 continue
             channels = len(self.classifier.classes)
             judging = _Judging(
