@@ -158,7 +158,7 @@ def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> 
         (["noise.sgima=1"], "noise.sgima: Key 'sgima' not in 'Noise'"),
         (["+noise.sgima=1"], "noise.sgima: no such key in Noise, which has dose"),
         (["model.learning_rate=fast"], "model.learning_rate: Value 'fast' of type 'str' could not be converted"),
-        (["noise=loud"], "noise: found 'loud', expected one of extreme, high, low, none, paper, typical"),
+        (["noise=loud"], "noise: found 'loud', expected one of any, extreme, high, low, none, paper, typical"),
         (["foo=1"], "foo: Key 'foo' not in 'TrainSettings'"),
         (["trainer.max_epoch=1"], "trainer.max_epoch: Key 'max_epoch' is not in struct"),
         (["+trainer.foo=1"], "unexpected keyword argument 'foo'"),
