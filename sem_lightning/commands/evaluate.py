@@ -120,13 +120,7 @@ def _write(
     }
     write_page(output / "report.html", sections, comparisons, facts | pointed)
     for number, section in enumerate(sections, start=1):
-        with SummaryWriter(str(output / "tensorboard" / (f"{number}" if len(sections) > 1 else ""))) as writer:
-            write_figures(writer, section.figures, 0)
-            for name, value in section.report.metrics.items():
-                writer.add_scalar(name, value, 0)
-            for rate in section.report.rates:
-                if rate.value is not None:
-                    writer.add_scalar(f"test/{rate.name}", rate.value, 0)
+        _write_events(output / "tensorboard" / (f"{number}" if len(sections) > 1 else ""), section)
     for pair, other in zip(comparisons, sections[1:], strict=True):
         for one in pair:
             print(
@@ -136,6 +130,17 @@ def _write(
     for what, share in pointed.items():
         print(f"{what}: {share}")
     print(f"report in {output / 'report.html'}")
+
+
+def _write_events(folder: Path, section: Section) -> None:
+    """A classifier's figures, metrics and rates for TensorBoard."""
+    with SummaryWriter(str(folder)) as writer:
+        write_figures(writer, section.figures, 0)
+        for name, value in section.report.metrics.items():
+            writer.add_scalar(name, value, 0)
+        for rate in section.report.rates:
+            if rate.value is not None:
+                writer.add_scalar(f"test/{rate.name}", rate.value, 0)
 
 
 def _open_classifiers(config: DictConfig) -> list[tuple[Path, SEMClassifier]]:
