@@ -10,28 +10,18 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
+import lightning
 
+from sem_lightning.commands.calibrate import collect_answers
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.data.datamodule import SEMDataModule, SyntheticSource
-from sem_lightning.decision.answers import Answers
 from sem_lightning.decision.calibrate import DecisionSettings, make_rule
 from sem_lightning.evaluation.metrics import wilson_interval
-from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.model.classifier import load_classifier
 
 PER_CLASS = {"train": 1, "val": 300, "calibration": 5000, "test": 4000}
 PROMISES = (0.05, 0.01, 0.001)
 SEED = 1000  # not that of the training
-
-
-def collect(classifier: SEMClassifier, datamodule: SEMDataModule, split: str) -> Answers:
-    with torch.inference_mode():
-        batches = [classifier.predict_step(batch, 0) for batch in datamodule.loader(split)]
-    logits, features, labels = (
-        torch.cat([batch[name] for batch in batches]).numpy() for name in ("logits", "features", "label")
-    )
-    return Answers(logits.astype(np.float64), features.astype(np.float64), labels)
 
 
 def show(rate: tuple[int, int]) -> str:
@@ -49,9 +39,12 @@ def main() -> None:
         started = time.perf_counter()
         classifier = load_classifier(Path(path))
         source = SyntheticSource(compose_simulator(f"noise={noise}"), SEED, PER_CLASS, fresh=False)
+        trainer = lightning.Trainer(
+            accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+        )
         datamodule = SEMDataModule(source, 64, 1, SEED)
         fitting, calibration, test = (
-            collect(classifier, datamodule, split) for split in ("val", "calibration", "test")
+            collect_answers(trainer, classifier, datamodule, split) for split in ("val", "calibration", "test")
         )
         defective = test.labels > 0
         plain = test.logits.argmax(axis=1)

@@ -15,6 +15,7 @@ import torch
 
 from sem_lightning.commands import calibrate, evaluate, generate, predict, preview, train
 from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import Simulator
 
 COMMANDS = {
@@ -53,6 +54,16 @@ make_simulator = compose_simulator  # the simulator of conf/preview.yaml with ov
 def simulator() -> Simulator:
     """The default task."""
     return make_simulator()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained classifier: its tests ask what is done with its answers, not whether they are right."""
+    torch.manual_seed(0)
+    classifier = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright")
+    path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
+    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
+    return path
 
 
 @dataclass

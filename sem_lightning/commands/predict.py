@@ -14,7 +14,6 @@ from omegaconf import MISSING, DictConfig
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.settings import at_least, build, one_of
-from sem_lightning.decision.answers import GOOD
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.files import write_atomically
@@ -26,6 +25,7 @@ from sem_lightning.inspection.polarity import bright_share, guess_polarity
 from sem_lightning.inspection.reader import read_ahead
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.saliency import check_captum
+from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.imaging import POLARITIES
 
 EXIT_SOME_UNREADABLE = 3

@@ -159,7 +159,7 @@ def _report(
     }
     environment = describe_environment()
     write_json(output / "result.json", report.to_dict() | facts | environment)
-    write_page(output / "report.html", [Section("best.ckpt", report, figures)], [], environment)
+    write_page(output / "report.html", [Section("best.ckpt", report, figures, output)], [], environment)
     caption = (
         f"trained on {images} images in {fit_seconds:.1f} s ({images / fit_seconds:.1f} images/s),\n"
         f"tested on {report.images} unseen ones in {report.seconds:.1f} s, seed {config.seed}\nreport in {output}"

@@ -169,7 +169,9 @@ class FolderSource:
 
     def dataset(self, split: str) -> FolderDataset:
         """One of the four splits, or ``all`` of them."""
-        return FolderDataset(self._root, self._splits[split], self.classes, self.image_size, self.pixel_size)
+        # Reports alone ask for conditions, and reading those of a large set takes time.
+        tested = split not in ("train", "val")
+        return FolderDataset(self._root, self._splits[split], self.classes, self.image_size, self.pixel_size, tested)
 
 
 class SEMDataModule(lightning.LightningDataModule):

@@ -237,13 +237,15 @@ class FolderDataset(Dataset[dict[str, Any]]):
         classes: list[str],
         image_size: int,
         pixel_size: float | None = None,
+        with_conditions: bool = True,
     ) -> None:
         self.root = root
         self.files = files
         self.classes = classes
         self.image_size = image_size
         self.pixel_size = pixel_size
-        self._conditions = read_conditions(root, {file.name for file in files if file.name})
+        listed = {file.name for file in files if file.name} if with_conditions else set()
+        self._conditions = read_conditions(root, listed) if listed else {}
 
     def __len__(self) -> int:
         return len(self.files)

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-GOOD = "good"
 
 
 @dataclass(frozen=True)
@@ -15,7 +14,7 @@ class Answers:
 
     Attributes:
         logits: [N, C].
-        features: [N, D], what the last layer sees.
+        features: [N, D], see `sem_lightning.model.resnet.Prediction`.
         labels: int64 [N].
     """
 

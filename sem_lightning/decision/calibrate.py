@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from sem_lightning.decision.answers import GOOD, Answers, Floats, good_log_odds, log_probabilities
+from sem_lightning.decision.answers import Answers, Floats, good_log_odds, log_probabilities
 from sem_lightning.decision.familiarity import Familiarity
 from sem_lightning.decision.guarantee import (
     allowed_escapes,
@@ -19,6 +19,7 @@ from sem_lightning.decision.guarantee import (
 )
 from sem_lightning.decision.rule import RULES, UNSURE_NAME, Promise, Rule
 from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.defects.mix import GOOD
 
 _COLDEST, _HOTTEST = 0.01, 1000.0
 

@@ -1,5 +1,6 @@
 """Two classifiers on the same images."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,13 +34,7 @@ class Comparison:
     p: float
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "what": self.what,
-            "images": self.images,
-            "first_only": self.first_only,
-            "second_only": self.second_only,
-            "p": self.p,
-        }
+        return dataclasses.asdict(self)
 
 
 def compare(first: Tested, second: Tested) -> list[Comparison]:

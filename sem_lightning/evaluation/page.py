@@ -1,7 +1,6 @@
 """The report as a page that opens without a network: figures and style are inside it."""
 
 import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +31,17 @@ class Section:
         name: What it is called, its checkpoint's path.
         report: What was measured.
         figures: Pictures by name.
+        folder: Holds them as ``<name>.png``.
     """
 
     name: str
     report: Report
     figures: dict[str, Figure]
+    folder: Path
 
     def pictures(self) -> list[tuple[str, str, str]]:
         """Name, caption and data URI of each figure."""
-        return [(name, _CAPTIONS[name], _data_uri(figure)) for name, figure in self.figures.items()]
+        return [(name, _CAPTIONS[name], _data_uri(self.folder / f"{name}.png")) for name in self.figures]
 
     def cards(self) -> list[dict[str, str]]:
         """The numbers to see first: title, value, interval, definition."""
@@ -110,7 +111,5 @@ def _share(events: int, trials: int) -> str:
     return f"{events / trials:.4f} [{low:.4f}, {high:.4f}]"
 
 
-def _data_uri(figure: Figure) -> str:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+def _data_uri(picture: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sem_lightning.decision.answers import GOOD
 from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.saliency import check_captum, saliency, upsample
+from sem_lightning.synthesis.defects.mix import GOOD
 
 _BATCH = 32
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.decision.answers import GOOD, Floats
+from sem_lightning.decision.answers import Floats
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME, Rule, Verdicts
+from sem_lightning.synthesis.defects.mix import GOOD
 
 _RIGHT_SHOWN, _WRONG_SHOWN = 8, 24  # right ones of each class, wrong ones in all
 

@@ -11,13 +11,14 @@ import numpy.typing as npt
 import torch
 
 from sem_lightning.data.images import MAX_PIXELS, ImageError, fit_to, read_gray
-from sem_lightning.decision.answers import GOOD, good_log_odds
+from sem_lightning.decision.answers import good_log_odds
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.inspection.data_bar import find_data_bar
 from sem_lightning.inspection.pixel_size import read_pixel_size
 from sem_lightning.inspection.tiles import GRAIN, Stitcher, Tiling
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.saliency import saliency
+from sem_lightning.synthesis.defects.mix import GOOD
 
 Float32 = npt.NDArray[np.float32]
 _SUSPICIOUS = 0.5  # probability that a cell of the map is not good, from which on it belongs to a region

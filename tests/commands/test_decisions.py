@@ -13,15 +13,6 @@ from sem_lightning.model.classifier import SEMClassifier, load_classifier
 SIZES = ("imaging.image_size=64", "data.num_workers=0", "trainer.accelerator=cpu", "data.val_per_class=4")
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    classifier = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright")
-    path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
-    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
-    return path
-
-
 def test_calibrate_makes_a_rule_that_evaluate_and_predict_obey(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     loose = ("decision.max_escape=0.3", "decision.unlike=0.05", "decision.too_close=0.05")
     done = run(

@@ -12,19 +12,9 @@ from conftest import TINY, Run
 
 from sem_lightning.data.images import read_gray
 from sem_lightning.evaluation.recorder import Recorder
-from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.model.classifier import load_classifier
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained classifier: these tests ask what is done with its answers, not whether they are right."""
-    torch.manual_seed(0)
-    classifier = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright")
-    path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
-    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
-    return path
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

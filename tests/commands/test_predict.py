@@ -13,20 +13,10 @@ import torch
 from conftest import Run, make_simulator
 
 from sem_lightning.data.images import encode_image
-from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.model.classifier import load_classifier
 from sem_lightning.synthesis.simulator import render
 
 sys.path.append(str(Path(__file__).parents[1] / "inspection"))
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained: these tests ask what is done with its answers."""
-    torch.manual_seed(0)
-    classifier = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright").eval()
-    path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
-    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
-    return path
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
