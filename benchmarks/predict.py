@@ -9,6 +9,7 @@ network for 32 pixels, which is quick: their number is what matters.
 
 import argparse
 import contextlib
+import copy
 import itertools
 import os
 import statistics
@@ -33,6 +34,7 @@ from sem_lightning.synthesis.simulator import render
 
 SIZE = 128
 BATCHES = (8, 16, 32, 64)
+PREDICT_BATCH = 16  # of conf/predict.yaml
 
 
 def write_files(folder: Path, count: int) -> list[Path]:
@@ -108,6 +110,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     classifier = SEMClassifier(["good", "gap", "bridge"], SIZE).eval()
+    folded = copy.deepcopy(classifier)  # as sem-predict uses it
+    folded.net.fold_batch_norm()
     with tempfile.TemporaryDirectory() as name, contextlib.suppress(KeyboardInterrupt):
         folder = Path(name)
         paths = write_files(folder, arguments.files)
@@ -115,7 +119,7 @@ def main() -> None:
         best = max(BATCHES, key=lambda size: clock(256, lambda: bare(256, classifier, size)))
         contestants: dict[str, Callable[[], None]] = {
             f"bare network, batch {best}": lambda: bare(len(paths), classifier, best),
-            "sem-predict": lambda: predict(paths, classifier, folder, 32),
+            "sem-predict": lambda: predict(paths, folded, folder, PREDICT_BATCH),
             "plain loop": lambda: plain_loop(paths, classifier),
             "reading alone": lambda: read_alone(paths),
         }

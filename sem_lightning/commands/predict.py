@@ -74,6 +74,7 @@ def predict(config: DictConfig) -> None:
     overlays = output.with_name(f"{output.stem}_overlays")
     paths = find_images(settings.images, leave_out=overlays)
     _, classifier = open_classifier(config, "ckpt")
+    classifier.net.fold_batch_norm()
     if settings.explain:
         check_captum()
     lines = Path(settings.jsonl).expanduser() if settings.jsonl else None

@@ -195,6 +195,7 @@ def build_classifier(settings: ModelSettings, source: Source, seed: int) -> SEMC
         warmup=settings.warmup,
         mask_weight=settings.mask_weight,
         network=settings.network,
+        pooling=settings.pooling,
     )
     if settings.pretrained or settings.weights_path:
         path = Path(settings.weights_path).expanduser() if settings.weights_path else None

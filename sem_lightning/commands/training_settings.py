@@ -11,7 +11,7 @@ from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.datamodule import FolderSource, Source, SyntheticSource
 from sem_lightning.errors import SettingError
 from sem_lightning.model.classifier import SCHEDULES
-from sem_lightning.model.resnet import NETWORKS
+from sem_lightning.model.resnet import NETWORKS, POOLINGS
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE, POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
 
@@ -104,6 +104,7 @@ class ModelSettings:
     """The network and its recipe (``conf/model/*.yaml``)."""
 
     network: str
+    pooling: str
     pretrained: bool
     weights_path: str | None
     learning_rate: float
@@ -114,6 +115,7 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         one_of("network", self.network, tuple(NETWORKS))
+        one_of("pooling", self.pooling, POOLINGS)
         one_of("schedule", self.schedule, SCHEDULES)
         if self.network != "resnet18" and (self.pretrained or self.weights_path):
             raise SettingError("pretrained", f"there are ImageNet weights for resnet18, none for {self.network}")

@@ -42,6 +42,7 @@ class SEMClassifier(lightning.LightningModule):
         warmup: Share of training until the rate has reached its peak.
         mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 learns from labels alone.
         network: ``resnet18`` or ``resnet10``.
+        pooling: ``average`` or ``peaks``, see `GrayResNet`.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SEMClassifier(lightning.LightningModule):
         warmup: float = 0.1,
         mask_weight: float = 0.0,
         network: str = "resnet18",
+        pooling: str = "average",
     ) -> None:
         super().__init__()
         named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
@@ -66,7 +68,7 @@ class SEMClassifier(lightning.LightningModule):
         self.save_hyperparameters()
         self.classes = classes
         self.image_size = image_size
-        self.net = GrayResNet(len(classes), network).to(memory_format=torch.channels_last)
+        self.net = GrayResNet(len(classes), network, pooling).to(memory_format=torch.channels_last)
         self.val_metrics = build_metrics(len(classes))
         self.test_metrics = build_metrics(len(classes))
         self.rule = Rule()

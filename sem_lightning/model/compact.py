@@ -12,7 +12,7 @@ from torch import Tensor
 from sem_lightning.errors import UserError
 
 SUFFIX = ".safetensors"
-_FACTS = ("classes", "image_size", "pixel_size", "polarity", "network")
+_FACTS = ("classes", "image_size", "pixel_size", "polarity", "network", "pooling")
 _FAMILIARITY = "familiarity."
 
 
@@ -27,8 +27,7 @@ def write_compact(path: Path, state: dict[str, Any], rule_key: str) -> None:
     rule = dict(state[rule_key])
     familiarity = rule.pop("familiarity")
     weights |= {f"{_FAMILIARITY}{name}": tensor for name, tensor in (familiarity or {}).items()}
-    facts = {name: state["hyper_parameters"].get(name) for name in _FACTS}
-    facts["network"] = facts["network"] or "resnet18"
+    facts = {name: value for name, value in state["hyper_parameters"].items() if name in _FACTS}
     text = json.dumps({"hyper_parameters": facts, "rule": rule})
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path, {"sem-lightning": text})
 

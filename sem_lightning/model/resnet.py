@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, ResNet
 
 FEATURES = 128 + 256  # of `Prediction.features`
@@ -27,6 +28,7 @@ class Prediction(NamedTuple):
 
 # Blocks of each stage. ResNet10 has 44 % of ResNet18's weights and trains nearly twice as fast.
 NETWORKS = {"resnet18": (2, 2, 2, 2), "resnet10": (1, 1, 1, 1)}
+POOLINGS = ("average", "peaks")
 
 
 class GrayResNet(nn.Module):
@@ -34,14 +36,21 @@ class GrayResNet(nn.Module):
 
     The input is standardised image by image (mean 0, deviation 1), so that brightness and contrast, which the
     operator sets, do not matter; being part of the network, this travels into every export.
+
+    Args:
+        num_classes: Classes, good first.
+        network: Of ``NETWORKS``.
+        pooling: ``average`` answers from the mean of the last feature map, as ResNets do. ``peaks`` adds the strongest
+            evidence for each defect in any cell of the maps: a mean over the image hides what is small in it.
     """
 
-    def __init__(self, num_classes: int, network: str = "resnet18") -> None:
+    def __init__(self, num_classes: int, network: str = "resnet18", pooling: str = "average") -> None:
         super().__init__()
         self.backbone = ResNet(BasicBlock, list(NETWORKS[network]), num_classes=num_classes)
         self.backbone.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
         nn.init.kaiming_normal_(self.backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.map_heads = nn.ModuleList([nn.Conv2d(channels, num_classes, kernel_size=1) for channels in (256, 512)])
+        self.peaks = nn.Linear(2 * (num_classes - 1), num_classes) if pooling == "peaks" else None
 
     def forward(self, image: Tensor) -> Prediction:
         """Classify grey images [B, 1, H, W] of any brightness scale."""
@@ -52,8 +61,32 @@ class GrayResNet(nn.Module):
         fine = net.layer3(middle)
         coarse = net.layer4(fine)
         logits = net.fc(torch.flatten(net.avgpool(coarse), 1))
+        maps = (self.map_heads[0](fine), self.map_heads[1](coarse))
+        if self.peaks is not None:
+            evidence = [(cells[:, 1:] - cells[:, :1]).amax(dim=(2, 3)) for cells in maps]
+            logits = logits + self.peaks(torch.cat(evidence, dim=1))
         features = torch.cat([middle.mean(dim=(2, 3)), fine.mean(dim=(2, 3))], dim=1)
-        return Prediction(logits, (self.map_heads[0](fine), self.map_heads[1](coarse)), features)
+        return Prediction(logits, maps, features)
+
+    def fold_batch_norm(self) -> None:
+        """Make each batch norm a part of the convolution before it: the same answers, a tenth sooner, for good.
+
+        Only for a network in evaluation mode, which no one goes on training.
+        """
+        _fold(self.backbone, "conv1", "bn1")
+        for block in self.backbone.modules():
+            if isinstance(block, BasicBlock):
+                _fold(block, "conv1", "bn1")
+                _fold(block, "conv2", "bn2")
+                if block.downsample is not None:
+                    _fold(block.downsample, "0", "1")
+
+
+def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
+    before, after = parent.get_submodule(convolution), parent.get_submodule(norm)
+    assert isinstance(before, nn.Conv2d) and isinstance(after, nn.BatchNorm2d)
+    setattr(parent, convolution, fuse_conv_bn_eval(before, after))
+    setattr(parent, norm, nn.Identity())
 
 
 def standardise(image: Tensor) -> Tensor:

@@ -11,10 +11,12 @@ from sem_lightning.errors import UserError
 from sem_lightning.model.classifier import SEMClassifier, load_classifier, save_rule
 
 
-@pytest.mark.parametrize("network", ["resnet18", "resnet10"])
-def test_half_precision_answers_the_same_to_the_third_digit(tmp_path: Path, network: str) -> None:
+@pytest.mark.parametrize(("network", "pooling"), [("resnet18", "average"), ("resnet10", "peaks")])
+def test_half_precision_answers_the_same_to_the_third_digit(tmp_path: Path, network: str, pooling: str) -> None:
     torch.manual_seed(0)
-    classifier = SEMClassifier(["good", "gap"], 64, pixel_size=1.5, polarity="dark", network=network).eval()
+    classifier = SEMClassifier(
+        ["good", "gap"], 64, pixel_size=1.5, polarity="dark", network=network, pooling=pooling
+    ).eval()
     path = tmp_path / "best.ckpt"
     torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
     rule = load_classifier(path).rule

@@ -1,14 +1,16 @@
 """The grayscale ResNet18: torchvision's own network behind a one-channel stem."""
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torchvision.models import resnet18
 
 from sem_lightning.errors import UserError
 from sem_lightning.model.pretrained import load_pretrained, read_weights
-from sem_lightning.model.resnet import GrayResNet, standardise
+from sem_lightning.model.resnet import NETWORKS, GrayResNet, standardise
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,28 @@ def test_brightness_and_contrast_do_not_matter() -> None:
     image = torch.rand(2, 1, 64, 64)
     assert torch.allclose(net(image).logits, net(0.3 * image + 0.2).logits, atol=1e-3)
     assert standardise(torch.full((1, 1, 8, 8), 0.7)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("network", list(NETWORKS))
+def test_folding_batch_norm_changes_no_answer(network: str) -> None:
+    torch.manual_seed(0)
+    net = GrayResNet(3, network)
+    net(3 + torch.randn(8, 1, 64, 64))  # statistics and scales that are not those of the start
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2.0)
+            nn.init.normal_(module.bias)
+    folded = copy.deepcopy(net.eval())
+    folded.fold_batch_norm()
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    image = torch.rand(2, 1, 64, 64)
+    before, after = net(image), folded(image)
+    for mine, theirs in (
+        (before.logits, after.logits),
+        (before.maps[0], after.maps[0]),
+        (before.features, after.features),
+    ):
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-3)
 
 
 def test_pretrained_stem_answers_grey_as_the_rgb_one_does(rgb_weights: Path) -> None:

@@ -30,6 +30,7 @@ class Routing(PeriodicSettings):
 
     wire_length: Range = ranged("pitches", low=2, log=True, why="a shorter wire is a dot")
     tip_to_tip: Range = ranged("pitches", low=0.5, high=8, why="ends nearer than the design grid touch")
+    empty: Range = ranged("of the wires", low=0, high=0.95, why="without wires there is no pattern")
     wide: Range = ranged("of the wires", low=0, high=1, why="it is a share")
     jog: Range = ranged("of the wires", low=0, high=1, why="it is a share")
     branch: Range = ranged("of the wires", low=0, high=1, why="it is a share")
@@ -118,6 +119,8 @@ class _Router:
         length = min(length, room)
         beside = track + 1 < self.tracks and self._room(track + 1, start) >= length
         wide = self.happens("wide") and beside
+        if self.settings.empty[1] > 0 and self.happens("empty"):
+            return start + length + tip
         self._take(track, start, length, tip)
         self._add_box(track, start, track + wide, start + length)
         if wide:
