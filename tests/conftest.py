@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 import pytest
 import torch
 
-from sem_lightning.commands import calibrate, evaluate, generate, predict, preview, train
+from sem_lightning.commands import calibrate, evaluate, fit, generate, predict, preview, train
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import Simulator
@@ -23,6 +23,7 @@ COMMANDS = {
     "calibrate": calibrate.main,
     "generate": generate.main,
     "evaluate": evaluate.main,
+    "fit": fit.main,
     "predict": predict.main,
     "preview": preview.main,
 }

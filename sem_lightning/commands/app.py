@@ -57,6 +57,7 @@ def run_command(config_name: str, schema: type, task: Callable[[DictConfig], Any
                 sys.exit(EXIT_ERROR)
             raise  # the sweep goes on with its other jobs, and fails in the end
 
+    _look_into_own_folder()
     try:
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
     except KeyboardInterrupt as interrupt:
@@ -74,6 +75,14 @@ def run_command(config_name: str, schema: type, task: Callable[[DictConfig], Any
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _look_into_own_folder() -> None:
+    """Let ``conf/`` in the current folder add options, such as what sem-fit wrote; ours come first."""
+    own = Path("conf")
+    given = any(argument.split("=")[0] in ("--config-dir", "-cd") for argument in sys.argv)
+    if own.is_dir() and own.resolve() != config_folder().resolve() and not given:
+        sys.argv += ["--config-dir", str(own)]
 
 
 def _fail(message: str, code: int) -> None:

@@ -42,6 +42,16 @@ def find_data_bar(image: npt.NDArray[np.float32]) -> int:
     return 0
 
 
+def crop_data_bar(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """An image without its data bar, also where it was turned and the bar is at another side."""
+    for turns in range(4):
+        turned = np.rot90(image, turns)
+        rows = find_data_bar(np.ascontiguousarray(turned))
+        if rows:
+            return np.ascontiguousarray(np.rot90(turned[: len(turned) - rows], -turns))
+    return image
+
+
 def _bar_rows(image: npt.NDArray[np.float32], deepest: int, span: float) -> int:
     ground = np.float32(np.median(image[-2:]))
     part = np.abs(image[-(deepest + _LEAST_ROWS) :] - ground)

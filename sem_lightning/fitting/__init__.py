@@ -1,0 +1,1 @@
+"""Estimates the simulator's settings from real images without labels."""

@@ -1,0 +1,101 @@
+"""Measures noise, grain and uneven scan lines where an image is flat."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.synthesis.field import Float32
+
+_LEVELS = 12  # of brightness, at which variances are compared
+_FURTHEST = 40  # pixels from an edge beyond which its light reaches nothing
+_FEWEST = 200  # pixels
+_FLAT = 2.5  # pixels from an edge, from which on a surface counts as flat
+_STUCK = 0.3  # of full scale, by which a stuck pixel differs from those around it
+_ROUNDING = 1 / 12 / 255**2  # variance of 8-bit numbers
+MOST_DOSE = 20000.0
+
+
+@dataclass(frozen=True)
+class Graininess:
+    """What makes flat areas uneven.
+
+    Attributes:
+        dose: Electrons at white, from how the variance grows with brightness.
+        gaussian: Standard deviation at black, of full scale.
+        grain: Standard deviation of what is smoother than pixel noise, of the brightness.
+        streaks: Standard deviation of the brightness of rows, beyond what noise gives them.
+        salt_pepper: Share of pixels stuck at black or white.
+    """
+
+    dose: float
+    gaussian: float
+    grain: float
+    streaks: float
+    salt_pepper: float
+
+
+def measure_graininess(image: Float32, phi: Float32) -> Graininess:
+    """Noise and texture of an image [H, W], given the distance ``phi`` of its pixels from the nearest edge."""
+    around = np.asarray(cv2.medianBlur(image, 3), np.float32)
+    stuck = ((image <= 0) | (image >= 1)) & (np.abs(image - around) > _STUCK)
+    image = np.where(stuck, around, image)
+    depth = np.abs(phi)
+    flat = depth > max(_FLAT, min(2 * _FLAT, float(np.quantile(depth, 0.6))))
+    if flat.sum() < _FEWEST:
+        flat = depth > float(np.quantile(depth, 0.7))
+    # second differences along and across do not see slopes; grain is smooth beside them
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    rough = cv2.filter2D(image, -1, kernel) ** 2
+    local = cv2.blur(image, (5, 5))
+    inner = cv2.erode(flat.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    inner[[0, -1]] = inner[:, [0, -1]] = False
+    if inner.sum() < _FEWEST:
+        inner = flat
+    dose, gaussian = _regress(local[inner], rough[inner])
+
+    rest = np.where(flat, image - _expected(image, phi), 0).astype(np.float32)
+    streaks = _streaks(rest, flat)
+    side_by_side = flat[:, :-1] & flat[:, 1:]
+    neighbours = float(np.mean((rest[:, :-1] * rest[:, 1:])[side_by_side])) if side_by_side.any() else 0.0
+    level = float(np.mean(image[flat]))
+    grain = np.sqrt(max(neighbours, 0.0)) / max(level, 0.02)
+    return Graininess(dose, gaussian, float(grain), streaks, float(stuck.mean()))
+
+
+def _expected(image: Float32, phi: Float32) -> Float32:
+    """The mean brightness at each pixel's distance from the edges: what is left of an image is uneven."""
+    place = np.rint(np.clip(phi, -_FURTHEST, _FURTHEST) * 2).astype(int) + 2 * _FURTHEST
+    count = np.bincount(place.ravel(), minlength=4 * _FURTHEST + 1)
+    means = np.bincount(place.ravel(), weights=image.ravel(), minlength=4 * _FURTHEST + 1) / np.maximum(count, 1)
+    return np.asarray(means[place], np.float32)
+
+
+def _regress(brightness: npt.NDArray[Any], variance: npt.NDArray[Any]) -> tuple[float, float]:
+    """Dose and detector noise from variance = brightness / dose + gaussian^2, both not negative."""
+    edges = np.quantile(brightness, np.linspace(0, 1, _LEVELS + 1))
+    group = np.clip(np.searchsorted(edges, brightness, side="right") - 1, 0, _LEVELS - 1)
+    count = np.bincount(group, minlength=_LEVELS)
+    used = count > 10
+    x = (np.bincount(group, weights=brightness, minlength=_LEVELS) / np.maximum(count, 1))[used]
+    y = (np.bincount(group, weights=variance, minlength=_LEVELS) / np.maximum(count, 1))[used] - _ROUNDING
+    weight = np.sqrt(count[used]) / np.maximum(y, 1e-7)  # a variance is known in proportion to itself
+    slope, offset = np.polyfit(x, y, 1, w=weight) if len(x) > 1 else (0.0, float(y.mean()))
+    if offset < 0:
+        slope, offset = float(np.sum(weight**2 * x * y) / np.sum(weight**2 * x * x)), 0.0
+    if slope < 1 / MOST_DOSE:
+        slope, offset = 1 / MOST_DOSE, float(np.average(y, weights=weight**2))
+    return float(1 / slope), float(np.sqrt(max(offset, 0.0)))
+
+
+def _streaks(rest: Float32, flat: "np.ndarray[tuple[int, int], np.dtype[np.bool_]]") -> float:
+    count = flat.sum(axis=1)
+    rows = count > 20
+    if rows.sum() < 10:
+        return 0.0
+    means = rest.sum(axis=1)[rows] / count[rows]
+    means = means - cv2.GaussianBlur(means.reshape(-1, 1).astype(np.float32), (1, 31), sigmaX=0.01, sigmaY=5).ravel()
+    within = float(np.mean(rest[flat] ** 2)) * float(np.mean(1 / count[rows]))
+    return float(np.sqrt(max(float(np.var(means)) - within, 0.0)))

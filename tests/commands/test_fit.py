@@ -1,0 +1,128 @@
+"""sem-fit learns a microscope from images, and the other commands take what it wrote."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import TINY, Run, make_simulator
+
+from sem_lightning.data.images import encode_image
+from sem_lightning.synthesis.simulator import render
+
+
+def write(folder: Path, name: str, *overrides: str, index: int = 0) -> None:
+    simulator = make_simulator("imaging.image_size=160", "pattern.pitch=20", *overrides)
+    image = render(simulator.draw(0, 0, index, "good")).image
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(encode_image(image, Path(name).suffix, 2.0))
+
+
+def test_a_microscope_is_learnt_and_used(run: Run, tmp_path: Path) -> None:
+    for index in range(2):
+        write(tmp_path / "mine", f"{index}.tif", index=index)
+    done = run("fit", "images=mine", "name=my_tool")
+    assert done.code == 0, done.err
+    assert "sem-train microscope=my_tool" in done.out
+    content = json.loads((tmp_path / "outputs/fit/my_tool/fit.json").read_text())
+    assert content["pixel_size"] == 2.0  # from the tags
+    for image in content["images"]:
+        value, sigma = image["pixels"]["pattern.pitch"]
+        assert value == pytest.approx(20, abs=max(4 * sigma, 0.1)) and sigma < 0.2
+    low, high = content["ranges"]["pattern"]["pitch"]
+    assert low < 40 < high  # nm
+    assert 0.4 < content["likeness"]["accuracy"] < 0.9
+    page = (tmp_path / "outputs/fit/my_tool/report.html").read_text()
+    assert page.count("data:image/png;base64") == 2 and "http" not in page.replace("http-equiv", "")
+
+    done = run("preview", "microscope=my_tool", "per_class=1")
+    assert done.code == 0, done.err
+    done = run("generate", "microscope=my_tool", "num_per_class=2", "output=set", "num_workers=1", "shards=1")
+    assert done.code == 0, done.err
+    scene = json.loads((tmp_path / "set/metadata.jsonl").read_text().splitlines()[0])["scene"]
+    assert scene["view"]["pixel_size"] == 2.0 and low <= scene["pattern"]["pitch"] <= high
+    tiny = [argument for argument in TINY if not argument.startswith("imaging")]
+    done = run("train", "microscope=my_tool", "imaging.image_size=96", *tiny)
+    assert done.code == 0, done.err
+    assert json.loads((done.run_folder() / "result.json").read_text())["seed"] == 0
+
+
+def test_coarse_patterns_are_trained_at_larger_pixels(run: Run, tmp_path: Path) -> None:
+    simulator = make_simulator("imaging.image_size=320", "pattern.pitch=80", "noise=low")
+    (tmp_path / "a.png").write_bytes(encode_image(render(simulator.draw(0, 0, 0, "good")).image, ".png", 1.0))
+    done = run("fit", "images=a.png", "name=coarse", "output=elsewhere/microscope/coarse.yaml", "report=r")
+    assert done.code == 0, done.err
+    assert "--config-dir elsewhere microscope=coarse" in done.out
+    assert json.loads((tmp_path / "r/fit.json").read_text())["ranges"]["imaging"]["pixel_size"] > 1.5
+    assert "sem-predict pixel_size=1" in (tmp_path / "elsewhere/microscope/coarse.yaml").read_text()
+    done = run("preview", "--config-dir", "elsewhere", "microscope=coarse", "per_class=1")
+    assert done.code == 0, done.err
+
+
+def test_images_that_show_nothing_are_named_and_left_out(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "mine", "good.png")
+    cv2.imwrite(str(tmp_path / "mine" / "flat.png"), np.full((160, 160), 90, np.uint8))
+    (tmp_path / "mine" / "broken.png").write_bytes(b"\x89PNG")
+    cv2.imwrite(str(tmp_path / "mine" / "small.png"), np.zeros((20, 200), np.uint8))
+    done = run("fit", "images=mine", "name=my_tool")
+    assert done.code == 3
+    for name, why in (("flat", "one flat colour"), ("broken", "truncated"), ("small", "200 x 20 pixels")):
+        assert any(name in line and why in line for line in done.err.splitlines())
+    assert len(json.loads((tmp_path / "outputs/fit/my_tool/fit.json").read_text())["images"]) == 1
+
+
+def test_nothing_is_written_where_all_would_be_a_guess(run: Run, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "flat.png"), np.full((160, 160), 90, np.uint8))
+    done = run("fit", "images=flat.png", "name=my_tool")
+    assert done.code == 1
+    assert "nothing could be estimated, and nothing was written" in done.err and "one flat colour" in done.err
+    assert not (tmp_path / "conf").exists() and not (tmp_path / "outputs").exists()
+
+
+def test_saturated_levels_are_not_used(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, "bright.png", "noise.brightness=0.6", "noise.contrast=1.2")
+    done = run("fit", "images=bright.png", "name=bright")
+    assert done.code == 0, done.err
+    assert "black or white" in done.out
+    ranges = json.loads((tmp_path / "outputs/fit/bright/fit.json").read_text())["ranges"]
+    assert "dark" not in ranges["imaging"] and "dose" not in ranges["noise"] and "pitch" in ranges["pattern"]
+
+
+def test_a_data_bar_at_any_side_is_left_out(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, "plain.png", "noise=low")
+    image = cv2.imread(str(tmp_path / "plain.png"), cv2.IMREAD_GRAYSCALE)
+    bar = np.zeros((28, 160), np.uint8)
+    cv2.putText(bar, "5.0 kV x100k 200nm", (4, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1)
+    cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(np.vstack([image, bar])))
+    done = run("fit", "images=turned.png", "name=turned")
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "outputs/fit/turned/fit.json").read_text())["images"][0]["pixels"]
+    assert found["pattern.pitch"][0] == pytest.approx(20, abs=0.3)
+    assert abs(found["pattern.angle"][0]) == pytest.approx(90, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("images=mine", "name=a/b"), "name: found 'a/b'"),
+        (("images=mine",), "name: needs a value"),
+        (("images=nowhere", "name=a"), "images: found no images at nowhere"),
+        (("images=mine", "name=a", "output=a.yaml"), "output: found 'a.yaml', expected .../microscope/NAME.yaml"),
+        (("images=mine", "name=a", "family=holes"), "family: found 'holes'"),
+        (("images=mine", "name=a", "pixel_size=-1"), "pixel_size: found -1"),
+        (("images=mine", "name=a"), "images: show different patterns"),
+    ],
+)
+def test_mistakes_are_one_line(run: Run, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    write(tmp_path / "mine", "lines.png", "noise=low")
+    write(tmp_path / "mine", "metal.png", "pattern=routing", "noise=low", index=1)
+    done = run("fit", *arguments)
+    assert done.code == 1
+    assert done.err.startswith("error: ") and message in done.err and len(done.err.splitlines()) == 1
+    assert not (tmp_path / "conf").exists()
+
+
+def test_an_unknown_microscope_is_named(run: Run) -> None:
+    done = run("train", "microscope=nobodys")
+    assert done.code == 1 and "nobodys" in done.err
