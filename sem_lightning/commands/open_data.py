@@ -4,15 +4,18 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+import sem_lightning
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings
 from sem_lightning.data.datamodule import Source
 from sem_lightning.errors import SettingError
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
 from sem_lightning.synthesis.simulator import Simulator
 
+SHIPPED = {"robust": Path(sem_lightning.__file__).parent / "weights" / "robust.safetensors"}
+
 
 def open_classifier(config: DictConfig, key: str) -> tuple[Path, SEMClassifier]:
-    """The checkpoint that ``key`` names.
+    """The checkpoint that ``key`` names: a file, or a classifier that comes with the package.
 
     Raises:
         SettingError: It names none.
@@ -20,7 +23,8 @@ def open_classifier(config: DictConfig, key: str) -> tuple[Path, SEMClassifier]:
     """
     if OmegaConf.is_missing(config, key):
         raise SettingError(key, f"needs a value: add {key}=... to the command")
-    path = Path(str(config[key])).expanduser()
+    name = str(config[key])
+    path = SHIPPED.get(name) or Path(name).expanduser()
     return path, load_classifier(path)
 
 

@@ -23,7 +23,7 @@ from sem_lightning.inspection.listing import Listing
 from sem_lightning.inspection.overlay import draw_overlay
 from sem_lightning.inspection.polarity import bright_share, guess_polarity
 from sem_lightning.inspection.reader import read_ahead
-from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.classifier import SEMClassifier, check_scales
 from sem_lightning.model.saliency import check_captum
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.imaging import POLARITIES
@@ -43,6 +43,7 @@ class PredictSettings:
     batch_size: int = MISSING
     tiling: str = MISSING
     overlap: float = MISSING
+    scales: list[float] | None = MISSING
     pixel_size: float | None = MISSING
     polarity: str | None = MISSING
     data_bar: str = MISSING
@@ -54,6 +55,11 @@ class PredictSettings:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
         if not 0 <= self.overlap <= 0.9:
             raise SettingError("overlap", f"found {self.overlap:g}, expected a share of a tile's side from 0 to 0.9")
+        if self.scales is not None:
+            try:
+                check_scales(self.scales)
+            except ValueError as error:
+                raise SettingError("scales", str(error)) from None
         if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
             raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected nm above 0")
         if self.polarity is not None:
@@ -114,9 +120,12 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
     """
     if settings.tiling == "on" and classifier.classes[0] != GOOD:
         raise SettingError("tiling", "the most suspicious tile decides, and this classifier has no class good; use off")
+    made_for = classifier.hparams["scales"]
     how = Preparation(
         image_size=classifier.image_size,
-        trained_pixel_size=classifier.hparams["pixel_size"],
+        # a classifier of any magnification does not ask what a pixel is
+        trained_pixel_size=classifier.hparams["pixel_size"] if len(made_for) == 1 else None,
+        scales=tuple(made_for if settings.scales is None else settings.scales),
         tiling=settings.tiling if classifier.classes[0] == GOOD else "off",
         overlap=settings.overlap,
         pixel_size=settings.pixel_size,

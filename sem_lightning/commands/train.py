@@ -196,6 +196,7 @@ def build_classifier(settings: ModelSettings, source: Source, seed: int) -> SEMC
         mask_weight=settings.mask_weight,
         network=settings.network,
         pooling=settings.pooling,
+        scales=settings.scales,
     )
     if settings.pretrained or settings.weights_path:
         path = Path(settings.weights_path).expanduser() if settings.weights_path else None

@@ -10,7 +10,7 @@ from sem_lightning.commands.settings import at_least, check_shares, one_of
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.datamodule import FolderSource, Source, SyntheticSource
 from sem_lightning.errors import SettingError
-from sem_lightning.model.classifier import SCHEDULES
+from sem_lightning.model.classifier import SCHEDULES, check_scales
 from sem_lightning.model.resnet import NETWORKS, POOLINGS
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE, POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
@@ -105,6 +105,7 @@ class ModelSettings:
 
     network: str
     pooling: str
+    scales: list[float]
     pretrained: bool
     weights_path: str | None
     learning_rate: float
@@ -116,6 +117,10 @@ class ModelSettings:
     def __post_init__(self) -> None:
         one_of("network", self.network, tuple(NETWORKS))
         one_of("pooling", self.pooling, POOLINGS)
+        try:
+            check_scales(self.scales)
+        except ValueError as error:
+            raise SettingError("scales", str(error)) from None
         one_of("schedule", self.schedule, SCHEDULES)
         if self.network != "resnet18" and (self.pretrained or self.weights_path):
             raise SettingError("pretrained", f"there are ImageNet weights for resnet18, none for {self.network}")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from sem_lightning.data.images import MAX_PIXELS, ImageError, fit_to, read_gray
-from sem_lightning.decision.answers import good_log_odds
+from sem_lightning.decision.answers import good_log_odds, log_probabilities
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.inspection.data_bar import find_data_bar
 from sem_lightning.inspection.pixel_size import read_pixel_size
@@ -22,6 +22,7 @@ from sem_lightning.synthesis.defects.mix import GOOD
 
 Float32 = npt.NDArray[np.float32]
 _SUSPICIOUS = 0.5  # probability that a cell of the map is not good, from which on it belongs to a region
+_ENOUGH = 0.75  # of the pixels that a scale asks for: beyond that there is nothing more to see
 _TIFF = (".tif", ".tiff")
 
 
@@ -35,6 +36,8 @@ class Preparation:
         tiling: ``on``, ``off``, or ``auto``: where the pixel sizes of file and training are known.
         overlap: Share of a tile's side that neighbours have in common.
         pixel_size: nm of every file; ``None`` takes what its tags say.
+        scales: Sizes at which an image as a whole is looked at, times ``image_size``, the first 1; those for which
+            the file has too few pixels are left out.
         crop_data_bar: Whether data bars are left out.
         invert: Whether dark becomes bright.
     """
@@ -44,6 +47,7 @@ class Preparation:
     tiling: str = "auto"
     overlap: float = 0.25
     pixel_size: float | None = None
+    scales: tuple[float, ...] = (1.0,)
     crop_data_bar: bool = True
     invert: bool = False
 
@@ -59,6 +63,7 @@ class Prepared:
         shape: Height and width of the file's image, data bar left out.
         pixel_size: nm of a pixel in the file, where known.
         bar_rows: Rows of its data bar.
+        closer: The whole image at each scale beyond the first that it is looked at.
     """
 
     path: Path
@@ -67,6 +72,7 @@ class Prepared:
     shape: tuple[int, int]
     pixel_size: float | None
     bar_rows: int
+    closer: dict[float, Float32] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,12 +99,15 @@ def prepare(path: Path, how: Preparation) -> Prepared:
     if pixel_size is None and path.suffix.lower() in _TIFF:
         pixel_size = read_pixel_size(path)
     scale = pixel_size / how.trained_pixel_size if pixel_size and how.trained_pixel_size else None
+    closer: dict[float, Float32] = {}
     if how.tiling == "off" or (how.tiling == "auto" and scale is None):
+        sizes = {times: round(times * how.image_size) for times in how.scales[1:]}
+        closer = {times: fit_to(image, size) for times, size in sizes.items() if min(shape) >= _ENOUGH * size}
         image = fit_to(image, how.image_size)
     elif scale is not None:
         image = _rescale(path, image, scale)
     tiling = Tiling.plan(image.shape[0], image.shape[1], how.image_size, how.overlap)
-    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows)
+    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows, closer)
 
 
 def _rescale(path: Path, image: Float32, scale: float) -> Float32:
@@ -139,6 +148,7 @@ class Finding:
         regions: Suspicious parts, the most suspicious first.
         heat: Probability that a place is not good, at an eighth of the pixels of ``prepared.image``.
         salience: What captum says at the same places; ``None`` where nobody asked.
+        by_scale: Probabilities at each scale that the image was looked at; their mean is ``probabilities``.
     """
 
     prepared: Prepared
@@ -149,6 +159,7 @@ class Finding:
     regions: list[Region]
     heat: Float32
     salience: Float32 | None
+    by_scale: dict[float, npt.NDArray[np.float64]]
 
 
 @dataclass
@@ -240,7 +251,8 @@ class Inspector:
 
     def _conclude(self, judging: _Judging) -> Finding:
         classes = self.classifier.classes
-        verdicts = self.classifier.rule.decide(judging.logits[None], judging.features[None])
+        by_scale = self._look_closer(judging)
+        verdicts = self.classifier.rule.decide(self._mean(by_scale)[None], judging.features[None])
         decision, distance = int(verdicts.decisions[0]), float(verdicts.distances[0])
         maps = judging.stitcher.finish()
         heat = np.asarray(1 - maps[0], np.float32)
@@ -253,7 +265,27 @@ class Inspector:
             regions=_find_regions(heat, maps, classes, judging.prepared),
             heat=heat,
             salience=judging.salience.finish()[0] if judging.salience is not None else None,
+            by_scale={
+                times: np.exp(log_probabilities(logits[None], self.classifier.rule.temperature)[0])
+                for times, logits in by_scale.items()
+            },
         )
+
+    def _look_closer(self, judging: _Judging) -> dict[float, npt.NDArray[np.float64]]:
+        """Logits of the image at each scale."""
+        logits = {1.0: judging.logits}
+        for times, image in judging.prepared.closer.items():
+            with torch.inference_mode():
+                logits[times] = self.classifier(torch.from_numpy(image)[None, None]).logits[0].double().numpy()
+        return logits
+
+    def _mean(self, by_scale: dict[float, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+        """Logits of the mean of the probabilities."""
+        if len(by_scale) == 1:
+            return by_scale[1.0]
+        temperature = self.classifier.rule.temperature
+        log_p = log_probabilities(np.stack(list(by_scale.values())), temperature)
+        return np.asarray(temperature * (np.logaddexp.reduce(log_p, axis=0) - np.log(len(by_scale))), np.float64)
 
 
 def _find_regions(heat: Float32, maps: Float32, classes: list[str], prepared: Prepared) -> list[Region]:

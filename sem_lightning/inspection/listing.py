@@ -98,6 +98,7 @@ def _describe(finding: Finding, classes: list[str]) -> dict[str, Any]:
         "confidence": round(float(finding.probabilities.max()), 6),
         "decision": finding.decision,
         "probabilities": {n: round(float(p), 6) for n, p in zip(classes, finding.probabilities, strict=True)},
+        "by_scale": {f"{times:g}": [round(float(p), 6) for p in each] for times, each in finding.by_scale.items()},
         "distance": finding.distance,
         "height": prepared.shape[0],
         "width": prepared.shape[1],

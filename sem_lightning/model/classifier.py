@@ -1,6 +1,7 @@
 """The LightningModule: losses, optimiser, metrics, and what a checkpoint remembers."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sem_lightning.model.resnet import FEATURES, GrayResNet, Prediction
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
+MAX_SCALE = 8  # of what prediction looks at, times the image size
 SCHEDULES = ("constant", "linear", "onecycle")
 
 
@@ -43,6 +45,8 @@ class SEMClassifier(lightning.LightningModule):
         mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 learns from labels alone.
         network: ``resnet18`` or ``resnet10``.
         pooling: ``average`` or ``peaks``, see `GrayResNet`.
+        scales: Sizes at which prediction looks at an image, times ``image_size``: several for a classifier that was
+            trained on patterns of any magnification, and so does not ask for pixel sizes.
     """
 
     def __init__(
@@ -60,11 +64,14 @@ class SEMClassifier(lightning.LightningModule):
         mask_weight: float = 0.0,
         network: str = "resnet18",
         pooling: str = "average",
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
         named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
         if not named or len(classes) < 2 or not isinstance(image_size, int) or not 16 <= image_size <= MAX_IMAGE_SIZE:
             raise ValueError("classes must be two names or more, and the image size 16 pixels or more")
+        check_scales(scales)
+        scales = list(scales)
         self.save_hyperparameters()
         self.classes = classes
         self.image_size = image_size
@@ -145,6 +152,19 @@ class SEMClassifier(lightning.LightningModule):
             optimizer, lambda step: rate_factor(self.hparams["schedule"], (step + 1) / steps, self.hparams["warmup"])
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def check_scales(scales: Sequence[float]) -> None:
+    """Refuse scales that do not rise from 1 to at most 8.
+
+    Raises:
+        ValueError: They do not.
+    """
+    numbers = [*scales]
+    if not all(isinstance(each, int | float) for each in numbers) or not numbers or numbers[0] != 1:
+        raise ValueError(f"found {numbers}, expected numbers that begin with 1")
+    if sorted(set(numbers)) != numbers or numbers[-1] > MAX_SCALE:
+        raise ValueError(f"found {numbers}, expected rising numbers from 1 to {MAX_SCALE}")
 
 
 def rate_factor(schedule: str, progress: float, warmup: float) -> float:

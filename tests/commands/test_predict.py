@@ -12,8 +12,9 @@ import pytest
 import torch
 from conftest import Run, make_simulator
 
+import sem_lightning
 from sem_lightning.data.images import encode_image
-from sem_lightning.model.classifier import load_classifier
+from sem_lightning.model.classifier import SEMClassifier, load_classifier
 from sem_lightning.synthesis.simulator import render
 
 sys.path.append(str(Path(__file__).parents[1] / "inspection"))
@@ -172,3 +173,53 @@ def test_auto_does_not_guess_where_lines_are_as_wide_as_spaces(run: Run, checkpo
     done = run("predict", f"ckpt={checkpoint}", "images='*.png'", "polarity=auto")
     assert done.code == 1 and done.err.startswith("error: polarity: auto cannot tell: bright covers ")
     assert not (tmp_path / "predictions.csv").exists()
+
+
+def test_several_scales_are_averaged_where_the_file_has_the_pixels(run: Run, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, scales=[1, 2, 4], pooling="peaks")
+    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
+    for name, side in (("a_large", 256), ("b_middle", 128), ("c_small", 64)):
+        field = write_field(tmp_path / "in" / f"{name}.png", 256, 256)
+        (tmp_path / "in" / f"{name}.tif").write_bytes(encode_image(cv2.resize(field, (side, side)), ".tif", 3.0))
+        (tmp_path / "in" / f"{name}.png").unlink()
+    done = run("predict", "ckpt=a.ckpt", "images=in", "jsonl=all.jsonl")
+    assert done.code == 0, done.err
+    lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    # the tags say three times the pixels of training, which a classifier of any magnification does not ask
+    assert [line["tiles"] for line in lines] == [1, 1, 1]
+    assert [list(line["by_scale"]) for line in lines] == [["1", "2", "4"], ["1", "2"], ["1"]]
+    for line in lines:
+        mean = np.mean(list(line["by_scale"].values()), axis=0)
+        assert list(line["probabilities"].values()) == pytest.approx(mean, abs=1e-5)
+    done = run("predict", "ckpt=a.ckpt", "images=in", "jsonl=once.jsonl", "scales=[1]")
+    once = [json.loads(line) for line in (tmp_path / "once.jsonl").read_text().splitlines()]
+    assert [line["by_scale"]["1"] for line in once] == [line["by_scale"]["1"] for line in lines]
+    assert [list(line["by_scale"]) for line in once] == [["1"]] * 3
+
+
+@pytest.mark.parametrize("scales", ["[2]", "[1,1]", "[1,9]", "[]"])
+def test_scales_rise_from_one(run: Run, tmp_path: Path, scales: str) -> None:
+    write_field(tmp_path / "a.png")
+    done = run("predict", "images=a.png", f"scales={scales}")
+    assert done.code == 1 and done.err.startswith("error: scales: found")
+
+
+def test_a_classifier_comes_with_the_package(run: Run, tmp_path: Path) -> None:
+    """Nothing is trained: most good lines are good, and most that are cut through are not."""
+    simulator = make_simulator(
+        "noise=low", "pattern.pitch=20", "defect.gap.length=[1,1.5]", "defect.bridge.length=[1,1.5]"
+    )
+    for number in range(12):
+        label = simulator.classes[number % 3]
+        image = render(simulator.draw(0, 0, number, label)).image
+        (tmp_path / "in").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "in" / f"{number:02d}_{label}.png"), image)
+    done = run("predict", "images=in")
+    assert done.code == 0, done.err
+    rows = read_rows(tmp_path / "predictions.csv")
+    assert list(rows[0])[4:] == ["p_good", "p_gap", "p_bridge"]
+    assert sum(row["label"] in row["path"] for row in rows) >= 10
+    weights = Path(sem_lightning.__file__).parent / "weights"
+    assert (weights / "robust.safetensors").stat().st_size < 12e6
+    assert "experiment=robust" in (weights / "robust.md").read_text()
