@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from sem_lightning.commands.app import describe, run_command
 from sem_lightning.commands.calibrate import calibrate_rule, check_decision, explain_rule
+from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
@@ -52,6 +53,7 @@ class TrainSettings(SimulationSettings):
     trainer: dict[str, Any] = MISSING
     logger: LoggerSettings = MISSING
     callbacks: CallbackSettings = MISSING
+    ckpt: str | None = None
     ckpt_path: str | None = None
     optimized_metric: str = MISSING
 
@@ -95,7 +97,7 @@ def _train(config: DictConfig, output: Path) -> float:
         raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
 
     lightning.seed_everything(seed, workers=True, verbose=False)
-    classifier = build_classifier(model_settings, source, seed)
+    classifier = build_classifier(model_settings, source, seed, config.ckpt)
     resume_from = _check_resumable(config.ckpt_path, classifier)
     logger = _build_logger(logger_settings, output)
     best, last = _build_checkpoints(callback_settings, output)
@@ -180,8 +182,19 @@ def _check_metrics(optimized: str, monitor: str, classes: list[str]) -> None:
             raise SettingError(key, f"found {found!r}, expected one of {', '.join(allowed)}")
 
 
-def build_classifier(settings: ModelSettings, source: Source, seed: int) -> SEMClassifier:
-    """A new classifier for the classes and images of ``source``, with ImageNet weights where asked for."""
+def build_classifier(settings: ModelSettings, source: Source, seed: int, ckpt: str | None = None) -> SEMClassifier:
+    """A new classifier for the classes and images of ``source``.
+
+    With the weights of ``ckpt``, of whose kind it then is, or ImageNet's where asked for.
+    """
+    start = None
+    if ckpt is not None:
+        _, start = open_classifier(OmegaConf.create({"ckpt": ckpt}), "ckpt")
+        if settings.pretrained or settings.weights_path:
+            raise SettingError("model.pretrained", "ckpt brings weights of its own; use one of both")
+        kind = {name: start.hparams[name] for name in ("network", "pooling", "scales")}
+        settings = replace(settings, **kind)
+    counts = source.counts("train")
     classifier = SEMClassifier(
         classes=source.classes,
         image_size=source.image_size,
@@ -197,11 +210,23 @@ def build_classifier(settings: ModelSettings, source: Source, seed: int) -> SEMC
         network=settings.network,
         pooling=settings.pooling,
         scales=settings.scales,
+        frozen=settings.frozen,
+        class_weights=_balance(list(counts.values())) if settings.balance else None,
     )
+    if start is not None:
+        same = start.classes == source.classes
+        classifier.net.take_weights(start.net, heads=same)
+        if not same:
+            log.info("%s knows %s: the answers for %s start anew", ckpt, ", ".join(start.classes), ", ".join(counts))
     if settings.pretrained or settings.weights_path:
         path = Path(settings.weights_path).expanduser() if settings.weights_path else None
         load_pretrained(classifier.net.backbone, path)
     return classifier
+
+
+def _balance(counts: list[int]) -> list[float]:
+    """Weights that make every class count alike, whatever its number of images; their mean over images is 1."""
+    return [sum(counts) / (len(counts) * max(count, 1)) for count in counts]
 
 
 def _check_resumable(ckpt_path: str | None, classifier: SEMClassifier) -> Path | None:

@@ -10,7 +10,7 @@ from sem_lightning.commands.settings import at_least, check_shares, one_of
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.datamodule import FolderSource, Source, SyntheticSource
 from sem_lightning.errors import SettingError
-from sem_lightning.model.classifier import SCHEDULES, check_scales
+from sem_lightning.model.classifier import FROZEN, SCHEDULES, check_scales
 from sem_lightning.model.resnet import NETWORKS, POOLINGS
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE, POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
@@ -113,9 +113,12 @@ class ModelSettings:
     schedule: str
     warmup: float
     mask_weight: float
+    frozen: str
+    balance: bool
 
     def __post_init__(self) -> None:
         one_of("network", self.network, tuple(NETWORKS))
+        one_of("frozen", self.frozen, FROZEN)
         one_of("pooling", self.pooling, POOLINGS)
         try:
             check_scales(self.scales)

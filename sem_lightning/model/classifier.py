@@ -8,7 +8,7 @@ from typing import Any
 import lightning
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sem_lightning.decision.rule import Rule
 from sem_lightning.errors import SettingError, UserError
@@ -22,6 +22,7 @@ from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
 MAX_SCALE = 8  # of what prediction looks at, times the image size
+FROZEN = ("nothing", "stem")
 SCHEDULES = ("constant", "linear", "onecycle")
 
 
@@ -47,6 +48,9 @@ class SEMClassifier(lightning.LightningModule):
         pooling: ``average`` or ``peaks``, see `GrayResNet`.
         scales: Sizes at which prediction looks at an image, times ``image_size``: several for a classifier that was
             trained on patterns of any magnification, and so does not ask for pixel sizes.
+        frozen: ``nothing``, or ``stem``: neither the stem, the first stage nor any batch norm learn, as befits training
+            on a handful of images.
+        class_weights: Weight of each class in the loss; ``None`` weighs all alike.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class SEMClassifier(lightning.LightningModule):
         network: str = "resnet18",
         pooling: str = "average",
         scales: Sequence[float] = (1.0,),
+        frozen: str = "nothing",
+        class_weights: list[float] | None = None,
     ) -> None:
         super().__init__()
         named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
@@ -76,9 +82,13 @@ class SEMClassifier(lightning.LightningModule):
         self.classes = classes
         self.image_size = image_size
         self.net = GrayResNet(len(classes), network, pooling).to(memory_format=torch.channels_last)
+        if frozen == "stem":
+            self.net.freeze_stem()
+        self.loss_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.val_metrics = build_metrics(len(classes))
         self.test_metrics = build_metrics(len(classes))
         self.rule = Rule()
+        self.train()  # Lightning leaves modules in the mode that they are in
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[RULE_KEY] = self.rule.to_dict()
@@ -93,9 +103,19 @@ class SEMClassifier(lightning.LightningModule):
         probability: Tensor = 1 - prediction.maps[0].softmax(dim=1)[:, 0]
         return probability
 
+    def train(self, mode: bool = True) -> "SEMClassifier":
+        """Training mode; frozen batch norms stay as they are."""
+        super().train(mode)
+        if self.hparams["frozen"] == "stem":
+            for module in self.net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         prediction = self(batch["image"])
-        loss = F.cross_entropy(prediction.logits, batch["label"])
+        weights = None if self.loss_weights is None else self.loss_weights.to(prediction.logits.device)
+        loss = F.cross_entropy(prediction.logits, batch["label"], weight=weights)
         self.log("train/label_loss", loss)
         if self.hparams["mask_weight"] > 0:
             map_loss = mask_loss(prediction.maps, batch["label"], batch["mask"])
@@ -133,8 +153,9 @@ class SEMClassifier(lightning.LightningModule):
         self.log_dict(name_scalars(self.test_metrics.compute(), self.classes, "test"))
 
     def configure_optimizers(self) -> Any:
-        decayed = [parameter for parameter in self.parameters() if parameter.ndim > 1]
-        others = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
+        learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        decayed = [parameter for parameter in learning if parameter.ndim > 1]
+        others = [parameter for parameter in learning if parameter.ndim <= 1]
         rate, decay = self.hparams["learning_rate"], self.hparams["weight_decay"]
         groups = [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
         # Lightning cannot clip gradients of a fused optimiser under mixed precision.

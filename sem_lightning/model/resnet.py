@@ -68,6 +68,19 @@ class GrayResNet(nn.Module):
         features = torch.cat([middle.mean(dim=(2, 3)), fine.mean(dim=(2, 3))], dim=1)
         return Prediction(logits, maps, features)
 
+    def freeze_stem(self) -> None:
+        """Let neither the stem and first stage nor any batch norm learn."""
+        kept = [self.backbone.conv1, self.backbone.layer1]
+        kept += [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+        for module in kept:
+            module.requires_grad_(False)
+
+    def take_weights(self, other: "GrayResNet", heads: bool) -> None:
+        """Another network's weights; without ``heads`` those that answer for classes stay as they are."""
+        own = ("backbone.fc.", "map_heads.", "peaks.")
+        state = {name: value for name, value in other.state_dict().items() if heads or not name.startswith(own)}
+        self.load_state_dict(state, strict=heads)
+
     def fold_batch_norm(self) -> None:
         """Make each batch norm a part of the convolution before it: the same answers, a tenth sooner, for good.
 

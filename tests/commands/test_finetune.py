@@ -1,0 +1,75 @@
+"""experiment=finetune goes on from a trained classifier, and keeps of it what a handful of images must not spoil."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import Run, make_simulator
+
+from sem_lightning.commands.train import _balance
+from sem_lightning.model.classifier import load_classifier
+from sem_lightning.synthesis.simulator import render
+
+QUICK = (
+    "experiment=finetune", "data.root=mine", "data.image_size=64", "data.shares={train: 0.5, val: 0.25, test: 0.25, "
+    "calibration: 0}", "trainer.accelerator=cpu", "trainer.max_epochs=2", "callbacks.progress_bar=false",
+)  # fmt: skip
+
+
+def write_labelled(folder: Path, names: tuple[str, ...] = ("good", "gap", "bridge"), each: int = 4) -> None:
+    simulator = make_simulator("imaging.image_size=64", "noise=low")
+    for number, name in enumerate(names):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(each):
+            scene = simulator.draw(1, 0, 3 * index + number, simulator.classes[number % 3])
+            cv2.imwrite(str(folder / name / f"{index}.png"), np.asarray(render(scene).image))
+
+
+def test_stem_and_batch_norms_stay_and_the_rest_learns(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "mine")
+    done = run("train", *QUICK, f"ckpt={checkpoint}")
+    assert done.code == 0, done.err
+    before = load_classifier(checkpoint).net.state_dict()
+    after = load_classifier(done.run_folder() / "checkpoints/best.ckpt").net.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {"backbone.fc.weight", "backbone.layer4.1.conv2.weight", "backbone.layer2.0.conv1.weight"} <= changed
+    assert not any("bn" in name or "running" in name or "downsample.1" in name for name in changed)
+    assert not any(name.startswith(("backbone.conv1", "backbone.layer1")) for name in changed)
+    assert json.loads((done.run_folder() / "result.json").read_text())["train_images"] >= 6
+
+
+def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "mine", ("good", "scratch"))
+    done = run("train", *QUICK, f"ckpt={checkpoint}", "trainer.max_epochs=1", "model.learning_rate=1e-9")
+    assert done.code == 0, done.err
+    assert "knows good, gap, bridge: the answers for good, scratch start anew" in done.out
+    before = load_classifier(checkpoint).net.state_dict()
+    after = load_classifier(done.run_folder() / "checkpoints/best.ckpt")
+    assert after.classes == ["good", "scratch"]
+    name = "backbone.layer3.0.conv1.weight"
+    assert torch.allclose(before[name], after.net.state_dict()[name], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ckpt=nothing.ckpt",), "nothing.ckpt: No such file"),
+        (("model.frozen=all",), "model.frozen: found 'all', expected one of nothing, stem"),
+        (("model.weights_path=w.pth",), "model.pretrained: ckpt brings weights of its own"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run: Run, checkpoint: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    write_labelled(tmp_path / "mine")
+    done = run("train", *QUICK, f"ckpt={checkpoint}", *arguments)
+    assert done.code == 1 and done.err.startswith(f"error: {message}") and len(done.err.splitlines()) == 1
+
+
+def test_rare_classes_weigh_as_much_as_common_ones() -> None:
+    weights = _balance([80, 10, 10])
+    assert weights == pytest.approx([100 / 240, 100 / 30, 100 / 30])
+    assert np.dot(weights, [80, 10, 10]) == pytest.approx(100)
