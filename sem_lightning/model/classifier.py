@@ -88,7 +88,6 @@ class SEMClassifier(lightning.LightningModule):
         self.val_metrics = build_metrics(len(classes))
         self.test_metrics = build_metrics(len(classes))
         self.rule = Rule()
-        self.train()  # Lightning leaves modules in the mode that they are in
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[RULE_KEY] = self.rule.to_dict()
@@ -111,6 +110,9 @@ class SEMClassifier(lightning.LightningModule):
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         return self
+
+    def on_train_start(self) -> None:
+        self.train()  # Lightning leaves modules in the mode that they are in
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         prediction = self(batch["image"])
