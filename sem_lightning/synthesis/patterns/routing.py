@@ -17,6 +17,7 @@ from sem_lightning.synthesis.sampling import draw_key
 DIRECTIONS = ("vertical", "horizontal", "either")
 _STEP = 0.5  # pitches: the design grid along the tracks, on which every intended line end lies
 _VIA_CORNERS = 12
+_WIDEST_PLATE, _LONGEST_BEND = 6, 9  # tracks
 
 
 @dataclass(kw_only=True)
@@ -33,6 +34,8 @@ class Routing(PeriodicSettings):
     empty: Range = ranged("of the wires", low=0, high=0.95, why="without wires there is no pattern")
     wide: Range = ranged("of the wires", low=0, high=1, why="it is a share")
     jog: Range = ranged("of the wires", low=0, high=1, why="it is a share")
+    bend: Range = ranged("of the wires", low=0, high=1, why="it is a share")
+    plate: Range = ranged("of the wires", low=0, high=1, why="it is a share")
     branch: Range = ranged("of the wires", low=0, high=1, why="it is a share")
     pad: Range = ranged("of the line ends", low=0, high=1, why="it is a share")
     via: Range = ranged("of the line ends", low=0, high=1, why="it is a share")
@@ -74,9 +77,13 @@ class Routing(PeriodicSettings):
         router = _Router(self, rng, view, pitch, cd)
         router.route()
 
+        # bends turn right and down as they are routed: their mirror images are as likely
+        mirror = np.where(rng.random(2) < 0.5, -1.0, 1.0) if self.bend[1] > 0 else np.ones(2)
+
         def placed(shapes: list[Polygon]) -> tuple[Polygon, ...]:
             near = [shape for shape in shapes if _is_near(shape, view, pitch)]
-            return tuple(tuple((y, x) for x, y in shape) for shape in near) if horizontal else tuple(near)
+            turned = (tuple((float(x * mirror[0]), float(y * mirror[1])) for x, y in shape) for shape in near)
+            return tuple(tuple((y, x) for x, y in shape) for shape in turned) if horizontal else tuple(turned)
 
         return Shapes(placed(router.wires), placed(router.vias), pitch, corner, roughness, key)
 
@@ -118,6 +125,8 @@ class _Router:
             return start + room + 1
         length = min(length, room)
         beside = track + 1 < self.tracks and self._room(track + 1, start) >= length
+        if self.settings.plate[1] > 0 and self.happens("plate"):
+            return self._add_plate(track, start, length, tip)
         wide = self.happens("wide") and beside
         if self.settings.empty[1] > 0 and self.happens("empty"):
             return start + length + tip
@@ -125,6 +134,8 @@ class _Router:
         self._add_box(track, start, track + wide, start + length)
         if wide:
             self._take(track + 1, start, length, tip)
+        elif self.settings.bend[1] > 0 and self.happens("bend"):
+            self._bend(track, start + length, tip)
         elif beside and self.happens("jog") and self._room(track + 1, start + length) >= 4:
             self._turn_off(track, start + length, tip)
         elif beside and length > 8 and self.happens("branch"):
@@ -141,6 +152,36 @@ class _Router:
 
     def _take(self, track: int, start: int, length: int, tip: int) -> None:
         self.taken[track, max(start - tip, 0) : start + length + tip] = True
+
+    def _add_plate(self, track: int, start: int, length: int, tip: int) -> int:
+        """A large area of metal over several tracks, as many as are free; returns the step at which to go on."""
+        across = self._free_tracks(track, start - tip, start + length + tip, int(self.rng.integers(2, _WIDEST_PLATE)))
+        self._add_box(track, start, track + across, start + length)
+        for each in range(track, track + across + 1):
+            self._take(each, start, length, tip)
+        return start + length + tip
+
+    def _bend(self, track: int, step: int, tip: int) -> None:
+        """Turn by a right angle at ``step``, cross some tracks, and perhaps go on along the last of them."""
+        across = self._free_tracks(track, step - tip, step + tip, int(self.rng.integers(2, _LONGEST_BEND)))
+        if across < 2:
+            return
+        self._add_box(track, step, track + across, step)
+        for each in range(track, track + across + 1):
+            self._take(each, step, 0, tip)
+        if self.rng.random() < 0.4 and (length := self._room(track + across, step + tip)) >= 4:
+            length = min(length, int(self.rng.integers(3, 12)))
+            self._add_box(track + across, step, track + across, step + length)
+            self._take(track + across, step, length, tip)
+
+    def _free_tracks(self, track: int, first: int, last: int, most: int) -> int:
+        """Neighbouring tracks beyond ``track`` that are free between two steps."""
+        free = 0
+        while free < most and track + free + 1 < self.tracks:
+            if self.taken[track + free + 1, max(first, 0) : last + 1].any():
+                break
+            free += 1
+        return free
 
     def _turn_off(self, track: int, step: int, tip: int) -> None:
         """Cross over to the next track at ``step`` and go on there for a while."""

@@ -1,0 +1,112 @@
+"""What a handful of labelled images buys, with and without the packaged classifier to start from.
+
+python benchmarks/finetune.py [--seeds 0 1] [--output docs/images/finetune.png]        20 minutes
+
+The stand-in for a real microscope is a simulated one that the classifier never saw, conf/microscope/metal.yaml. Of n
+labelled images of each class a quarter (at least one) serves for validation, the rest for training; the test images,
+200 of each class, are others.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.synthesis.simulator import render
+
+COUNTS = (2, 5, 10, 20)
+TESTED = 200
+STYLE = ("microscope=metal",)
+STARTS = {
+    "from the packaged classifier": ("ckpt=robust",),
+    "from nothing": ("ckpt=null", "model=resnet10", "model.pooling=peaks", "model.learning_rate=0.001"),
+}
+
+
+def write_images(folder: Path, most: int, seed: int) -> list[tuple[str, str, int]]:
+    """Test images, and ``most`` labelled ones of each class: name, label, number within the class (-1 for tests)."""
+    simulator = compose_simulator(*STYLE)
+    rows = []
+    folder.mkdir()
+    for split, count in ((2, TESTED), (0, most)):
+        for number in range(count * len(simulator.classes)):
+            label = simulator.classes[number % len(simulator.classes)]
+            name = f"{split}_{number:05d}.png"
+            cv2.imwrite(str(folder / name), np.asarray(render(simulator.draw(seed, split, number, label)).image))
+            rows.append((name, label, -1 if split == 2 else number // len(simulator.classes)))
+    return rows
+
+
+def list_images(folder: Path, rows: list[tuple[str, str, int]], count: int) -> None:
+    """Write labels.csv for ``count`` labelled images of each class."""
+    held_back = max(1, count // 4)
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["filename", "label", "split"])
+        for name, label, number in rows:
+            if number < count:
+                table.writerow([name, label, "test" if number < 0 else "val" if number < held_back else "train"])
+
+
+def run(module: str, *arguments: str) -> None:
+    code = f"from sem_lightning.commands.{module} import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+
+
+def measure(folder: Path, start: tuple[str, ...], count: int, seed: int, results: Path) -> float:
+    """Accuracy on the test images after training on ``count`` images of each class."""
+    data = (f"data.root={folder}", "trainer.accelerator=cpu")
+    if count == 0:
+        run("evaluate", "ckpt=robust", "data=folder", *data, f"hydra.run.dir={results}")
+        return float(json.loads((results / "report.json").read_text())["metrics"]["test/accuracy"])
+    run(
+        "train", "experiment=finetune", *start, *data, f"seed={seed}", f"hydra.run.dir={results}", "logger=none",
+        "callbacks.progress_bar=false",
+    )  # fmt: skip
+    return float(json.loads((results / "result.json").read_text())["metrics"]["test/accuracy"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--output", type=Path, default=Path("docs/images/finetune.png"))
+    arguments = parser.parse_args()
+    found: dict[str, dict[int, list[float]]] = {name: {} for name in STARTS}
+    with tempfile.TemporaryDirectory() as name:
+        for seed in arguments.seeds:
+            folder = Path(name) / f"images{seed}"
+            rows = write_images(folder, max(COUNTS), seed)
+            for start, settings in STARTS.items():
+                for count in (0, *COUNTS) if "ckpt=robust" in settings else COUNTS:
+                    list_images(folder, rows, count or 1)
+                    results = Path(name) / f"{seed}-{count}-{len(settings)}"
+                    accuracy = measure(folder, settings, count, seed, results)
+                    found[start].setdefault(count, []).append(accuracy)
+                    print(f"seed {seed}, {start}, {count} of each class: {accuracy:.3f}", flush=True)
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    for start, curve in found.items():
+        print(f"| {start} | " + " | ".join(f"{count}: {np.mean(each):.3f}" for count, each in curve.items()) + " |")
+        axes.plot(list(curve), [np.mean(each) for each in curve.values()], "o-", label=start)
+        for count, each in curve.items():
+            axes.plot([count] * len(each), each, "k.", markersize=3)
+    axes.axhline(1 / 3, linestyle=":", color="grey")
+    axes.set(xlabel="labelled images of each class", ylabel=f"accuracy on {3 * TESTED} unseen images", ylim=(0, 1))
+    axes.legend()
+    figure.savefig(arguments.output, dpi=80)
+
+
+if __name__ == "__main__":
+    main()
