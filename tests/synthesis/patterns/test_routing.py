@@ -96,3 +96,36 @@ def test_polygons_have_their_signed_distance() -> None:
     exact = (15 - np.hypot(x - 1.5, y + 2))[window]
     near = np.abs(exact) < 7
     assert np.abs(phi - exact)[near].max() < 0.05 and ((phi > 0) == (exact > 0))[np.abs(exact) > 0.05].all()
+
+
+def cover(*overrides: str) -> float:
+    simulator = simulator_with(*overrides)
+    return float(np.mean([simulator.draw(0, 0, index, "good").phi() > 0 for index in range(12)]))
+
+
+def test_wires_are_left_out_and_areas_filled() -> None:
+    usual = cover()
+    assert cover("pattern.empty=0.6") < 0.75 * usual
+    assert cover("pattern.plate=0.3") > 1.2 * usual
+
+
+def test_wires_turn_by_a_right_angle_either_way_and_touch_nothing() -> None:
+    crossing, sides = 0, set()
+    simulator = simulator_with("pattern.direction=vertical", "pattern.bend=1", "pattern.pad=0", "pattern.wide=0")
+    for index in range(12):
+        pattern = simulator.draw(0, 0, index, "good").pattern
+        assert isinstance(pattern, Shapes)
+        boxes = [(np.min(polygon, axis=0), np.max(polygon, axis=0)) for polygon in pattern.polygons]
+        for number, (low, high) in enumerate(boxes):
+            inside = np.abs(np.concatenate([low, high])).max() < 90
+            if high[0] - low[0] < 2.2 * pattern.pitch or not inside:
+                continue
+            crossing += 1
+            touching = [
+                other
+                for i, other in enumerate(boxes)
+                if i != number and np.all(other[0] < high - 1e-6) and np.all(other[1] > low + 1e-6)
+            ]
+            assert 1 <= len(touching) <= 2  # the wire that turns, and perhaps the one that goes on
+            sides |= {"right" if other[0][0] < (low + high)[0] / 2 else "left" for other in touching[:1]}
+    assert crossing > 3 and sides == {"right", "left"}
