@@ -30,7 +30,13 @@ TESTED = 200
 STYLE = ("microscope=metal",)
 STARTS = {
     "from the packaged classifier": ("ckpt=robust",),
-    "from nothing": ("ckpt=null", "model=resnet10", "model.pooling=peaks", "model.learning_rate=0.001"),
+    "from nothing": (
+        "ckpt=null",
+        "model=resnet10",
+        "model.pooling=peaks",
+        "model.learning_rate=0.001",
+        "model.frozen=nothing",
+    ),
 }
 
 

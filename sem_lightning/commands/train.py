@@ -22,6 +22,7 @@ from sem_lightning.commands.trainer import build_trainer, explain_interrupt, qui
 from sem_lightning.commands.training_settings import (
     CallbackSettings,
     DataSettings,
+    FolderSettings,
     LoggerSettings,
     ModelSettings,
     register_data_schemas,
@@ -39,6 +40,7 @@ from sem_lightning.files import write_atomically, write_json
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.classifier import SEMClassifier, save_rule
 from sem_lightning.model.pretrained import load_pretrained
+from sem_lightning.synthesis.simulator import Simulator
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,10 @@ def _train(config: DictConfig, output: Path) -> float:
     callback_settings: CallbackSettings = build(config.callbacks, "callbacks")
     data_settings: DataSettings = build(config.data, "data")
     decision: DecisionSettings = build(config.decision, "decision")
+    start = _open_start(config, model_settings)
     source = data_settings.source(simulator, seed)
+    if start is not None and set(source.classes) == set(start.classes):
+        source = _in_its_order(data_settings, source, start.classes, simulator, seed)
     datamodule = SEMDataModule(source, data_settings.batch_size, data_settings.num_workers, seed)
     check_decision(decision, source.classes, source.counts("calibration"))
     _check_metrics(config.optimized_metric, callback_settings.monitor, source.classes)
@@ -97,7 +102,7 @@ def _train(config: DictConfig, output: Path) -> float:
         raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
 
     lightning.seed_everything(seed, workers=True, verbose=False)
-    classifier = build_classifier(model_settings, source, seed, config.ckpt)
+    classifier = build_classifier(model_settings, source, seed, start)
     resume_from = _check_resumable(config.ckpt_path, classifier)
     logger = _build_logger(logger_settings, output)
     best, last = _build_checkpoints(callback_settings, output)
@@ -182,24 +187,54 @@ def _check_metrics(optimized: str, monitor: str, classes: list[str]) -> None:
             raise SettingError(key, f"found {found!r}, expected one of {', '.join(allowed)}")
 
 
-def build_classifier(settings: ModelSettings, source: Source, seed: int, ckpt: str | None = None) -> SEMClassifier:
+def _in_its_order(
+    settings: DataSettings, source: Source, classes: list[str], simulator: Simulator, seed: int
+) -> Source:
+    """The same images; where a folder's classes have no order of their own, in that of the classifier to start from."""
+    if source.classes == classes or not isinstance(settings, FolderSettings) or settings.classes is not None:
+        return source
+    settings.classes = classes
+    return settings.source(simulator, seed)
+
+
+def _open_start(config: DictConfig, settings: ModelSettings) -> SEMClassifier | None:
+    """The classifier to start from.
+
+    Raises:
+        SettingError: ImageNet's weights as well, or something frozen that nobody has trained.
+    """
+    given = settings.pretrained or settings.weights_path
+    if config.ckpt is None:
+        if settings.frozen != "nothing" and not given:
+            raise SettingError("model.frozen", "what starts from nothing has to learn; give ckpt, or use nothing")
+        return None
+    if given:
+        raise SettingError("model.pretrained", "ckpt brings weights of its own; use one of both")
+    return open_classifier(config, "ckpt")[1]
+
+
+def build_classifier(
+    settings: ModelSettings, source: Source, seed: int, start: SEMClassifier | None = None
+) -> SEMClassifier:
     """A new classifier for the classes and images of ``source``.
 
-    With the weights of ``ckpt``, of whose kind it then is, or ImageNet's where asked for.
+    With the weights of ``start``, of whose kind it then is, or ImageNet's where asked for.
     """
-    start = None
-    if ckpt is not None:
-        _, start = open_classifier(OmegaConf.create({"ckpt": ckpt}), "ckpt")
-        if settings.pretrained or settings.weights_path:
-            raise SettingError("model.pretrained", "ckpt brings weights of its own; use one of both")
-        kind = {name: start.hparams[name] for name in ("network", "pooling", "scales")}
-        settings = replace(settings, **kind)
+    polarity, pixel_size = source.polarity, source.pixel_size
+    if start is not None:
+        settings = replace(settings, **{name: start.hparams[name] for name in ("network", "pooling", "scales")})
+        known = start.hparams["polarity"]
+        if None not in (known, polarity) and known != polarity:
+            raise SettingError("ckpt", f"it was trained on {known} features; the data has {polarity} ones")
+        polarity = polarity or known
+        if pixel_size is None and start.image_size == source.image_size:
+            pixel_size = start.hparams["pixel_size"]
     counts = source.counts("train")
     classifier = SEMClassifier(
         classes=source.classes,
         image_size=source.image_size,
-        pixel_size=source.pixel_size,
-        polarity=source.polarity,
+        pixel_size=pixel_size,
+        polarity=polarity,
         folder=source.folder,
         seed=seed,
         learning_rate=settings.learning_rate,
@@ -217,7 +252,7 @@ def build_classifier(settings: ModelSettings, source: Source, seed: int, ckpt: s
         same = start.classes == source.classes
         classifier.net.take_weights(start.net, heads=same)
         if not same:
-            log.info("%s knows %s: the answers for %s start anew", ckpt, ", ".join(start.classes), ", ".join(counts))
+            log.info("ckpt knows %s: the answers for %s start anew", ", ".join(start.classes), ", ".join(counts))
     if settings.pretrained or settings.weights_path:
         path = Path(settings.weights_path).expanduser() if settings.weights_path else None
         load_pretrained(classifier.net.backbone, path)
@@ -235,7 +270,9 @@ def _check_resumable(ckpt_path: str | None, classifier: SEMClassifier) -> Path |
         return None
     path = Path(ckpt_path).expanduser()
     state = read_checkpoint(path)
-    for name in ("classes", "image_size", "pixel_size", "polarity"):
+    for name in ("classes", "image_size", "pixel_size", "polarity", "network", "pooling", "frozen"):
+        if name not in state["hyper_parameters"]:
+            continue
         theirs, ours = state["hyper_parameters"].get(name), classifier.hparams[name]
         if theirs != ours:
             raise SettingError("ckpt_path", f"{path} was trained with {name} {theirs}; the data has {ours}")

@@ -66,8 +66,9 @@ def _alike(features: Float64, count: int) -> Float64:
 def _half(images: Sequence[Float32], which: int) -> Sequence[Float32]:
     if len(images) > 1:
         return images[which::2]
-    middle = images[0].shape[1] // 2
-    return [images[0][:, middle:] if which else images[0][:, :middle]]
+    image = images[0] if images[0].shape[1] >= images[0].shape[0] else images[0].T
+    middle = image.shape[1] // 2
+    return [np.ascontiguousarray(image[:, middle:] if which else image[:, :middle])]
 
 
 def _describe(images: Sequence[Float32]) -> Float64:

@@ -37,6 +37,7 @@ _FEWEST_MEASURED = 6  # of them, that must show what the real one shows
 _LEAST_STRENGTH = 1.5  # of gradients, over those of noise
 _STRAIGHT = 0.78  # share of the variance, from which on lines have no ends
 _ONE_WAY = 0.4  # coherence, from which on wires have one main direction
+_ALONG_ROWS = 10.0  # degrees from level, within which lines and uneven rows look alike
 _AGREE = 8.0  # degrees by which quarters of an image may differ
 _NORMAL = 1.4826  # standard deviation over median absolute deviation of normal numbers
 _SPLIT, _SEED = 9, 20  # of the streams of random numbers: nobody else's
@@ -54,9 +55,20 @@ _DOUBT = {
     "pattern.correlation_length": 2.5,
 }
 _WIDEST = {
+    "pattern.pitch": (4.0, 4096.0),
+    "pattern.duty": (0.15, 0.85),
+    "pattern.empty": (0.0, 0.8),
     "pattern.correlation_length": (1.0, 150.0),
     "imaging.bloom_inside": (0.3, 8.0),
     "imaging.bloom_outside": (0.3, 8.0),
+}
+_LEAST = {
+    "pattern.angle": 0.01,
+    "imaging.grain_amplitude": 0.003,
+    "imaging.streaks": 0.0004,
+    "imaging.jitter": 0.01,
+    "noise.gaussian": 0.002,
+    "noise.salt_pepper": 5e-5,
 }
 _LOGARITHMIC = ("noise.dose", "pattern.correlation_length", "imaging.bloom_inside", "imaging.bloom_outside")
 
@@ -132,7 +144,9 @@ def find_family(image: Float32) -> str:
     if float(image.std()) < _FLAT:
         raise NotMeasuredError("one flat colour; there is nothing to measure")
     whole = find_orientation(image)
-    if whole.family is None or whole.strength < _LEAST_STRENGTH:
+    if whole.strength < _LEAST_STRENGTH:
+        raise NotMeasuredError("no pattern of lines or wires: nothing but noise")
+    if whole.family is None:
         raise NotMeasuredError(
             f"no pattern of lines or wires (gradients have one direction to {whole.coherence:.0%}, two to "
             f"{whole.cross:.0%}); holes and free shapes are not fitted: choose pattern settings by hand"
@@ -194,6 +208,7 @@ def measure(image: Float32, family: str, polarity: str) -> Values:
         }
         if lines.jitter is not None:
             values["imaging.jitter"] = lines.jitter
+        along_rows = abs(abs(lines.angle) - 90) < _ALONG_ROWS
     else:
         wires = measure_wires(image, polarity)
         model, phi = wires.model, wires.phi
@@ -203,7 +218,10 @@ def measure(image: Float32, family: str, polarity: str) -> Values:
             "pattern.duty": wires.cd / wires.pitch,
             "pattern.empty": 1 - wires.cover / full,
         }
+        along_rows = False
     uneven = measure_graininess(image, phi)
+    if not along_rows:
+        values["imaging.streaks"] = uneven.streaks
     return values | {
         "imaging.dark": model.dark,
         "imaging.contrast": model.contrast,
@@ -212,7 +230,6 @@ def measure(image: Float32, family: str, polarity: str) -> Values:
         "imaging.bloom_outside": model.bloom_outside,
         "imaging.beam": model.beam,
         "imaging.grain_amplitude": uneven.grain,
-        "imaging.streaks": uneven.streaks,
         "noise.dose": uneven.dose,
         "noise.gaussian": uneven.gaussian,
         "noise.salt_pepper": uneven.salt_pepper,
@@ -239,15 +256,17 @@ def estimate(image: Float32, family: str, microscope: Microscope) -> dict[str, E
             raise NotMeasuredError(f"the simulator cannot make what was measured ({error})") from None
         found = _measure_simulated(simulated, family, image.shape[:2], count)
         for key, value in raw.items():
-            again = np.array([_scaled(key, each[key]) for each in found if key in each])
+            again = np.array([_beside(key, _scaled(key, each[key]), value) for each in found if key in each])
             if len(again) < _FEWEST_MEASURED:
                 continue
             drawn = _scaled(key, microscope.clip(key, _unscaled(key, corrected[key])))
             middle = float(np.median(again))  # an image that shows too little goes far astray
             bias = middle - drawn
             corrected[key] = value - bias
-            deviation = _NORMAL * float(np.median(np.abs(again - middle))) * (1 + 2 / len(again)) ** 0.5
-            spread[key] = math.hypot(deviation, bias / 2)  # a correction is itself no more than half known
+            near, far = np.quantile(np.abs(again - middle), [0.5, 0.68])
+            deviation = max(_NORMAL * float(near), float(far)) * (1 + 2 / len(again)) ** 0.5
+            # a correction is itself no more than half known, and what is found to be none may be a little
+            spread[key] = math.hypot(deviation, bias / 2, _LEAST.get(key, 0.0))
     return {
         key: Estimate(
             microscope.clip(key, _unscaled(key, value)),
@@ -271,6 +290,11 @@ def _measure_simulated(simulated: Microscope, family: str, shape: tuple[int, int
     raise NotMeasuredError("images simulated with what was measured cannot be measured; the pattern shows too little")
 
 
+def _beside(key: str, value: float, other: float) -> float:
+    """The same value, as near to another as it can be: lines turned by half a circle are the same."""
+    return other + (value - other + 90) % 180 - 90 if key == "pattern.angle" else value
+
+
 def _scaled(key: str, value: float) -> float:
     return float(np.log(max(value, 1e-3))) if key in _LOGARITHMIC else value
 
@@ -284,11 +308,20 @@ def pool(found: Sequence[dict[str, Estimate]]) -> dict[str, Estimate]:
     pooled = {}
     for key in sorted(set().union(*found)):
         each = [one[key] for one in found if key in one]
-        values = [one.value for one in each]
+        values = [_beside(key, one.value, each[0].value) for one in each]
         mean = _unscaled(key, float(np.mean([_scaled(key, value) for value in values])))
         within = float(np.sqrt(np.mean([one.sigma**2 for one in each])))
         pooled[key] = Estimate(mean, float(np.hypot(within, np.std(values))))
     return pooled
+
+
+def align(found: Sequence[dict[str, Estimate]]) -> list[dict[str, Estimate]]:
+    """The same estimates, angles of different images not half a circle apart."""
+    key = "pattern.angle"
+    if key not in found[0]:
+        return list(found)
+    first = found[0][key].value
+    return [one | {key: Estimate(_beside(key, one[key].value, first), one[key].sigma)} for one in found]
 
 
 def distance_from_edges(image: Float32, family: str, polarity: str) -> Float32:

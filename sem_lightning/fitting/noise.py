@@ -82,6 +82,8 @@ def _regress(brightness: npt.NDArray[Any], variance: npt.NDArray[Any]) -> tuple[
     x = (np.bincount(group, weights=brightness, minlength=_LEVELS) / np.maximum(count, 1))[used]
     y = (np.bincount(group, weights=variance, minlength=_LEVELS) / np.maximum(count, 1))[used] - _ROUNDING
     weight = np.sqrt(count[used]) / np.maximum(y, 1e-7)  # a variance is known in proportion to itself
+    if not len(x) or not np.sum(weight**2 * x * x) > 0:  # black throughout
+        return MOST_DOSE, 0.0
     slope, offset = np.polyfit(x, y, 1, w=weight) if len(x) > 1 else (0.0, float(y.mean()))
     if offset < 0:
         slope, offset = float(np.sum(weight**2 * x * y) / np.sum(weight**2 * x * x)), 0.0

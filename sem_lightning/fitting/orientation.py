@@ -54,7 +54,10 @@ def find_orientation(image: Float32) -> Orientation:
     squared = (x + 1j * y) ** 4 / np.maximum(x * x + y * y, 1e-12)
     angle = math.degrees(math.atan2(double.imag, double.real)) / 2
     return Orientation(
-        angle, min(abs(double) / signal, 1.0), float(abs(np.mean(squared))) / signal, signal / max(noise, 1e-9)
+        angle,
+        min(abs(double) / signal, 1.0),
+        min(float(abs(np.mean(squared))) / signal, 1.0),
+        signal / max(noise, 1e-9),
     )
 
 

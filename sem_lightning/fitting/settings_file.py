@@ -9,26 +9,29 @@ from sem_lightning.fitting.lines import NotMeasuredError
 from sem_lightning.fitting.microscope import Estimate, Microscope
 from sem_lightning.synthesis.field import FieldOfView
 
-IMAGE_SIZE = 128  # pixels of the training images
 _FEWEST = {"line_space": 3.0, "routing": 4.0}  # pitches that these must show
 _WIDTH = 2.0  # standard uncertainties to either side of the estimates
 _LEAST_WIDTH = 0.05  # of the value: no two images of a microscope are quite alike
+_LEAST_WIDTHS = {"pattern.angle": 0.5, "pattern.edge_correlation": 0.05}  # of these in their own unit
+# what a pixel that holds several of the files' does to numbers: it gathers electrons, and averages noise and rows
+_BY_SCALE = {"noise.dose": 2.0, "noise.gaussian": -1.0, "imaging.streaks": -0.5, "imaging.jitter": -0.5}
 LENGTHS = {
     "pattern": ("pitch", "correlation_length"),
     "imaging": (
-        "bloom_inside", "bloom_outside", "shadow_range", "grain_size", "beam", "jitter", "drift", "vibration",
-        "charging_length",
+        "defocus", "astigmatism", "bloom_inside", "bloom_outside", "shadow_range", "grain_size", "beam", "jitter",
+        "drift", "vibration", "charging_length",
     ),
 }  # fmt: skip
 _DIGITS = 3
+_NARROWINGS = 5  # by half, the last to the middle
 
 Ranges = dict[str, dict[str, Any]]
 
 
-def choose_scale(family: str, estimates: Sequence[dict[str, Estimate]]) -> float:
+def choose_scale(family: str, estimates: Sequence[dict[str, Estimate]], image_size: int) -> float:
     """Pixels of the files for one of the training images: 1, or more where the pattern is too coarse for these."""
     coarsest = max(each["pattern.pitch"].value for each in estimates)
-    return max(1.0, _FEWEST[family] * coarsest / IMAGE_SIZE)
+    return max(1.0, _FEWEST[family] * coarsest / image_size)
 
 
 def make_ranges(
@@ -45,36 +48,31 @@ def make_ranges(
     Raises:
         NotMeasuredError: The simulator cannot draw such a pattern.
     """
-    scale = choose_scale(family, estimates)
+    scale = choose_scale(family, estimates, microscope.imaging.image_size)
     ranges: Ranges = {"pattern": {}, "imaging": {}, "noise": {}}
     for key in sorted(set().union(*estimates)):
         group, name = key.split(".")
         found = [each[key] for each in estimates if key in each]
-        margin = max(_LEAST_WIDTH * abs(each.value) for each in found)
+        margin = _LEAST_WIDTHS.get(key, max(_LEAST_WIDTH * abs(each.value) for each in found))
         low = min(each.value - max(_WIDTH * each.sigma, margin) for each in found)
         high = max(each.value + max(_WIDTH * each.sigma, margin) for each in found)
         if microscope.is_logarithmic(key):  # never as far down as zero
             low = max(low, min(each.value for each in found) / 3)
         ranges[group][name] = [microscope.clip(key, low), microscope.clip(key, high)]
-    # a larger pixel gathers the electrons of several
-    for name, power in (("dose", 2), ("gaussian", -1)):
-        if name in ranges["noise"]:
-            ranges["noise"][name] = [end * scale**power for end in ranges["noise"][name]]
     # what was not measured stays as it was drawn here, whatever the configuration's own defaults
-    for field in dataclasses.fields(microscope.pattern):
-        value = getattr(microscope.pattern, field.name)
-        ranges["pattern"].setdefault(field.name, list(value) if isinstance(value, tuple) else value)
-    for name in LENGTHS["imaging"]:
-        ranges["imaging"].setdefault(name, list(getattr(microscope.imaging, name)))
+    for group, values in ranges.items():
+        for field in dataclasses.fields(getattr(microscope, group)):
+            value = getattr(getattr(microscope, group), field.name)
+            values.setdefault(field.name, list(value) if isinstance(value, tuple) else value)
+    for key, power in _BY_SCALE.items():
+        group, name = key.split(".")
+        if ranges[group][name] is not None:
+            ranges[group][name] = [end * scale**power for end in ranges[group][name]]
     for group, names in LENGTHS.items():
         for name in names:
             if name in ranges[group]:
                 ranges[group][name] = [end * pixel_size for end in ranges[group][name]]
-    ranges["imaging"] |= {
-        "image_size": IMAGE_SIZE, "pixel_size": pixel_size * scale, "polarity": microscope.polarity,
-        "defocus": 0, "astigmatism": 0,
-    }  # fmt: skip
-    ranges["noise"] |= {"frames": 1, "contrast": [0.95, 1.05], "brightness": [-0.02, 0.02], "gamma": 1, "bits": 8}
+    ranges["imaging"]["pixel_size"] = pixel_size * scale
     ranges = {group: {name: _rounded(value) for name, value in values.items()} for group, values in ranges.items()}
     _check(microscope, ranges, pixel_size * scale)
     return ranges
@@ -82,7 +80,8 @@ def make_ranges(
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, list):
-        return [_rounded(each) for each in value]
+        ends = [_rounded(each) for each in value]
+        return ends[0] if ends[0] == ends[1] else ends
     return float(f"{value:.{_DIGITS + 1}g}") if isinstance(value, float) else value
 
 
@@ -92,20 +91,22 @@ def _check(microscope: Microscope, ranges: Ranges, pixel_size: float) -> None:
     Raises:
         NotMeasuredError: Even their middles are.
     """
-    view = FieldOfView(IMAGE_SIZE, IMAGE_SIZE, pixel_size)
-    for _ in range(8):
+    size = microscope.imaging.image_size
+    view = FieldOfView(size, size, pixel_size)
+    for tries in range(_NARROWINGS, -1, -1):
+        group = "pattern"
         try:
             dataclasses.replace(microscope.pattern, **ranges["pattern"]).check(view)
+            group = "imaging"
             dataclasses.replace(microscope.imaging, **ranges["imaging"])
             return
         except SettingError as error:
-            group = "pattern" if error.key in ranges["pattern"] else "imaging"
-            value = ranges[group].get(error.key)
-            if not isinstance(value, list) or value[0] == value[1]:
+            if not tries:
                 raise NotMeasuredError(f"the simulator cannot draw what was measured ({error})") from None
-            middle, half = (value[0] + value[1]) / 2, (value[1] - value[0]) / 4
-            ranges[group][error.key] = [middle - half, middle + half] if half > 0.01 * abs(middle) else [middle] * 2
-    raise NotMeasuredError("the simulator cannot draw what was measured: its settings contradict each other")
+            for name, value in ranges[group].items():
+                if isinstance(value, list):
+                    middle, half = (value[0] + value[1]) / 2, (value[1] - value[0]) / 4
+                    ranges[group][name] = _rounded([middle - half, middle + half] if tries > 1 else [middle] * 2)
 
 
 def to_yaml(header: Sequence[str], family: str, ranges: Ranges, remarks: dict[str, str]) -> str:
@@ -129,4 +130,6 @@ def to_yaml(header: Sequence[str], family: str, ranges: Ranges, remarks: dict[st
 
 
 def _plain(value: Any) -> str:
+    if value is None:
+        return "null"
     return f"[{', '.join(_plain(each) for each in value)}]" if isinstance(value, list) else f"{value}"

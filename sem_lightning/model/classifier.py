@@ -184,7 +184,11 @@ def check_scales(scales: Sequence[float]) -> None:
         ValueError: They do not.
     """
     numbers = [*scales]
-    if not all(isinstance(each, int | float) for each in numbers) or not numbers or numbers[0] != 1:
+    if (
+        not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers)
+        or not numbers
+        or numbers[0] != 1
+    ):
         raise ValueError(f"found {numbers}, expected numbers that begin with 1")
     if sorted(set(numbers)) != numbers or numbers[-1] > MAX_SCALE:
         raise ValueError(f"found {numbers}, expected rising numbers from 1 to {MAX_SCALE}")

@@ -41,6 +41,17 @@ def test_stem_and_batch_norms_stay_and_the_rest_learns(run: Run, checkpoint: Pat
     assert json.loads((done.run_folder() / "result.json").read_text())["train_images"] >= 6
 
 
+def test_the_same_classes_in_folders_keep_their_answers(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "mine")  # by name the folders are bridge, gap, good
+    done = run("train", *QUICK, f"ckpt={checkpoint}", "trainer.max_epochs=1", "model.learning_rate=1e-9")
+    assert done.code == 0, done.err
+    before, after = load_classifier(checkpoint), load_classifier(done.run_folder() / "checkpoints/best.ckpt")
+    assert after.classes == before.classes
+    for name in ("backbone.fc.weight", "map_heads.0.weight"):
+        assert torch.allclose(before.net.state_dict()[name], after.net.state_dict()[name], atol=1e-6)
+    assert after.hparams["polarity"] == "bright" and after.hparams["pixel_size"] == 1.0
+
+
 def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     write_labelled(tmp_path / "mine", ("good", "scratch"))
     done = run("train", *QUICK, f"ckpt={checkpoint}", "trainer.max_epochs=1", "model.learning_rate=1e-9")
@@ -57,7 +68,9 @@ def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoi
     ("arguments", "message"),
     [
         (("ckpt=nothing.ckpt",), "nothing.ckpt: No such file"),
+        (("ckpt=null",), "model.frozen: what starts from nothing has to learn"),
         (("model.frozen=all",), "model.frozen: found 'all', expected one of nothing, stem"),
+        (("data.polarity=dark",), "ckpt: it was trained on bright features; the data has dark ones"),
         (("model.weights_path=w.pth",), "model.pretrained: ckpt brings weights of its own"),
     ],
 )

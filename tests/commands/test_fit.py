@@ -86,26 +86,53 @@ def test_saturated_levels_are_not_used(run: Run, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "black or white" in done.out
     ranges = json.loads((tmp_path / "outputs/fit/bright/fit.json").read_text())["ranges"]
-    assert "dark" not in ranges["imaging"] and "dose" not in ranges["noise"] and "pitch" in ranges["pattern"]
+    assert ranges["imaging"]["dark"] == [0.1, 0.3] and ranges["noise"]["dose"] == [20, 200]  # as nobody measured them
+    assert ranges["pattern"]["pitch"][0] < 20 < ranges["pattern"]["pitch"][1]
 
 
-def test_a_data_bar_at_any_side_is_left_out(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", [1, 2])
+def test_a_data_bar_at_any_side_is_left_out(run: Run, tmp_path: Path, turns: int) -> None:
     write(tmp_path, "plain.png", "noise=low")
     image = cv2.imread(str(tmp_path / "plain.png"), cv2.IMREAD_GRAYSCALE)
     bar = np.zeros((28, 160), np.uint8)
     cv2.putText(bar, "5.0 kV x100k 200nm", (4, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1)
-    cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(np.vstack([image, bar])))
+    cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(np.vstack([image, bar]), turns))
     done = run("fit", "images=turned.png", "name=turned")
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "outputs/fit/turned/fit.json").read_text())["images"][0]["pixels"]
     assert found["pattern.pitch"][0] == pytest.approx(20, abs=0.3)
-    assert abs(found["pattern.angle"][0]) == pytest.approx(90, abs=0.5)
+    assert abs(found["pattern.angle"][0]) == pytest.approx(90 * (turns % 2), abs=0.5)
+
+
+def test_level_lines_of_two_images_have_one_direction(run: Run, tmp_path: Path) -> None:
+    for index, angle in enumerate((89.7, -89.7)):
+        write(tmp_path / "mine", f"{index}.png", f"pattern.angle={angle}", "noise=low", index=index)
+    done = run("fit", "images=mine", "name=level", "noise.frames=4")
+    assert done.code == 0, done.err
+    ranges = json.loads((tmp_path / "outputs/fit/level/fit.json").read_text())["ranges"]
+    low, high = ranges["pattern"]["angle"]
+    assert high - low < 3 and min(abs(abs(end) - 90) for end in (low, high)) < 2
+    assert ranges["noise"]["frames"] == 4  # the dose is that of a frame
+
+
+def test_narrow_and_black_and_white_images(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, "narrow.png", "noise=low", "pattern.pitch=12")
+    image = cv2.imread(str(tmp_path / "narrow.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(tmp_path / "narrow.png"), image[:, :66])
+    done = run("fit", "images=narrow.png", "name=narrow")
+    assert done.code == 0, done.err
+    cv2.imwrite(str(tmp_path / "stripes.png"), np.tile(np.repeat([0, 255], 10), (200, 8)).astype(np.uint8))
+    done = run("fit", "images=stripes.png", "name=stripes")
+    assert done.code in (0, 1) and "Warning" not in done.err and "Traceback" not in done.err
+    assert (tmp_path / "conf/microscope/stripes.yaml").exists() == (done.code == 0)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("images=mine", "name=a/b"), "name: found 'a/b'"),
+        (("images=mine", "name=metal"), "name: metal comes with the package"),
+        (("images=mine", "name=a", "imaging.polarity=dark"), "imaging.polarity: is not asked for here"),
         (("images=mine",), "name: needs a value"),
         (("images=nowhere", "name=a"), "images: found no images at nowhere"),
         (("images=mine", "name=a", "output=a.yaml"), "output: found 'a.yaml', expected .../microscope/NAME.yaml"),

@@ -146,6 +146,7 @@ def test_a_data_bar_is_left_out(run: Run, checkpoint: Path, tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (["tiling=yes"], "tiling: found 'yes', expected one of auto, on, off"),
+        (["tiling=on", "scales=[1,2]"], "scales: tiling=on looks at tiles, at one scale"),
         (["overlap=1"], "overlap: found 1, expected a share"),
         (["pixel_size=0"], "pixel_size: found 0, expected nm above 0"),
         (["polarity=grey"], "polarity: found 'grey', expected one of bright, dark, auto"),
@@ -198,7 +199,7 @@ def test_several_scales_are_averaged_where_the_file_has_the_pixels(run: Run, tmp
     assert [list(line["by_scale"]) for line in once] == [["1"]] * 3
 
 
-@pytest.mark.parametrize("scales", ["[2]", "[1,1]", "[1,9]", "[]"])
+@pytest.mark.parametrize("scales", ["[2]", "[1,1]", "[1,9]", "[]", "[1,nan]"])
 def test_scales_rise_from_one(run: Run, tmp_path: Path, scales: str) -> None:
     write_field(tmp_path / "a.png")
     done = run("predict", "images=a.png", f"scales={scales}")

@@ -101,7 +101,8 @@ def test_estimates_are_as_good_as_they_say() -> None:
         found = estimate(made.with_values(drawn).simulate((160, 160), 50 + number), "line_space", made)
         inside += [abs(found[key].value - drawn[key]) < 3 * found[key].sigma for key in keys]
     assert np.mean(inside) >= 0.8
-    assert found["pattern.pitch"].sigma < 0.1  # and it says something
+    most = {"pattern.pitch": 0.1, "pattern.duty": 0.05, "noise.dose": 30, "imaging.dark": 0.04, "imaging.beam": 0.3}
+    assert all(found[key].sigma < sigma for key, sigma in most.items())  # and they say something
 
 
 def test_wires_are_told_from_lines_and_measured() -> None:

@@ -1,0 +1,135 @@
+"""Which of a user's images show something to measure, and what they have in common."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sem_lightning.data.images import ImageError, read_gray
+from sem_lightning.errors import SettingError
+from sem_lightning.fitting.likeness import PATCH
+from sem_lightning.fitting.lines import NotMeasuredError
+from sem_lightning.fitting.microscope import find_direction, find_family, find_polarity
+from sem_lightning.inspection.data_bar import crop_data_bar
+from sem_lightning.inspection.pixel_size import read_pixel_size
+from sem_lightning.synthesis.field import Float32
+from sem_lightning.synthesis.imaging import POLARITIES
+
+_LEAST_SIDE = 2 * PATCH
+_LARGEST_SIDE = 1024  # pixels: of larger images the middle is measured, which says as much
+_SAME_SIZE = 1e-3  # relative difference of pixel sizes that are the same: TIFF writes them as fractions
+_TIFF = (".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Usable:
+    """An image that shows something to measure.
+
+    Attributes:
+        path: The file.
+        image: float32 [H, W] in [0, 1], without its data bar.
+        family: ``line_space`` or ``routing``.
+        polarity: ``bright`` or ``dark``: which the feature is.
+        polarity_seen: Whether the image says so.
+        pixel_size: nm, where known.
+    """
+
+    path: Path
+    image: Float32
+    family: str
+    polarity: str
+    polarity_seen: bool
+    pixel_size: float | None
+
+
+def open_image(path: Path, family: str, pixel_size: float | None, crop: bool) -> Usable:
+    """Read an image and find out what it shows.
+
+    Args:
+        path: The file.
+        family: What it shows, or ``auto``.
+        pixel_size: nm; ``None`` takes what its tags say.
+        crop: Whether its data bar is left out.
+
+    Raises:
+        ImageError: It cannot be read.
+        NotMeasuredError: It shows nothing to measure.
+    """
+    image = read_gray(path)
+    if crop:
+        image = crop_data_bar(image)
+    height, width = (min(n, _LARGEST_SIDE) for n in image.shape)
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    image = np.ascontiguousarray(image[top : top + height, left : left + width])
+    if min(image.shape) < _LEAST_SIDE:
+        raise NotMeasuredError(f"{width} x {height} pixels; at least {_LEAST_SIDE} along each side are needed")
+    family = find_family(image) if family == "auto" else family
+    polarity, seen = find_polarity(image, family)
+    if pixel_size is None and path.suffix.lower() in _TIFF:
+        pixel_size = read_pixel_size(path)
+    return Usable(path, image, family, polarity, seen, pixel_size)
+
+
+def open_images(
+    paths: Sequence[Path], family: str, pixel_size: float | None, crop: bool
+) -> tuple[list[Usable], list[str]]:
+    """The images that show a pattern, and in words why each other one does not; see `open_image`."""
+    usable, unused = [], []
+    for path in paths:
+        try:
+            usable.append(open_image(path, family, pixel_size, crop))
+        except ImageError as error:
+            unused.append(str(error))
+        except NotMeasuredError as error:
+            unused.append(f"{path}: {error}")
+    return usable, unused
+
+
+def common_family(usable: Sequence[Usable]) -> str:
+    """What all images show.
+
+    Raises:
+        SettingError: They differ.
+    """
+    examples = {item.family: item.path for item in reversed(usable)}
+    if len(examples) > 1:
+        listed = ", ".join(f"{path}: {family}" for family, path in sorted(examples.items()))
+        raise SettingError(
+            "images", f"show different patterns ({listed}); fit each kind on its own, or say which it is with family="
+        )
+    return usable[0].family
+
+
+def common_polarity(usable: Sequence[Usable]) -> tuple[str, bool]:
+    """Which the feature is in most images, and whether any of them says so."""
+    seen = [item.polarity for item in usable if item.polarity_seen]
+    votes = seen or [item.polarity for item in usable]
+    return max(POLARITIES, key=votes.count), bool(seen)
+
+
+def common_direction(usable: Sequence[Usable]) -> str:
+    """Which way wires run."""
+    found = {find_direction(item.image) for item in usable}
+    return found.pop() if len(found) == 1 else "either"
+
+
+def common_pixel_size(usable: Sequence[Usable]) -> float | None:
+    """The size of the files' pixels, nm, where known.
+
+    Raises:
+        SettingError: They differ.
+    """
+    first = usable[0].pixel_size
+    for item in usable:
+        size = item.pixel_size
+        if (size is None) != (first is None) or (
+            size is not None and first is not None and not math.isclose(size, first, rel_tol=_SAME_SIZE)
+        ):
+            words = [f"{path}: {f'{each:.6g} nm' if each else 'unknown'}" for path, each in
+                     ((usable[0].path, first), (item.path, size))]  # fmt: skip
+            raise SettingError(
+                "pixel_size", f"the images differ ({', '.join(words)}); fit each size on its own, or give pixel_size="
+            )
+    return first
