@@ -186,11 +186,9 @@ def _follow(
         tilt = float(np.mean(time @ places) / np.sum(time**2))
         level = places.mean(axis=0) + tilt * time[:, None]
         deviation = places - level
-    numbers = np.arange(len(middles))
     found = level.mean(axis=0).reshape(-1, 2).mean(axis=1)
     order = np.round((middles - middles[0]) / pitch)
-    pitch = float(np.polyfit(order, found, 1)[0]) if len(numbers) > 1 else pitch
-    return deviation, level, pitch
+    return deviation, level, float(np.polyfit(order, found, 1)[0])
 
 
 def _smooth(edges: Float64) -> Float64:
