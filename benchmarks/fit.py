@@ -23,8 +23,8 @@ from sem_lightning.fitting.microscope import Microscope, estimate, find_family
 
 SIDE = 256
 COMMON = (
-    "imaging=cdsem", "imaging.defocus=0", "imaging.astigmatism=0", "noise.dose=[20,1000]", "noise.contrast=1",
-    "noise.brightness=0",
+    "imaging=cdsem", "imaging.defocus=0", "imaging.astigmatism=0", "noise.dose=[20,1000]", "noise.smear=[0,0.8]",
+    "noise.contrast=1", "noise.brightness=0",
 )  # fmt: skip
 FAMILIES = {
     "line_space": ("pattern=line_space", "pattern.pitch=[12,40]"),
@@ -38,7 +38,7 @@ KEYS = {
     "imaging": (
         "dark", "contrast", "bloom", "bloom_inside", "bloom_outside", "beam", "grain_amplitude", "streaks", "jitter",
     ),
-    "noise": ("dose", "gaussian", "salt_pepper"),
+    "noise": ("dose", "smear", "gaussian", "salt_pepper"),
 }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs/images/fit.png"))
     arguments = parser.parse_args()
     shares = {"line_space": round(0.6 * arguments.scenes), "routing": arguments.scenes - round(0.6 * arguments.scenes)}
-    figure, panels = plt.subplots(4, 8, figsize=(22, 11), layout="constrained")
+    figure, panels = plt.subplots(5, 7, figsize=(20, 14), layout="constrained")
     axes = iter(panels.flat)
     print("| pattern | key | scenes | mean of the truth | bias | spread | stated | within 2 stated |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")

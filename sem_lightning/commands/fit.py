@@ -56,7 +56,15 @@ _WHY = {
         "imaging.jitter": "wires have few straight edges",
     },
 }
-_SATURATED = ("imaging.dark", "imaging.contrast", "imaging.bloom", "noise.dose", "noise.gaussian", "noise.salt_pepper")
+_SATURATED = (
+    "imaging.dark",
+    "imaging.contrast",
+    "imaging.bloom",
+    "noise.dose",
+    "noise.smear",
+    "noise.gaussian",
+    "noise.salt_pepper",
+)
 _NEVER = "drift, vibration, charging, shadows, asymmetry, defocus apart from the beam: one image does not tell them"
 
 

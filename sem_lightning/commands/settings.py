@@ -18,6 +18,7 @@ from sem_lightning.synthesis.defects.mix import Defects
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
 from sem_lightning.synthesis.patterns.contact_hole import ContactHole
+from sem_lightning.synthesis.patterns.freeform import Freeform
 from sem_lightning.synthesis.patterns.layout import Layout
 from sem_lightning.synthesis.patterns.line_space import LineSpace
 from sem_lightning.synthesis.patterns.mixture import Mixture
@@ -30,6 +31,7 @@ PATTERNS: dict[str, type[PatternSettings]] = {
     "line_space": LineSpace,
     "contact_hole": ContactHole,
     "routing": Routing,
+    "freeform": Freeform,
     "layout": Layout,
     "mixture": Mixture,
 }

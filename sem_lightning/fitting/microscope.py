@@ -60,6 +60,7 @@ _WIDEST = {
     "pattern.empty": (0.0, 0.8),
     "pattern.correlation_length": (1.0, 150.0),
     "imaging.bloom_inside": (0.3, 8.0),
+    "noise.smear": (0.0, 2.5),
     "imaging.bloom_outside": (0.3, 8.0),
 }
 _LEAST = {
@@ -68,6 +69,7 @@ _LEAST = {
     "imaging.streaks": 0.0004,
     "imaging.jitter": 0.01,
     "noise.gaussian": 0.002,
+    "noise.smear": 0.05,
     "noise.salt_pepper": 5e-5,
 }
 _LOGARITHMIC = ("noise.dose", "pattern.correlation_length", "imaging.bloom_inside", "imaging.bloom_outside")
@@ -231,6 +233,7 @@ def measure(image: Float32, family: str, polarity: str) -> Values:
         "imaging.beam": model.beam,
         "imaging.grain_amplitude": uneven.grain,
         "noise.dose": uneven.dose,
+        "noise.smear": uneven.smear,
         "noise.gaussian": uneven.gaussian,
         "noise.salt_pepper": uneven.salt_pepper,
     }

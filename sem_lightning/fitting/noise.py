@@ -14,8 +14,26 @@ _FURTHEST = 40  # pixels from an edge beyond which its light reaches nothing
 _FEWEST = 200  # pixels
 _FLAT = 2.5  # pixels from an edge, from which on a surface counts as flat
 _STUCK = 0.3  # of full scale, by which a stuck pixel differs from those around it
+_LEAST_ELECTRONS = 0.3  # of the variance: the digitiser's noise is known so well only
+_AWAY = 5  # pixels, beyond which neither grain nor smear reaches far
 _ROUNDING = 1 / 12 / 255**2  # variance of 8-bit numbers
 MOST_DOSE = 20000.0
+
+
+def _smeared(smear: float) -> tuple[float, float]:
+    """What a Gaussian of a width in pixels makes of white noise along a row.
+
+    Returns:
+        The correlation of neighbours, and the variance of second differences, of that without it.
+    """
+    weights = np.exp(-(np.arange(-9, 10) ** 2) / (2 * smear**2))
+    weights /= weights.sum()
+    differences = np.convolve(weights, [1, -2, 1])
+    return float(weights[1:] @ weights[:-1] / (weights @ weights)), float(differences @ differences) / 6
+
+
+_SMEARS = np.linspace(0.1, 2.5, 49)
+_SHARED, _LEFT = np.transpose([_smeared(smear) for smear in _SMEARS])
 
 
 @dataclass(frozen=True)
@@ -24,6 +42,7 @@ class Graininess:
 
     Attributes:
         dose: Electrons at white, from how the variance grows with brightness.
+        smear: Standard deviation, pixels, of what runs along the rows.
         gaussian: Standard deviation at black, of full scale.
         grain: Standard deviation of what is smoother than pixel noise, of the brightness.
         streaks: Standard deviation of the brightness of rows, beyond what noise gives them.
@@ -31,6 +50,7 @@ class Graininess:
     """
 
     dose: float
+    smear: float
     gaussian: float
     grain: float
     streaks: float
@@ -55,14 +75,40 @@ def measure_graininess(image: Float32, phi: Float32) -> Graininess:
     if inner.sum() < _FEWEST:
         inner = flat
     dose, gaussian = _regress(local[inner], rough[inner])
+    smear = _smear(image, flat, gaussian)
+    dose = min(dose * float(np.interp(smear, _SMEARS, _LEFT)), MOST_DOSE)
 
     rest = np.where(flat, image - _expected(image, phi), 0).astype(np.float32)
     streaks = _streaks(rest, flat)
-    side_by_side = flat[:, :-1] & flat[:, 1:]
-    neighbours = float(np.mean((rest[:, :-1] * rest[:, 1:])[side_by_side])) if side_by_side.any() else 0.0
     level = float(np.mean(image[flat]))
-    grain = np.sqrt(max(neighbours, 0.0)) / max(level, 0.02)
-    return Graininess(dose, gaussian, float(grain), streaks, float(stuck.mean()))
+    # the detector smears noise along the rows only, so rows below each other share nothing but the grain
+    grain = np.sqrt(max(_covariance(rest.T, flat.T, 1), 0.0)) / max(level, 0.02)
+    return Graininess(dose, smear, gaussian, float(grain), streaks, float(stuck.mean()))
+
+
+def _covariance(rest: Float32, flat: npt.NDArray[np.bool_], lag: int) -> float:
+    """Of pixels that are ``lag`` apart along the rows."""
+    both = flat[:, lag:] & flat[:, :-lag]
+    return float(np.mean((rest[:, lag:] * rest[:, :-lag])[both])) if both.any() else 0.0
+
+
+def _smear(image: Float32, flat: npt.NDArray[np.bool_], gaussian: float) -> float:
+    """The width of a Gaussian from what neighbours along the rows share.
+
+    Second differences across the rows leave of slopes, grain and upright edges next to nothing; what whole rows share
+    (uneven rows) is taken off as what pixels further apart do, and the digitiser's noise, which is not smeared.
+    """
+    across = np.zeros_like(image)
+    across[1:-1] = image[2:] - 2 * image[1:-1] + image[:-2]
+    rows = flat.copy()
+    rows[1:-1] &= flat[2:] & flat[:-2]
+    rows[[0, -1]] = False
+    if rows.sum() < _FEWEST:
+        return 0.0
+    whole = _covariance(across, rows, _AWAY)
+    variance = float(np.mean(across[rows] ** 2)) - whole
+    electrons = max(variance - 6 * gaussian**2, variance * _LEAST_ELECTRONS, 1e-9)
+    return float(np.interp((_covariance(across, rows, 1) - whole) / electrons, _SHARED, _SMEARS))
 
 
 def _expected(image: Float32, phi: Float32) -> Float32:

@@ -14,7 +14,13 @@ _WIDTH = 2.0  # standard uncertainties to either side of the estimates
 _LEAST_WIDTH = 0.05  # of the value: no two images of a microscope are quite alike
 _LEAST_WIDTHS = {"pattern.angle": 0.5, "pattern.edge_correlation": 0.05}  # of these in their own unit
 # what a pixel that holds several of the files' does to numbers: it gathers electrons, and averages noise and rows
-_BY_SCALE = {"noise.dose": 2.0, "noise.gaussian": -1.0, "imaging.streaks": -0.5, "imaging.jitter": -0.5}
+_BY_SCALE = {
+    "noise.dose": 2.0,
+    "noise.gaussian": -1.0,
+    "noise.smear": -1.0,
+    "imaging.streaks": -0.5,
+    "imaging.jitter": -0.5,
+}
 LENGTHS = {
     "pattern": ("pitch", "correlation_length"),
     "imaging": (

@@ -33,6 +33,7 @@ class Detection:
         gamma: Exponent of the response; below 1 lifts the dark parts.
         bits: 8 or 16 in each stored pixel.
         key: Seed of the pixel noise.
+        smear: Standard deviation, in pixels, of what scintillator and amplifier smear along the scan line.
     """
 
     dose: float | None
@@ -44,6 +45,7 @@ class Detection:
     gamma: float
     bits: int
     key: int
+    smear: float = 0.0  # so that scenes from before it came replay
 
     def render(self, brightness: Float32) -> Pixels:
         """The image that is stored, from the noise-free brightness: uint8 or uint16 [H, W]."""
@@ -53,6 +55,8 @@ class Detection:
         signal = (
             brightness if self.dose is None else count_electrons(brightness, self.dose * self.frames, shot, self.key)
         )
+        if self.smear > 0:  # of electrons as they come; the digitiser's noise is white
+            signal = np.asarray(cv2.GaussianBlur(signal, (0, 1), sigmaX=self.smear, sigmaY=1), np.float32)
         white, depth, dtype = BITS[self.bits]
         deviation = self.gaussian / self.frames**0.5
         offset = 0.5 - 0.5 * self.contrast + self.brightness
@@ -106,6 +110,7 @@ class Noise(Settings):
         why="without electrons there is no image",
     )
     frames: Range = ranged("frames", low=1, high=MAX_FRAMES, why="an image takes a frame")
+    smear: Range = ranged("pixels", low=0, high=10, why="a detector slower than that shows no pattern")
     gaussian: Range = ranged("of full scale", low=0, high=1, why="beyond full scale nothing is left")
     salt_pepper: Range = ranged("of the pixels", low=0, high=0.5, why="beyond half, most pixels are stuck")
     contrast: Range = ranged("", low=0, above=True, high=4, why="without gain there is no image")
@@ -134,4 +139,5 @@ class Noise(Settings):
             gamma=self.draw_value(rng, "gamma"),
             bits=self.bits,
             key=draw_key(rng),
+            smear=self.draw_value(rng, "smear"),
         )

@@ -68,6 +68,7 @@ def test_an_image_turned_upright_and_back_is_the_same() -> None:
     [
         ("noise.dose", (40.0, 300.0), 0.15),
         ("noise.gaussian", (0.02, 0.05), 0.2),
+        ("noise.smear", (0.4, 0.7), 0.15),
         ("imaging.dark", (0.15, 0.3), 0.05),
         ("imaging.contrast", (0.2, 0.45), 0.12),
         ("imaging.beam", (1.0, 2.0), 0.15),

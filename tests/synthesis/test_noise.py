@@ -18,6 +18,8 @@ QUIET = {
     "key": 1,
 }
 
+PAIRS = ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]))  # pixels and their neighbours, along and across
+
 
 def detect(grey: float, **changes: float) -> np.ndarray:
     flat = np.full((512, 512), grey, np.float32)
@@ -62,6 +64,16 @@ def test_frames_average_the_noise_away() -> None:
 def test_gamma_bends_the_response_between_black_and_white() -> None:
     assert detect(0.25, gamma=0.5)[0, 0] == round(255 * 0.5)
     assert detect(1.0, gamma=0.5)[0, 0] == 255 and detect(0.0, gamma=0.5)[0, 0] == 0
+
+
+def test_the_detector_smears_electrons_along_the_scan_line_alone() -> None:
+    sharp, image = (detect(0.5, dose=100.0, bits=16, smear=smear).astype(float) - 32768 for smear in (0.0, 0.7))
+    along, across = (np.mean(image[a] * image[b]) / image.var() for a, b in PAIRS)
+    weights = np.exp(-(np.arange(-3, 4) ** 2) / (2 * 0.7**2))
+    weights /= weights.sum()
+    assert along == pytest.approx(weights[1:] @ weights[:-1] / (weights @ weights), abs=0.02)
+    assert abs(across) < 0.01
+    assert image.var() / sharp.var() == pytest.approx(weights @ weights, rel=0.03)
 
 
 def test_sixteen_bits_resolve_what_eight_round_away() -> None:

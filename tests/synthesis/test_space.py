@@ -19,6 +19,8 @@ PAIRS = (
     ("any_line_space", "full"),
     ("routing", "basic"),
     ("routing", "full"),
+    ("freeform", "basic"),
+    ("freeform", "full"),
     ("contact_hole", "contact_hole"),
 )
 PATTERN = {
@@ -29,6 +31,7 @@ PATTERN = {
     "routing": (
         ["pitch", "duty", "wire_length", "tip_to_tip", "wide", "jog", "branch", "pad", "via", "corner", "roughness"]
     ),
+    "freeform": (["pitch", "duty", "wire_length", "widest", "fill", "bundle", "comb", "plate", "corner", "roughness"]),
     "contact_hole": (["pitch", "row_pitch", "duty", "ellipticity", "ellipse_angle", "angle", "placement", "roughness"]),
 }
 IMAGING = [
@@ -56,7 +59,7 @@ IMAGING = [
     "charging_length",
     "streaks",
 ]
-NOISE = ["dose", "frames", "gaussian", "salt_pepper", "contrast", "brightness", "gamma"]
+NOISE = ["dose", "frames", "smear", "gaussian", "salt_pepper", "contrast", "brightness", "gamma"]
 # Each is scaled to about the size of what it is multiplied with, so that a good part of the space validates.
 FACTORS = st.sampled_from([0.0, 0.3, 0.7, 0.9, 1.1, 1.5, 3.0])
 

@@ -1,0 +1,212 @@
+"""Free-form metal: wires that keep no tracks, in bundles, combs and meanders, beside plates and empty ground."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.field import FieldOfView
+from sem_lightning.synthesis.patterns.pattern import PeriodicSettings
+from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
+from sem_lightning.synthesis.ranges import Range, ranged
+from sem_lightning.synthesis.sampling import draw_key
+
+Boxes = npt.NDArray[np.float64]  # [n, 4]: left, top, right, bottom, nm
+_TRIES = 90  # groups of wires offered to an image; those that would touch another are dropped
+_MISSES = 12  # that many in a row, and there is no room
+_FEWEST_IN_VIEW = 3  # tracks
+
+
+@dataclass(kw_only=True)
+class Freeform(PeriodicSettings):
+    """Ranges of free-form metal (``conf/pattern/freeform.yaml`` documents each)."""
+
+    usual_polarity: ClassVar[str] = "dark"
+    site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
+
+    wire_length: Range = ranged("pitches", low=1.5, log=True, why="a shorter wire is a dot")
+    widest: Range = ranged("CDs", low=1, high=5, why="the CD is the width of the thinnest wire")
+    fill: Range = ranged("of the ground", low=0.05, high=0.6, why="more metal leaves no room for spaces")
+    bundle: Range = ranged("weight", low=0, why="it is a weight")
+    comb: Range = ranged("weight", low=0, why="it is a weight")
+    meander: Range = ranged("weight", low=0, why="it is a weight")
+    plate: Range = ranged("weight", low=0, why="it is a weight")
+    corner: Range = ranged("of the CD", low=0, high=0.5, why="rounder than half a wire there is no wire")
+    roughness: Range = ranged(
+        "of the CD (3 sigma)", low=0, high=0.5, why="edges rougher than half the CD open and close wires"
+    )
+
+    def check(self, view: FieldOfView) -> None:
+        """Refuse what this field of view cannot show.
+
+        Raises:
+            SettingError: Wires too fine for the pixels, too coarse for the image, or rough enough to touch.
+        """
+        finest, coarsest = self.pitch
+        self.check_pixels("duty", finest * min(self.duty[0], 1 - self.duty[1]), "wires or spaces", view, 2.5)
+        if _FEWEST_IN_VIEW * coarsest > min(view.extent):
+            raise SettingError(
+                "pitch",
+                f"{coarsest:g} nm leaves room for fewer than three wires in the field of view of {min(view.extent):g} "
+                f"nm; use at most {min(view.extent) / _FEWEST_IN_VIEW:g} nm or a larger imaging.image_size",
+            )
+        duty = self.duty[1]
+        self.check_roughness(self.roughness[1], (1 - duty) / duty, 0.5, duty)
+
+    def draw(self, rng: np.random.Generator, view: FieldOfView) -> Shapes:
+        """One clip from the ranges."""
+        pitch = self.draw_value(rng, "pitch")
+        cd = pitch * self.draw_value(rng, "duty")
+        corner = cd * self.draw_value(rng, "corner")
+        roughness = self.draw_roughness(rng, cd * self.draw_value(rng, "roughness") / 3)
+        key = draw_key(rng)
+        boxes = _Ground(self, rng, view, pitch, cd).fill()
+        polygons = tuple(_corners(*(float(end) for end in box)) for box in boxes)
+        return Shapes(polygons, (), pitch, corner, roughness, key)
+
+
+def _corners(left: float, top: float, right: float, bottom: float) -> Polygon:
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def _touch(some: Boxes, others: Boxes, distance: float) -> npt.NDArray[np.bool_]:
+    """Which pairs of boxes come nearer to each other than ``distance`` in both directions: bool [n, m]."""
+    lefts, tops, rights, bottoms = (others[:, side] for side in range(4))
+    left, top, right, bottom = (some[:, side, None] for side in range(4))
+    beside = (left < rights + distance) & (right > lefts - distance)
+    return np.asarray(beside & (top < bottoms + distance) & (bottom > tops - distance))
+
+
+class _Ground:
+    """Places groups of wires at random where they keep the smallest space from all that is there already."""
+
+    def __init__(
+        self, settings: Freeform, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
+    ) -> None:
+        self.settings, self.rng, self.pitch, self.cd = settings, rng, pitch, cd
+        self.half = np.array(view.extent[::-1]) / 2 + pitch  # of the ground, x and y
+        self.ends = np.concatenate([-self.half, self.half])
+        self.placed: Boxes = np.empty((0, 4))
+
+    def value(self, name: str) -> float:
+        return self.settings.draw_value(self.rng, name)
+
+    def fill(self) -> Boxes:
+        """Boxes of all wires."""
+        kinds: list[Callable[[], Boxes]] = [self._path, self._bundle, self._comb, self._meander, self._plate]
+        weights = np.array([1.0, *(self.value(name) for name in ("bundle", "comb", "meander", "plate"))])
+        order = self.rng.choice(len(kinds), _TRIES, p=weights / weights.sum())
+        wanted = self.value("fill") * float(np.prod(2 * self.half))
+        covered, missed = 0.0, 0
+        for kind in order:
+            area = self._place(kinds[kind]())
+            covered, missed = covered + area, 0 if area else missed + 1
+            if covered >= wanted or missed == _MISSES:
+                break
+        return self.placed
+
+    def _place(self, group: Boxes) -> float:
+        """Turn, mirror and move a group; keep it where it has room. Returns the ground that it covers, nm^2."""
+        group = self._turned(group)
+        low, high = group[:, :2].min(axis=0), group[:, 2:].max(axis=0)
+        reach = self.half + np.minimum((high - low) / 2, self.half) / 2
+        x, y = (2 * self.rng.random(2) - 1) * reach - (low + high) / 2
+        group = group + np.array([x, y, x, y])
+        left, top, right, bottom = group.clip(self.ends[[0, 1, 0, 1]], self.ends[[2, 3, 2, 3]]).T
+        area = float((right - left) @ (bottom - top))
+        if area == 0 or _touch(group, self.placed, self.pitch - self.cd).any():
+            return 0.0
+        self.placed = np.concatenate([self.placed, group])
+        return area
+
+    def _turned(self, group: Boxes) -> Boxes:
+        quarter, mirror = self.rng.random(2) < 0.5
+        if quarter:
+            group = group[:, [1, 0, 3, 2]]
+        return group[:, [2, 1, 0, 3]] * (-1, 1, -1, 1) if mirror else group
+
+    def _length(self) -> float:
+        return self.pitch * self.value("wire_length")
+
+    def _wire(self, x: float, y: float, length: float, down: bool, width: float, next_width: float) -> list[float]:
+        """A wire from a point on its middle line, to the right or down, as far as the next one's outer edge."""
+        before, after = width / 2, next_width / 2
+        first, last = (-before, length + after) if length > 0 else (length - after, before)
+        return [x - before, y + first, x + before, y + last] if down else [x + first, y - before, x + last, y + before]
+
+    def _path(self) -> Boxes:
+        """A wire that turns by right angles up to three times and may branch, every piece as wide as it likes."""
+        while True:
+            x = y = 0.0
+            boxes, down = [], False
+            widths = self.cd * np.array([self.value("widest") if self.rng.random() < 0.4 else 1.0 for _ in range(6)])
+            for piece in range(int(self.rng.integers(1, 5))):
+                length = self._length() * (1 if piece == 0 or self.rng.random() < 0.5 else -1)
+                boxes.append(self._wire(x, y, length, down, widths[piece], widths[piece + 1]))
+                x, y, down = (x, y + length, True) if down else (x + length, y, False)
+                if piece == 0 and self.rng.random() < 0.25:  # a branch from the middle of the first
+                    boxes.append(self._wire(x / 2, y, -self._length(), True, widths[5], widths[0]))
+                down = not down
+            group = np.array(boxes)
+            if not self._meets_itself(group):
+                return group
+
+    def _meets_itself(self, group: Boxes) -> bool:
+        """Whether pieces that do not share a corner come too near to each other."""
+        near = _touch(group, group, self.pitch - self.cd)
+        joined = _touch(group, group, 0)
+        return bool((near & ~joined).any() or (joined.sum(axis=1) > 4).any())
+
+    def _bundle(self) -> Boxes:
+        """Parallel wires side by side, whose ends are flush or ragged."""
+        count, length = int(self.rng.integers(2, 10)), self._length()
+        ragged = self.rng.uniform(0, 0.4) * length * (self.rng.random() < 0.6)
+        starts = self.rng.uniform(-ragged, ragged, count) / 2
+        ends = length + self.rng.uniform(-ragged, ragged, count) / 2
+        step = self.pitch * (1 if self.rng.random() < 0.6 else self.rng.uniform(1, 2))
+        return np.array(
+            [
+                [start, step * number - self.cd / 2, end, step * number + self.cd / 2]
+                for number, (start, end) in enumerate(zip(starts, np.maximum(ends, starts + self.cd), strict=True))
+            ]
+        )
+
+    def _comb(self) -> Boxes:
+        """Fingers on a spine, and often another comb's between them."""
+        count, length, spine = int(self.rng.integers(3, 9)), self._length(), self.cd * self.value("widest")
+        tip = (self.pitch - self.cd) * self.rng.uniform(1, 2)
+        half, boxes = self.cd / 2, []
+        for number in range(count):
+            y = 2 * self.pitch * number
+            boxes.append([-spine, y - half, length, y + half])
+        last = 2 * self.pitch * (count - 1)
+        boxes.append([-spine, -half, 0, last + half])
+        if self.rng.random() < 0.7:
+            for number in range(count - 1):
+                y = self.pitch * (2 * number + 1)
+                boxes.append([tip, y - half, length + tip + spine, y + half])
+            boxes.append([length + tip, self.pitch - half, length + tip + spine, last - self.pitch + half])
+        return np.array(boxes)
+
+    def _meander(self) -> Boxes:
+        """One wire to and fro."""
+        legs, length, half = int(self.rng.integers(3, 11)), self._length() + 2 * self.pitch, self.cd / 2
+        step = self.pitch * (1 if self.rng.random() < 0.7 else self.rng.uniform(1, 2))
+        boxes = [[-half, step * leg - half, length + half, step * leg + half] for leg in range(legs)]
+        for leg in range(legs - 1):
+            x = length if leg % 2 == 0 else 0.0
+            boxes.append([x - half, step * leg - half, x + half, step * (leg + 1) + half])
+        return np.array(boxes)
+
+    def _plate(self) -> Boxes:
+        """A large area of metal, and perhaps a wire that leads to it."""
+        width, height = self.pitch * math.sqrt(2) ** self.rng.uniform(2, 7, 2)
+        boxes = [[0, 0, width, height]]
+        if self.rng.random() < 0.5:
+            y = self.rng.uniform(self.cd, max(self.cd, height - self.cd))
+            boxes.append([width / 2, y - self.cd / 2, width + self._length(), y + self.cd / 2])
+        return np.array(boxes)

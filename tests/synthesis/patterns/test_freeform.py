@@ -1,0 +1,111 @@
+"""Free-form metal keeps its smallest space, ends its wires anywhere, and is cut and joined by defects alone."""
+
+import cv2
+import numpy as np
+import pytest
+from conftest import make_simulator
+
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.patterns.shapes import Shapes
+from sem_lightning.synthesis.simulator import Simulator
+
+SMOOTH = ("pattern.roughness=0", "pattern.corner=0")
+
+
+def simulator_with(*overrides: str) -> Simulator:
+    return make_simulator("pattern=freeform", "imaging.image_size=192", *overrides)
+
+
+def only(kind: str) -> list[str]:
+    return [f"pattern.{name}={5 if name == kind else 0}" for name in ("bundle", "comb", "meander", "plate")]
+
+
+def pieces(phi: np.ndarray) -> int:
+    return cv2.connectedComponents((phi > 0).astype(np.uint8), connectivity=4)[0] - 1
+
+
+def boxes_of(simulator: Simulator, index: int) -> tuple[np.ndarray, Shapes]:
+    pattern = simulator.draw(0, 0, index, "good").pattern
+    assert isinstance(pattern, Shapes)
+    return np.array([[*np.min(each, axis=0), *np.max(each, axis=0)] for each in pattern.polygons]), pattern
+
+
+def test_wires_of_different_nets_keep_the_smallest_space() -> None:
+    simulator = simulator_with("pattern.duty=0.5", "pattern.pitch=16", *SMOOTH)
+    for index in range(30):
+        scene = simulator.draw(0, 0, index, "good")
+        metal = (scene.phi() > 0).astype(np.uint8)
+        _, names = cv2.connectedComponents(metal, connectivity=8)
+        # no place that is nearer than half of the space to two nets
+        _, nearest = cv2.distanceTransformWithLabels(1 - metal, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+        distance = cv2.distanceTransform(1 - metal, cv2.DIST_L2, 5)
+        for axis in (0, 1):
+            other = np.diff(nearest, axis=axis) != 0
+            between = np.minimum(*(np.delete(distance, drop, axis=axis) for drop in (0, -1)))[other]
+            assert between.size == 0 or between.min() > 8 / 2 - 1.6, index
+        assert names.max() >= 1
+
+
+def test_more_fill_is_more_metal_and_thick_wires_are_as_thick_as_asked_for() -> None:
+    def cover(fill: float) -> float:
+        simulator = simulator_with(f"pattern.fill={fill}", "pattern.pitch=10")
+        return float(np.mean([np.mean(simulator.draw(0, 0, index, "good").phi() > 0) for index in range(12)]))
+
+    assert cover(0.05) < 0.6 * cover(0.4)
+    simulator = simulator_with("pattern.pitch=12", "pattern.duty=0.5", "pattern.widest=[2,3]", *only("none"))
+    thickness = np.concatenate(
+        [np.minimum(b[:, 2] - b[:, 0], b[:, 3] - b[:, 1]) for b, _ in (boxes_of(simulator, i) for i in range(20))]
+    )
+    assert thickness.min() == pytest.approx(6) and 14 < thickness.max() <= 18
+
+
+@pytest.mark.parametrize("kind", ["bundle", "comb", "meander", "plate"])
+def test_every_kind_is_drawn_where_its_weight_asks_for_it(kind: str) -> None:
+    simulator = simulator_with(*only(kind), "pattern.pitch=12", "pattern.duty=0.5")
+    found = [boxes_of(simulator, index)[0] for index in range(12)]
+    lengths = np.concatenate([np.minimum(b[:, 2] - b[:, 0], b[:, 3] - b[:, 1]) for b in found])
+    nets = [pieces(simulator.draw(0, 0, index, "good").phi()) for index in range(12)]
+    counts = [len(b) for b in found]
+    if kind == "plate":
+        assert lengths.max() > 2 * 12
+    elif kind == "bundle":
+        assert np.mean(nets) > 5
+    else:
+        assert np.mean(counts) > 8 and np.mean(np.array(counts) / nets) > 1.5  # many boxes to a net
+
+
+def test_wires_run_both_ways_and_end_anywhere() -> None:
+    simulator = simulator_with(*only("none"))
+    across = [
+        np.mean((b[:, 2] - b[:, 0]) > (b[:, 3] - b[:, 1])) for b, _ in (boxes_of(simulator, i) for i in range(40))
+    ]
+    assert 0.3 < np.mean(across) < 0.7
+    tops = np.concatenate([b[:, 1] / shapes.pitch for b, shapes in (boxes_of(simulator, i) for i in range(40))])
+    assert np.abs(np.mean(np.exp(4j * np.pi * tops))) < 0.2  # on no grid
+
+
+def test_a_gap_opens_a_wire_and_a_bridge_joins_two() -> None:
+    simulator = simulator_with()
+    changes = {
+        label: [
+            pieces(scene.phi()) - pieces(scene.twin().phi())
+            for scene in (simulator.draw(0, 0, index, label) for index in range(60))
+        ]
+        for label in ("gap", "bridge")
+    }
+    assert np.mean(changes["gap"]) > 0.6 and np.mean(changes["bridge"]) < -0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("pattern.pitch=100", "pitch: .* fewer than three wires"),
+        ("pattern.duty=0.1", "duty: wires or spaces come down to"),
+        ("pattern.roughness=0.5", "roughness: 3 sigma of 0.5"),
+        ("pattern.fill=0.9", "fill: found 0.9, expected"),
+        ("pattern.widest=0.5", "widest: found 0.5, expected"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(override: str, text: str) -> None:
+    with pytest.raises(SettingError, match=text):
+        simulator_with(override)
