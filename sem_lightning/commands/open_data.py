@@ -38,6 +38,8 @@ def open_source(simulator: Simulator, settings: DataSettings, classifier: SEMCla
     if isinstance(settings, FolderSettings):
         settings.classes = settings.classes or classifier.classes
         settings.image_size = classifier.image_size
+        if settings.folds is not None:
+            raise SettingError("data.folds", "belongs to training; leave it out")
         source = settings.source(simulator, seed, needed=())
     else:
         source = settings.source(simulator, seed)
@@ -56,6 +58,12 @@ def check_fit(source: Source, classifier: SEMClassifier) -> None:
             "ckpt", f"it knows the classes {', '.join(classifier.classes)}; the data has {', '.join(source.classes)}"
         )
     ours, theirs = source.folder, classifier.hparams["folder"]
+    if ours and theirs and ours["root"] == theirs["root"] and "fold" in theirs:
+        raise SettingError(
+            "ckpt",
+            f"it was trained on all folds of this folder but number {theirs['fold'][0] + 1}, on which it was tested "
+            "then: see its result.json, or take another folder",
+        )
     if ours and theirs and ours["root"] == theirs["root"] and ours != theirs:
         shares = ", ".join(f"{split}: {share:g}" for split, share in theirs["shares"].items())
         raise SettingError(

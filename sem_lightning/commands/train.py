@@ -1,24 +1,23 @@
 """``train.py`` / ``sem-train``: fit, restore the best checkpoint, test on unseen images, report."""
 
 import logging
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
 
 from sem_lightning.commands.app import describe, run_command
-from sem_lightning.commands.calibrate import calibrate_rule, check_decision, explain_rule
+from sem_lightning.commands.calibrate import check_decision
 from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
-from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
+from sem_lightning.commands.trainer import quiet_lightning
+from sem_lightning.commands.training_run import Run, RunSettings, run_training
 from sem_lightning.commands.training_settings import (
     CallbackSettings,
     DataSettings,
@@ -27,18 +26,18 @@ from sem_lightning.commands.training_settings import (
     ModelSettings,
     register_data_schemas,
 )
-from sem_lightning.data.datamodule import SEMDataModule, Source
+from sem_lightning.data.datamodule import Source
 from sem_lightning.decision.calibrate import DecisionSettings
 from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.figures import save_figures
 from sem_lightning.evaluation.metrics import CLASS_METRICS
 from sem_lightning.evaluation.page import Section, write_page
-from sem_lightning.evaluation.recorder import Recorder
 from sem_lightning.evaluation.report import make_report
-from sem_lightning.evaluation.tensorboard import lay_out_charts, write_test
+from sem_lightning.evaluation.tensorboard import write_test
+from sem_lightning.evaluation.tested import join
 from sem_lightning.files import write_atomically, write_json
 from sem_lightning.model.checkpoint import read_checkpoint
-from sem_lightning.model.classifier import SEMClassifier, save_rule
+from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.pretrained import load_pretrained
 from sem_lightning.synthesis.simulator import Simulator
 
@@ -67,7 +66,7 @@ def main() -> None:
 
 
 def train(config: DictConfig) -> float:
-    """One training run; its files go to Hydra's output folder.
+    """One training run, or one for each fold; its files go to Hydra's output folder.
 
     Returns:
         The metric that ``optimized_metric`` names, for a sweep to optimise.
@@ -86,89 +85,78 @@ def _train(config: DictConfig, output: Path) -> float:
     quiet_lightning()
     seed = check_seed(config)
     simulator = build_simulator(config)
-    model_settings: ModelSettings = build(config.model, "model")
-    logger_settings: LoggerSettings = build(config.logger, "logger")
-    callback_settings: CallbackSettings = build(config.callbacks, "callbacks")
-    data_settings: DataSettings = build(config.data, "data")
-    decision: DecisionSettings = build(config.decision, "decision")
-    start = _open_start(config, model_settings)
-    source = data_settings.source(simulator, seed)
-    if start is not None and set(source.classes) == set(start.classes):
-        source = _in_its_order(data_settings, source, start.classes, simulator, seed)
-    datamodule = SEMDataModule(source, data_settings.batch_size, data_settings.num_workers, seed)
-    check_decision(decision, source.classes, source.counts("calibration"))
-    _check_metrics(config.optimized_metric, callback_settings.monitor, source.classes)
+    settings = RunSettings(
+        model=build(config.model, "model"),
+        data=build(config.data, "data"),
+        decision=build(config.decision, "decision"),
+        logger=build(config.logger, "logger"),
+        callbacks=build(config.callbacks, "callbacks"),
+        trainer=config.trainer,
+        seed=seed,
+    )
+    start = _open_start(config, settings.model)
+    sources = settings.data.sources(simulator, seed)
+    if start is not None and set(sources[0].classes) == set(start.classes):
+        sources = _in_its_order(settings.data, sources, start.classes, simulator, seed)
+    classes = sources[0].classes
+    check_decision(settings.decision, classes, sources[0].counts("calibration"))
+    _check_metrics(config.optimized_metric, settings.callbacks.monitor, classes)
     if config.trainer.get("limit_test_batches") == 0:
         raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
-
-    lightning.seed_everything(seed, workers=True, verbose=False)
-    classifier = build_classifier(model_settings, source, seed, start)
-    resume_from = _check_resumable(config.ckpt_path, classifier)
-    logger = _build_logger(logger_settings, output)
-    best, last = _build_checkpoints(callback_settings, output)
-    recorder = Recorder()
-    callbacks = [recorder, best, last, *_optional_callbacks(callback_settings, logger)]
-    trainer = build_trainer(
-        config.trainer, output, callbacks, logger, logger_settings.every_n_steps, callback_settings.progress_bar
-    )
+    if len(sources) > 1 and config.ckpt_path is not None:
+        raise SettingError("ckpt_path", "goes on with one training, not with one for each fold; leave out data.folds")
     write_atomically(output / "config.yaml", lambda path: OmegaConf.save(config, path, resolve=True))
-    if isinstance(logger, TensorBoardLogger):
-        lay_out_charts(logger.experiment, classifier.classes)
-
-    started = time.perf_counter()
-    with explain_interrupt(trainer, Path(last.dirpath or output)):
-        trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
-    fit_seconds = time.perf_counter() - started
-    if best.best_model_path:
-        classifier.load_state_dict(read_checkpoint(Path(best.best_model_path))["state_dict"])
-    else:
-        log.warning("no epoch was validated, so the last weights are tested")
-    with explain_interrupt(trainer, Path(last.dirpath or output)):
-        if not config.trainer.get("fast_dev_run"):
-            classifier.rule = calibrate_rule(trainer, classifier, datamodule, decision)
-            log.info("%s", explain_rule(classifier.rule))
-        if best.best_model_path:
-            save_rule(Path(best.best_model_path), classifier.rule)
-        trainer.test(classifier, datamodule=datamodule, verbose=False)
-    return _report(config, output, trainer, recorder, best, fit_seconds)[config.optimized_metric]
+    runs = []
+    for number, source in enumerate(sources, start=1):
+        lightning.seed_everything(seed, workers=True, verbose=False)
+        classifier = build_classifier(settings.model, source, seed, start)
+        resume_from = _check_resumable(config.ckpt_path, classifier)
+        folder = output if len(sources) == 1 else output / f"fold_{number}"
+        runs.append(run_training(settings, source, classifier, folder, resume_from))
+        if len(sources) > 1:
+            right = runs[-1].tested.correct
+            print(f"fold {number} of {len(sources)}: {right.sum()} of {len(right)} right")
+    return _report(config, output, runs)[config.optimized_metric]
 
 
-def _report(
-    config: DictConfig,
-    output: Path,
-    trainer: lightning.Trainer,
-    recorder: Recorder,
-    best: ModelCheckpoint,
-    fit_seconds: float,
-) -> dict[str, float]:
-    """Write and print what the test found; returns the metrics of ``result.json``."""
-    assert recorder.tested is not None
-    report = make_report(recorder.tested)
+def _report(config: DictConfig, output: Path, runs: list[Run]) -> dict[str, float]:
+    """Write and print what the tests found, of all folds together; returns the metrics of ``result.json``."""
+    report = make_report(join([run.tested for run in runs]))
     figures = save_figures(report, output)
-    if isinstance(trainer.logger, TensorBoardLogger):
+    first = runs[0]
+    if isinstance(first.logger, TensorBoardLogger):
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        write_test(trainer.logger.experiment, report, figures, settings, trainer.global_step)
+        write_test(first.logger.experiment, report, figures, settings, first.steps)
     metrics = dict(report.metrics)
-    if best.best_model_score is not None:
-        metrics[config.callbacks.monitor] = float(best.best_model_score)
+    scores = [run.best_score for run in runs if run.best_score is not None]
+    if scores:
+        metrics[config.callbacks.monitor] = sum(scores) / len(scores)
     elif config.optimized_metric not in metrics:
         raise SettingError("optimized_metric", f"no validation ran, so there is no {config.optimized_metric}")
-    images = recorder.train_images
+    images, seconds = sum(run.images for run in runs), sum(run.seconds for run in runs)
     facts = {
         "metrics": metrics,
         "seed": config.seed,
-        "epochs": trainer.current_epoch,
+        "epochs": first.epochs,
         "train_images": images,
-        "train_seconds": round(fit_seconds, 3),
-        "train_images_per_second": round(images / fit_seconds, 1),
-        "checkpoint": best.best_model_path or None,
+        "train_seconds": round(seconds, 3),
+        "train_images_per_second": round(images / seconds, 1),
+        "checkpoint": first.checkpoint if len(runs) == 1 else None,
         "optimized_metric": config.optimized_metric,
     }
+    if len(runs) > 1:
+        facts["folds"] = [
+            {"accuracy": float(run.tested.correct.mean()), "test_images": len(run.tested.labels), "epochs": run.epochs}
+            | {"checkpoint": run.checkpoint}
+            for run in runs
+        ]
     environment = describe_environment()
     write_json(output / "result.json", report.to_dict() | facts | environment)
-    write_page(output / "report.html", [Section("best.ckpt", report, figures, output)], [], environment)
+    name = "best.ckpt" if len(runs) == 1 else f"{len(runs)} folds"
+    write_page(output / "report.html", [Section(name, report, figures, output)], [], environment)
+    times = "once" if len(runs) == 1 else f"{len(runs)} times, without a fold each"
     caption = (
-        f"trained on {images} images in {fit_seconds:.1f} s ({images / fit_seconds:.1f} images/s),\n"
+        f"trained {times} on {images} images in {seconds:.1f} s ({images / seconds:.1f} images/s),\n"
         f"tested on {report.images} unseen ones in {report.seconds:.1f} s, seed {config.seed}\nreport in {output}"
     )
     report.print(Console(), f"accuracy {metrics['test/accuracy']:.4f}", caption)
@@ -188,13 +176,13 @@ def _check_metrics(optimized: str, monitor: str, classes: list[str]) -> None:
 
 
 def _in_its_order(
-    settings: DataSettings, source: Source, classes: list[str], simulator: Simulator, seed: int
-) -> Source:
+    settings: DataSettings, sources: list[Source], classes: list[str], simulator: Simulator, seed: int
+) -> list[Source]:
     """The same images; where a folder's classes have no order of their own, in that of the classifier to start from."""
-    if source.classes == classes or not isinstance(settings, FolderSettings) or settings.classes is not None:
-        return source
+    if sources[0].classes == classes or not isinstance(settings, FolderSettings) or settings.classes is not None:
+        return sources
     settings.classes = classes
-    return settings.source(simulator, seed)
+    return settings.sources(simulator, seed)
 
 
 def _open_start(config: DictConfig, settings: ModelSettings) -> SEMClassifier | None:
@@ -279,37 +267,3 @@ def _check_resumable(ckpt_path: str | None, classifier: SEMClassifier) -> Path |
     if "optimizer_states" not in state:
         raise SettingError("ckpt_path", f"{path} holds weights only; resume from last.ckpt beside it")
     return path
-
-
-def _build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
-    if settings.kind == "tensorboard":
-        return TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
-    return CSVLogger(output, name="", version="csv") if settings.kind == "csv" else None
-
-
-def _build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
-    """The best epoch's weights (under 50 MB), and everything needed to go on after the last whole epoch."""
-    folder = output / "checkpoints"
-    best = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor=settings.monitor,
-        mode=_better(settings.monitor),
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
-    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
-    return best, last
-
-
-def _optional_callbacks(settings: CallbackSettings, logger: Logger | None) -> list[Callback]:
-    callbacks: list[Callback] = []
-    if logger is not None:
-        callbacks.append(LearningRateMonitor(logging_interval="step"))
-    if settings.early_stopping:
-        callbacks.append(EarlyStopping(settings.monitor, mode=_better(settings.monitor), patience=settings.patience))
-    return callbacks
-
-
-def _better(monitor: str) -> str:
-    return "min" if monitor == "val/loss" else "max"

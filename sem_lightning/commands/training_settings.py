@@ -31,6 +31,10 @@ class DataSettings:
         """The images themselves, for training; ``simulator`` serves simulated ones."""
         raise NotImplementedError
 
+    def sources(self, simulator: Simulator, seed: int) -> list[Source]:
+        """The same, once for each training that there shall be."""
+        return [self.source(simulator, seed)]
+
 
 @dataclass
 class SyntheticSettings(DataSettings):
@@ -71,6 +75,7 @@ class FolderSettings(DataSettings):
     root: str
     classes: list[str] | None
     shares: dict[str, float]
+    folds: int | None
     on_bad_image: str
     image_size: int
     pixel_size: float | None
@@ -84,8 +89,16 @@ class FolderSettings(DataSettings):
         if self.polarity is not None:
             one_of("polarity", self.polarity, POLARITIES)
         check_shares(self.shares)
+        if self.folds is not None:
+            at_least("folds", self.folds, 3)  # one to test on, one to validate on, and others to train on
 
-    def source(self, simulator: Simulator, seed: int, needed: Sequence[str] = ("train", "val", "test")) -> Source:
+    def source(
+        self,
+        simulator: Simulator,
+        seed: int,
+        needed: Sequence[str] = ("train", "val", "test"),
+        fold: tuple[int, int] | None = None,
+    ) -> Source:
         return FolderSource(
             Path(self.root).expanduser(),
             self.classes,
@@ -96,7 +109,14 @@ class FolderSettings(DataSettings):
             self.pixel_size,
             self.polarity,
             needed,
+            fold,
         )
+
+    def sources(self, simulator: Simulator, seed: int) -> list[Source]:
+        """The images, or as many divisions of them as ``folds`` asks for, each with another fold to test on."""
+        if self.folds is None:
+            return [self.source(simulator, seed)]
+        return [self.source(simulator, seed, fold=(number, self.folds)) for number in range(self.folds)]
 
 
 @dataclass
@@ -120,10 +140,7 @@ class ModelSettings:
         one_of("network", self.network, tuple(NETWORKS))
         one_of("frozen", self.frozen, FROZEN)
         one_of("pooling", self.pooling, POOLINGS)
-        try:
-            check_scales(self.scales)
-        except ValueError as error:
-            raise SettingError("scales", str(error)) from None
+        check_scales(self.scales)
         one_of("schedule", self.schedule, SCHEDULES)
         if self.network != "resnet18" and (self.pretrained or self.weights_path):
             raise SettingError("pretrained", f"there are ImageNet weights for resnet18, none for {self.network}")

@@ -29,7 +29,8 @@ class Source(Protocol):
         pixel_size: nm, where known.
         polarity: ``bright`` or ``dark``: which the feature is, where known.
         group: Neighbouring training images that stay together: 2 for twins, else 1.
-        folder: Of images on disk that are divided at random: ``root``, ``seed`` and ``shares``; else ``None``.
+        folder: Of images on disk that are divided at random: ``root``, ``seed``, ``shares`` and, where there are folds,
+            ``fold``; else ``None``.
     """
 
     classes: list[str]
@@ -127,6 +128,7 @@ class FolderSource:
         pixel_size: nm at that size; ``None`` follows from ``dataset.json``.
         polarity: ``bright`` or ``dark``; ``None`` takes what ``dataset.json`` says.
         needed: Splits that must hold every class.
+        fold: Number of the fold to test on, and of folds; ``None`` divides by ``shares``.
 
     Raises:
         UserError: Images that cannot be used, or a needed split without some class.
@@ -145,6 +147,7 @@ class FolderSource:
         pixel_size: float | None,
         polarity: str | None,
         needed: Sequence[str] = ("train", "val", "test"),
+        fold: tuple[int, int] | None = None,
     ) -> None:
         files, self.classes = read_folder(root, classes, on_bad_image)
         if len(self.classes) < 2:
@@ -159,7 +162,9 @@ class FolderSource:
         self.folder: dict[str, Any] | None = None
         if not all(file.split for file in files):
             self.folder = {"root": str(root.resolve()), "seed": seed, "shares": dict(shares)}
-        self._splits = split_files(files, self.classes, dict(shares), seed)
+            if fold is not None:
+                self.folder["fold"] = list(fold)
+        self._splits = split_files(files, self.classes, dict(shares), seed, fold)
         check_complete(self._splits, needed, self.classes)
         self._splits["all"] = files
 

@@ -184,12 +184,44 @@ def _name_some(items: list[str]) -> str:
 
 
 def split_files(
-    files: list[LabelledFile], classes: list[str], shares: dict[str, float], seed: int
+    files: list[LabelledFile],
+    classes: list[str],
+    shares: dict[str, float],
+    seed: int,
+    fold: tuple[int, int] | None = None,
 ) -> dict[str, list[LabelledFile]]:
-    """Each split's files: as listed where every file has a split, else every class divided by ``shares`` at random."""
+    """Each split's files: as listed where every file has a split, else every class divided by ``shares`` at random.
+
+    With ``fold``, a number and their count, every class is divided into so many folds instead: that one is tested on,
+    the next one validated on, the others trained on.
+
+    Raises:
+        SettingError: Folds of files whose splits are listed, or of a class with too few.
+    """
     if all(file.split for file in files):
+        if fold is not None:
+            raise SettingError("data.folds", f"{LABELS} says which split each image is in; drop its column split")
         return {split: [file for file in files if file.split == split] for split in SPLITS}
+    if fold is not None:
+        return _take_fold(files, classes, *fold, seed)
     return _stratify(files, classes, shares, seed)
+
+
+def _take_fold(
+    files: list[LabelledFile], classes: list[str], number: int, count: int, seed: int
+) -> dict[str, list[LabelledFile]]:
+    splits: dict[str, list[LabelledFile]] = {split: [] for split in SPLITS}
+    for label, name in enumerate(classes):
+        members = [file for file in files if file.label == name]
+        if len(members) < count:
+            raise SettingError(
+                "data.folds", f"found {count}, but of class {name} there are {len(members)} images; use no more folds"
+            )
+        folds = np.random.default_rng([seed, label]).permutation(len(members)) % count
+        for file, its_fold in zip(members, folds.tolist(), strict=True):
+            split = {number: "test", (number + 1) % count: "val"}.get(its_fold, "train")
+            splits[split].append(replace(file, split=split))
+    return splits
 
 
 def check_complete(splits: dict[str, list[LabelledFile]], needed: Sequence[str], classes: list[str]) -> None:

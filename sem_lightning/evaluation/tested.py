@@ -2,6 +2,7 @@
 
 import heapq
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +91,34 @@ class Tested:
         return counts.reshape(len(self.classes), columns).astype(np.int64)
 
 
+def join(parts: Sequence[Tested]) -> Tested:
+    """The tests of several classifiers for the same task on different images, as one; its rule is the first one's."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return Tested(
+        classes=first.classes,
+        rule=first.rule,
+        logits=np.concatenate([part.logits for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        verdicts=_join_verdicts([part.verdicts for part in parts]),
+        conditions={name: np.concatenate([part.conditions[name] for part in parts]) for name in first.conditions},
+        examples=sorted(
+            (example for part in parts for example in part.examples),
+            key=lambda example: (example.correct, -example.probabilities.max()),
+        )[: _WRONG_SHOWN + _RIGHT_SHOWN * len(first.classes)],
+        seconds=sum(part.seconds for part in parts),
+    )
+
+
+def _join_verdicts(parts: Sequence[Verdicts]) -> Verdicts:
+    return Verdicts(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.decisions for part in parts]),
+        np.concatenate([part.distances for part in parts]),
+    )
+
+
 @dataclass
 class Collector:
     """Gathers the batches of a test; of the images themselves it keeps a few."""
@@ -129,24 +158,15 @@ class Collector:
 
     def finish(self, classes: list[str], rule: Rule, seconds: float) -> Tested:
         """All of it, in the order it came."""
-
-        def join(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-            return np.concatenate(parts)
-
         known = [name for name in self._batches[0] if name not in ("logits", "labels", "verdicts")]
-        every: list[Verdicts] = [batch["verdicts"] for batch in self._batches]
         wrong = [example for _, _, example in sorted(self._wrong, key=lambda entry: (-entry[0], entry[1]))]
         return Tested(
             classes=classes,
             rule=rule,
-            logits=join([batch["logits"] for batch in self._batches]),
-            labels=join([batch["labels"] for batch in self._batches]),
-            verdicts=Verdicts(
-                join([verdicts.probabilities for verdicts in every]),
-                join([verdicts.decisions for verdicts in every]),
-                join([verdicts.distances for verdicts in every]),
-            ),
-            conditions={name: join([batch[name] for batch in self._batches]) for name in known},
+            logits=np.concatenate([batch["logits"] for batch in self._batches]),
+            labels=np.concatenate([batch["labels"] for batch in self._batches]),
+            verdicts=_join_verdicts([batch["verdicts"] for batch in self._batches]),
+            conditions={name: np.concatenate([batch[name] for batch in self._batches]) for name in known},
             examples=wrong + [example for label in sorted(self._right) for example in self._right[label]],
             seconds=seconds,
         )

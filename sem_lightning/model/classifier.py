@@ -181,7 +181,7 @@ def check_scales(scales: Sequence[float]) -> None:
     """Refuse scales that do not rise from 1 to at most 8.
 
     Raises:
-        ValueError: They do not.
+        SettingError: They do not.
     """
     numbers = [*scales]
     if (
@@ -189,9 +189,9 @@ def check_scales(scales: Sequence[float]) -> None:
         or not numbers
         or numbers[0] != 1
     ):
-        raise ValueError(f"found {numbers}, expected numbers that begin with 1")
+        raise SettingError("scales", f"found {numbers}, expected numbers that begin with 1")
     if sorted(set(numbers)) != numbers or numbers[-1] > MAX_SCALE:
-        raise ValueError(f"found {numbers}, expected rising numbers from 1 to {MAX_SCALE}")
+        raise SettingError("scales", f"found {numbers}, expected rising numbers from 1 to {MAX_SCALE}")
 
 
 def rate_factor(schedule: str, progress: float, warmup: float) -> float:
@@ -226,7 +226,7 @@ def load_classifier(path: Path) -> SEMClassifier:
         known = classifier.rule.familiarity
         if known is not None and known.means.shape != (len(classifier.classes), FEATURES):
             raise ValueError("the decision rule is for another network")
-    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError, SettingError) as error:
         raise UserError(f"{path}: written by another version of sem-lightning ({str(error).splitlines()[0]})") from None
     return classifier.eval()
 

@@ -10,6 +10,7 @@ import torch
 from conftest import Run, make_simulator
 
 from sem_lightning.commands.train import _balance
+from sem_lightning.data.folder import read_folder, split_files
 from sem_lightning.model.classifier import load_classifier
 from sem_lightning.synthesis.simulator import render
 
@@ -64,9 +65,45 @@ def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoi
     assert torch.allclose(before[name], after.net.state_dict()[name], atol=1e-6)
 
 
+def test_folds_test_every_image_once_by_a_classifier_that_never_saw_it(
+    run: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    write_labelled(tmp_path / "mine", each=5)
+    done = run("train", *QUICK, f"ckpt={checkpoint}", "data.folds=3", "trainer.max_epochs=1")
+    assert done.code == 0, done.err
+    result = json.loads((done.run_folder() / "result.json").read_text())
+    assert result["counts"] == {"good": 5, "gap": 5, "bridge": 5}
+    assert [fold["test_images"] for fold in result["folds"]] == [6, 6, 3]  # of five images two, two and one
+    right = sum(result["confusion"][label][label] for label in range(3))
+    assert sum(round(fold["accuracy"] * fold["test_images"]) for fold in result["folds"]) == right
+    assert "fold 3 of 3" in done.out and (done.run_folder() / "report.html").is_file()
+    first = load_classifier(Path(result["folds"][0]["checkpoint"]))
+    assert first.hparams["folder"]["fold"] == [0, 3]
+    # its training images must not come back as unseen ones
+    again = run("evaluate", f"ckpt={result['folds'][0]['checkpoint']}", "data=folder", "data.root=mine")
+    assert again.code == 1 and "all folds of this folder but number 1" in again.err
+
+
+@pytest.mark.parametrize("folds", [3, 5])
+def test_folds_divide_every_class(folds: int, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "mine", each=7)
+    files, classes = read_folder(tmp_path / "mine", None, "error")
+    tested: list[Path] = []
+    for number in range(folds):
+        splits = split_files(files, classes, {}, 0, (number, folds))
+        parts = [{file.path for file in splits[split]} for split in ("train", "val", "test")]
+        assert sum(map(len, parts)) == len(set().union(*parts)) == 21
+        assert all({file.label for file in splits[split]} == set(classes) for split in ("train", "val", "test"))
+        tested += parts[2]
+    assert sorted(tested) == sorted(file.path for file in files)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("data.folds=2",), "data.folds: found 2, expected at least 3"),
+        (("data.folds=5",), "data.folds: found 5, but of class good there are 4 images; use no more folds"),
+        (("data.folds=3", "ckpt_path=last.ckpt"), "ckpt_path: goes on with one training, not with one for each fold"),
         (("ckpt=nothing.ckpt",), "nothing.ckpt: No such file"),
         (("ckpt=null",), "model.frozen: what starts from nothing has to learn"),
         (("model.frozen=all",), "model.frozen: found 'all', expected one of nothing, stem"),

@@ -1,0 +1,147 @@
+"""One training: fit, restore the best checkpoint, choose the rule, test."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from omegaconf import DictConfig
+
+from sem_lightning.commands.calibrate import calibrate_rule, explain_rule
+from sem_lightning.commands.trainer import build_trainer, explain_interrupt
+from sem_lightning.commands.training_settings import CallbackSettings, DataSettings, LoggerSettings, ModelSettings
+from sem_lightning.data.datamodule import SEMDataModule, Source
+from sem_lightning.decision.calibrate import DecisionSettings
+from sem_lightning.evaluation.recorder import Recorder
+from sem_lightning.evaluation.tensorboard import lay_out_charts
+from sem_lightning.evaluation.tested import Tested
+from sem_lightning.model.checkpoint import read_checkpoint
+from sem_lightning.model.classifier import SEMClassifier, save_rule
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The checked groups that every training takes; ``trainer`` is Lightning's own mapping."""
+
+    model: ModelSettings
+    data: DataSettings
+    decision: DecisionSettings
+    logger: LoggerSettings
+    callbacks: CallbackSettings
+    trainer: DictConfig
+    seed: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training leaves behind.
+
+    Attributes:
+        tested: The answers on its test images.
+        logger: Where its curves went.
+        checkpoint: The best epoch's, where one was validated.
+        best_score: The monitored metric there.
+        images: That training has seen, each time counted.
+        seconds: Time that training took.
+        epochs: That were begun.
+        steps: Of the optimiser.
+    """
+
+    tested: Tested
+    logger: Logger | None
+    checkpoint: str | None
+    best_score: float | None
+    images: int
+    seconds: float
+    epochs: int
+    steps: int
+
+
+def run_training(
+    settings: RunSettings, source: Source, classifier: SEMClassifier, output: Path, resume_from: Path | None
+) -> Run:
+    """Train ``classifier``, which then has the best epoch's weights and its rule, and test it on unseen images.
+
+    Args:
+        settings: Of the run.
+        source: The images of all splits.
+        classifier: To be trained.
+        output: Folder of checkpoints and curves.
+        resume_from: A ``last.ckpt`` to go on from.
+    """
+    logger = _build_logger(settings.logger, output)
+    best, last = _build_checkpoints(settings.callbacks, output)
+    recorder = Recorder()
+    callbacks = [recorder, best, last, *_optional_callbacks(settings.callbacks, logger)]
+    trainer = build_trainer(
+        settings.trainer, output, callbacks, logger, settings.logger.every_n_steps, settings.callbacks.progress_bar
+    )
+    if isinstance(logger, TensorBoardLogger):
+        lay_out_charts(logger.experiment, classifier.classes)
+    datamodule = SEMDataModule(source, settings.data.batch_size, settings.data.num_workers, settings.seed)
+
+    started = time.perf_counter()
+    with explain_interrupt(trainer, Path(last.dirpath or output)):
+        trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
+    seconds = time.perf_counter() - started
+    if best.best_model_path:
+        classifier.load_state_dict(read_checkpoint(Path(best.best_model_path))["state_dict"])
+    else:
+        log.warning("no epoch was validated, so the last weights are tested")
+    with explain_interrupt(trainer, Path(last.dirpath or output)):
+        if not settings.trainer.get("fast_dev_run"):
+            classifier.rule = calibrate_rule(trainer, classifier, datamodule, settings.decision)
+            log.info("%s", explain_rule(classifier.rule))
+        if best.best_model_path:
+            save_rule(Path(best.best_model_path), classifier.rule)
+        epochs, steps = trainer.current_epoch, trainer.global_step
+        trainer.test(classifier, datamodule=datamodule, verbose=False)
+    assert recorder.tested is not None
+    return Run(
+        tested=recorder.tested,
+        logger=logger,
+        checkpoint=best.best_model_path or None,
+        best_score=None if best.best_model_score is None else float(best.best_model_score),
+        images=recorder.train_images,
+        seconds=seconds,
+        epochs=epochs,
+        steps=steps,
+    )
+
+
+def _build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
+    if settings.kind == "tensorboard":
+        return TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
+    return CSVLogger(output, name="", version="csv") if settings.kind == "csv" else None
+
+
+def _build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    """The best epoch's weights (under 50 MB), and everything needed to go on after the last whole epoch."""
+    folder = output / "checkpoints"
+    best = ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor=settings.monitor,
+        mode=_better(settings.monitor),
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    return best, last
+
+
+def _optional_callbacks(settings: CallbackSettings, logger: Logger | None) -> list[Callback]:
+    callbacks: list[Callback] = []
+    if logger is not None:
+        callbacks.append(LearningRateMonitor(logging_interval="step"))
+    if settings.early_stopping:
+        callbacks.append(EarlyStopping(settings.monitor, mode=_better(settings.monitor), patience=settings.patience))
+    return callbacks
+
+
+def _better(monitor: str) -> str:
+    return "min" if monitor == "val/loss" else "max"
