@@ -1,0 +1,151 @@
+"""How a classifier does on a pattern, or a microscope, that it was not trained on.
+
+python benchmarks/leave_one_out.py [--axis pattern imaging] [--seeds 0]        50 minutes
+
+For each preset of an axis: train on the others, test on it; beside it the same training on all of them, tested on it.
+An unseen preset is the nearest to an unseen microscope that can be measured here.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from torch.utils.data import DataLoader, Dataset
+
+from sem_lightning.commands.app import config_folder
+from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.commands.settings import build, register_simulation_schemas
+from sem_lightning.commands.train import TrainSettings, build_classifier
+from sem_lightning.commands.trainer import quiet_lightning
+from sem_lightning.commands.training_run import RunSettings, run_training
+from sem_lightning.commands.training_settings import register_data_schemas
+from sem_lightning.data.curriculum import Curriculum
+from sem_lightning.data.datamodule import SyntheticSource
+from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.model.classifier import SEMClassifier
+
+AXES = {
+    "pattern": {
+        "line_space": ("pattern=line_space", "pattern.pitch=[12,40]"),
+        "any_line_space": ("pattern=any_line_space",),
+        "routing": ("pattern=routing", "pattern.pitch=[12,36]"),
+        "freeform": ("pattern=freeform", "pattern.pitch=[12,36]"),
+    },
+    "imaging": {
+        "cdsem": ("imaging=cdsem",),
+        "review_sem": ("imaging=review_sem",),
+        "low_dose": ("imaging=low_dose", "noise=high"),
+        "paper": ("imaging=paper", "noise=paper", "imaging.image_size=128"),
+    },
+}
+EPOCHS, EASY = 6, 2  # of training; of these on longer defects and higher doses
+TRAINED, VALIDATED, TESTED = 360, 60, 300  # images of each class: in an epoch, after each, and at the end
+MODEL = ("model=resnet10", "model.pooling=peaks", "model.learning_rate=0.0015")
+
+
+class Turns(Dataset[dict[str, Any]]):
+    """Images of several data sets in turn."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        image: dict[str, Any] = self.parts[index % len(self.parts)][index // len(self.parts)]
+        return image
+
+
+class SeveralSources:
+    """Simulators in turn, as one source."""
+
+    group = 1
+
+    def __init__(self, parts: list[SyntheticSource]) -> None:
+        self.parts = parts
+        self.pixel_size: float | None = None
+        self.polarity: str | None = None
+        self.folder: dict[str, Any] | None = None
+        self.classes, self.image_size = parts[0].classes, parts[0].image_size
+
+    def dataset(self, split: str) -> Dataset[dict[str, Any]]:
+        return Turns([part.dataset(split) for part in self.parts])
+
+    def counts(self, split: str) -> dict[str, int]:
+        return {name: sum(part.counts(split)[name] for part in self.parts) for name in self.classes}
+
+
+def settings_for(seed: int) -> RunSettings:
+    register_data_schemas()
+    register_simulation_schemas()
+    ConfigStore.instance().store(name="train_schema", node=TrainSettings)
+    overrides = [*MODEL, "trainer.accelerator=cpu", f"trainer.max_epochs={EPOCHS}", "logger=none", f"seed={seed}"]
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", overrides=[*overrides, "callbacks.progress_bar=false"])
+    groups = {name: build(config[name], name) for name in ("model", "data", "decision", "logger", "callbacks")}
+    return RunSettings(**groups, trainer=config.trainer, seed=seed)
+
+
+def sources_for(names: Sequence[str], presets: Mapping[str, tuple[str, ...]], seed: int) -> list[SyntheticSource]:
+    """One for each of the named presets, which share an epoch of ``TRAINED`` images of each class."""
+    per_class = {"train": TRAINED // len(names), "val": VALIDATED // len(names), "test": TESTED, "calibration": 0}
+    easy = Curriculum(easy_epochs=EASY)
+    return [SyntheticSource(compose_simulator(*presets[name]), seed, per_class, True, None, easy) for name in names]
+
+
+def train_on(names: Sequence[str], presets: Mapping[str, tuple[str, ...]], seed: int) -> SEMClassifier:
+    settings = settings_for(seed)
+    source = SeveralSources(sources_for(names, presets, seed))
+    lightning.seed_everything(seed, workers=True, verbose=False)
+    classifier = build_classifier(settings.model, source, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        run_training(settings, source, classifier, Path(folder), None)
+    return classifier.eval()
+
+
+def count_right(classifier: SEMClassifier, name: str, presets: Mapping[str, tuple[str, ...]], seed: int) -> list[int]:
+    """Right answers of each class among ``TESTED`` unseen images of it."""
+    dataset = sources_for([name], presets, seed)[0].dataset("test")
+    right = [0] * len(classifier.classes)
+    with torch.inference_mode():
+        for batch in DataLoader(dataset, batch_size=64):
+            said = classifier(batch["image"]).logits.argmax(1)
+            for label in batch["label"][said == batch["label"]].tolist():
+                right[label] += 1
+    return right
+
+
+def describe(right: list[int]) -> str:
+    low, high = wilson_interval(sum(right), TESTED * len(right))
+    each = ", ".join(f"{one / TESTED:.2f}" for one in right)
+    return f"{sum(right) / TESTED / len(right):.3f} [{low:.3f}, {high:.3f}] ({each})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--axis", nargs="+", choices=AXES, default=list(AXES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    arguments = parser.parse_args()
+    quiet_lightning()
+    print(f"accuracy on {TESTED} unseen images of each class (good, gap, bridge)")
+    print("| left out | seed | trained without it | trained with it |")
+    print("| --- | ---: | --- | --- |")
+    for axis in arguments.axis:
+        presets = AXES[axis]
+        for seed in arguments.seeds:
+            knowing = train_on(list(presets), presets, seed)
+            for name in presets:
+                without = train_on([other for other in presets if other != name], presets, seed)
+                found = [describe(count_right(each, name, presets, seed)) for each in (without, knowing)]
+                print(f"| `{axis}={name}` | {seed} | {found[0]} | {found[1]} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
