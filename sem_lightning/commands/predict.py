@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from omegaconf import MISSING, DictConfig
 
 from sem_lightning.commands.app import run_command
@@ -23,12 +24,14 @@ from sem_lightning.inspection.listing import Listing
 from sem_lightning.inspection.overlay import draw_overlay
 from sem_lightning.inspection.polarity import bright_share, guess_polarity
 from sem_lightning.inspection.reader import read_ahead
+from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, check_scales
 from sem_lightning.model.saliency import check_captum
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.imaging import POLARITIES
 
 EXIT_SOME_UNREADABLE = 3
+_ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
 _POLARITY_VOTES = 32  # images that say which polarity theirs is
 
 
@@ -44,6 +47,7 @@ class PredictSettings:
     tiling: str = MISSING
     overlap: float = MISSING
     scales: list[float] | None = MISSING
+    adapt: bool = MISSING
     pixel_size: float | None = MISSING
     polarity: str | None = MISSING
     data_bar: str = MISSING
@@ -77,13 +81,15 @@ def predict(config: DictConfig) -> None:
     overlays = output.with_name(f"{output.stem}_overlays")
     paths = find_images(settings.images, leave_out=overlays)
     _, classifier = open_classifier(config, "ckpt")
-    classifier.net.fold_batch_norm()
     if settings.explain:
         check_captum()
     lines = Path(settings.jsonl).expanduser() if settings.jsonl else None
     boxes = output.with_name(f"{output.stem}_regions.csv") if settings.tiling == "on" or settings.explain else None
     listing = Listing(classifier.classes, output, lines, boxes)
     how = _choose_preparation(settings, paths, classifier)
+    if settings.adapt:
+        _adapt(classifier, paths, how)
+    classifier.net.fold_batch_norm()
     if settings.explain:
         for stale in overlays.glob("[0-9]*_*.png"):  # of an earlier run
             stale.unlink()
@@ -160,6 +166,24 @@ def _find_polarity(paths: list[Path], how: Preparation) -> str:
         )
     print(f"polarity: {found} lines (bright covers {np.median(shares):.0%} of the images)")
     return found
+
+
+def _adapt(classifier: SEMClassifier, paths: list[Path], how: Preparation) -> None:
+    """Bring the classifier's batch norms half of the way to these images.
+
+    Raises:
+        SettingError: There are too few of them.
+    """
+    chosen = [paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), _ADAPTED_TO))]
+    readable = [image for image in read_ahead(chosen, how) if isinstance(image, Prepared)]
+    if len(readable) < _FEWEST_ADAPTED_TO:
+        raise SettingError("adapt", f"on needs {_FEWEST_ADAPTED_TO} readable images or more, found {len(readable)}")
+    # of images in tiles another tile each
+    seen = [image.tiling.cut(image.image, number % len(image.tiling)) for number, image in enumerate(readable)]
+    adapt_batch_norms(classifier.net, torch.split(torch.from_numpy(np.stack(seen)).unsqueeze(1), _ADAPTED_AT_ONCE))
+    print(f"adapted to {len(seen)} of the images, without labels")
+    if classifier.rule.promise is not None:
+        print("its promise was made without adapt=on and does not hold with it")
 
 
 def _save_overlay(folder: Path, number: int, finding: Finding) -> None:

@@ -14,7 +14,9 @@ from conftest import Run, make_simulator
 
 import sem_lightning
 from sem_lightning.data.images import encode_image
+from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.model.resnet import standardise
 from sem_lightning.synthesis.simulator import render
 
 sys.path.append(str(Path(__file__).parents[1] / "inspection"))
@@ -224,3 +226,37 @@ def test_a_classifier_comes_with_the_package(run: Run, tmp_path: Path) -> None:
     weights = Path(sem_lightning.__file__).parent / "weights"
     assert (weights / "robust.safetensors").stat().st_size < 12e6
     assert "experiment=robust" in (weights / "robust.md").read_text()
+
+
+def test_adapting_takes_statistics_of_the_images_and_needs_some(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    simulator = make_simulator("imaging.image_size=64", "noise=extreme")
+    (tmp_path / "mine").mkdir()
+    for index in range(9):
+        image = np.asarray(render(simulator.draw(0, 0, index, "good")).image)
+        cv2.imwrite(str(tmp_path / "mine" / f"{index}.png"), image)
+    plain, adapted, again = (
+        run("predict", f"ckpt={checkpoint}", "images=mine", f"adapt={adapt}") for adapt in ("off", "on", "on")
+    )
+    assert plain.code == adapted.code == 0, adapted.err
+    assert "adapted to 9 of the images, without labels" in adapted.out and "adapted" not in plain.out
+    assert run("predict", f"ckpt={checkpoint}", "images=mine", "adapt=maybe").code == 1
+    (tmp_path / "mine" / "0.png").unlink()
+    (tmp_path / "mine" / "1.png").write_bytes(b"nothing")
+    few = run("predict", f"ckpt={checkpoint}", "images=mine", "adapt=on")
+    assert few.code == 1 and few.err == "error: adapt: on needs 8 readable images or more, found 7\n"
+    assert again.out == adapted.out
+
+
+def test_batch_norms_go_the_share_of_the_way_that_was_asked_for() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(24, 1, 64, 64)
+    norms = []
+    for share in (0.0, 0.5, 1.0):
+        torch.manual_seed(1)
+        classifier = SEMClassifier(["good", "gap"], 64, network="resnet10").eval()
+        adapt_batch_norms(classifier.net, images.split(8), share)
+        norms.append(classifier.net.backbone.bn1.running_mean.clone())
+        assert not any(module.training for module in classifier.modules())
+    assert torch.allclose(norms[1], (norms[0] + norms[2]) / 2) and not torch.allclose(norms[0], norms[2])
+    seen = classifier.net.backbone.conv1(standardise(images)).mean(dim=(0, 2, 3))
+    assert torch.allclose(norms[2], seen, atol=1e-5)
