@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,22 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import sem_lightning
 from sem_lightning.commands.settings import check_keys, register_simulation_schemas
 from sem_lightning.errors import UserError
+from sem_lightning.sweeps.folder import SETTINGS, job_name, only_sweep, sweep_name
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
+_SWEEP_DIR = "hydra.sweep.dir"
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
+
+
+# for the folders of a sweep's jobs; here, for a launcher's other processes import this module before they need it
+OmegaConf.register_new_resolver("job_folder", job_name, replace=True)
 
 
 def config_folder() -> Path:
@@ -32,10 +39,18 @@ def config_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def run_command(config_name: str, schema: type, task: Callable[[DictConfig], Any]) -> None:
+def run_command(
+    config_name: str,
+    schema: type,
+    task: Callable[[DictConfig], Any],
+    conclude_sweep: Callable[[Path], None] | None = None,
+) -> None:
     """Compose ``conf/<config_name>.yaml`` with the command line's overrides and run ``task`` on it.
 
     The YAML file takes its types from ``schema``, a dataclass, by the name ``<config_name>_schema``.
+
+    With ``conclude_sweep`` a multirun has a folder that the same command finds again, to itself; the function is called
+    with it when all jobs are done, failed ones among them.
 
     A mistake of the user's ends in one line on standard error and exit code 1, Ctrl-C in 130. With
     ``HYDRA_FULL_ERROR=1`` errors keep their whole traceback.
@@ -59,7 +74,8 @@ def run_command(config_name: str, schema: type, task: Callable[[DictConfig], Any
 
     _look_into_own_folder()
     try:
-        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
+        with _sweep(conclude_sweep):
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
     except KeyboardInterrupt as interrupt:
         _fail(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", EXIT_INTERRUPTED)
     except ValueError as error:
@@ -75,6 +91,32 @@ def run_command(config_name: str, schema: type, task: Callable[[DictConfig], Any
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+@contextmanager
+def _sweep(conclude: Callable[[Path], None] | None) -> Iterator[None]:
+    """Around a multirun that ``conclude`` belongs to: its folder, its lock, and its end."""
+    overrides = [argument for argument in sys.argv[1:] if "=" in argument and not argument.startswith("-")]
+    if (
+        conclude is None
+        or not {"-m", "--multirun"} & set(sys.argv[1:])
+        or {"--help", "-h", "--cfg"} & set(sys.argv[1:])
+    ):
+        yield
+        return
+    given = [value for key, _, value in (each.partition("=") for each in overrides) if key == _SWEEP_DIR]
+    asked = [each for each in overrides if not each.startswith(("hydra.", "sweep.", "hydra/launcher"))]
+    folder = Path(given[-1] if given else Path("outputs/multirun") / sweep_name(asked))
+    if not given:
+        sys.argv.append(f"{_SWEEP_DIR}={folder}")
+    with only_sweep(folder):
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the same command goes on with the jobs that are missing") from None
+        finally:
+            if any(folder.glob(f"*/{SETTINGS}")):
+                conclude(folder)
 
 
 def _look_into_own_folder() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
@@ -24,6 +26,7 @@ from sem_lightning.commands.training_settings import (
     FolderSettings,
     LoggerSettings,
     ModelSettings,
+    SweepSettings,
     register_data_schemas,
 )
 from sem_lightning.data.datamodule import Source
@@ -39,6 +42,8 @@ from sem_lightning.files import write_atomically, write_json
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.pretrained import load_pretrained
+from sem_lightning.sweeps.folder import DIGEST, ERROR, RESULT, SETTINGS, config_digest, finished_before
+from sem_lightning.sweeps.report import report_sweep
 from sem_lightning.synthesis.simulator import Simulator
 
 log = logging.getLogger(__name__)
@@ -54,6 +59,7 @@ class TrainSettings(SimulationSettings):
     trainer: dict[str, Any] = MISSING
     logger: LoggerSettings = MISSING
     callbacks: CallbackSettings = MISSING
+    sweep: SweepSettings = MISSING
     ckpt: str | None = None
     ckpt_path: str | None = None
     optimized_metric: str = MISSING
@@ -62,7 +68,7 @@ class TrainSettings(SimulationSettings):
 def main() -> None:
     """Entry point of ``sem-train``."""
     register_data_schemas()
-    run_command("train", TrainSettings, train)
+    run_command("train", TrainSettings, train, conclude_sweep=_report_sweep)
 
 
 def train(config: DictConfig) -> float:
@@ -72,16 +78,29 @@ def train(config: DictConfig) -> float:
         The metric that ``optimized_metric`` names, for a sweep to optimise.
     """
     output = Path(HydraConfig.get().runtime.output_dir)
-    for stale in ("result.json", "error.json"):  # of an earlier run, where the folder was named by hand
-        (output / stale).unlink(missing_ok=True)
+    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
-        return _train(config, output)
+        settings: SweepSettings = build(config.sweep, "sweep")
+        digest = config_digest(config)
+        before = finished_before(output, digest) if in_sweep and not settings.force else None
+        if before is not None and config.optimized_metric in before["metrics"]:
+            print(f"{output.name}: finished before, accuracy {before['metrics']['test/accuracy']:.4f}")
+            return float(before["metrics"][config.optimized_metric])
+        for stale in (RESULT, ERROR):  # of an earlier run
+            (output / stale).unlink(missing_ok=True)
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        return _train(config, output, digest)
     except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result
-        write_json(output / "error.json", {"error": describe(error)})
+        write_json(output / ERROR, {"error": describe(error)})
         raise
 
 
-def _train(config: DictConfig, output: Path) -> float:
+def _report_sweep(folder: Path) -> None:
+    print(f"report in {report_sweep(folder, Console())}")
+
+
+def _train(config: DictConfig, output: Path, digest: str) -> float:
     quiet_lightning()
     seed = check_seed(config)
     simulator = build_simulator(config)
@@ -105,7 +124,7 @@ def _train(config: DictConfig, output: Path) -> float:
         raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
     if len(sources) > 1 and config.ckpt_path is not None:
         raise SettingError("ckpt_path", "goes on with one training, not with one for each fold; leave out data.folds")
-    write_atomically(output / "config.yaml", lambda path: OmegaConf.save(config, path, resolve=True))
+    write_atomically(output / SETTINGS, lambda path: OmegaConf.save(config, path, resolve=True))
     runs = []
     for number, source in enumerate(sources, start=1):
         lightning.seed_everything(seed, workers=True, verbose=False)
@@ -116,10 +135,10 @@ def _train(config: DictConfig, output: Path) -> float:
         if len(sources) > 1:
             right = runs[-1].tested.correct
             print(f"fold {number} of {len(sources)}: {right.sum()} of {len(right)} right")
-    return _report(config, output, runs)[config.optimized_metric]
+    return _report(config, output, digest, runs)[config.optimized_metric]
 
 
-def _report(config: DictConfig, output: Path, runs: list[Run]) -> dict[str, float]:
+def _report(config: DictConfig, output: Path, digest: str, runs: list[Run]) -> dict[str, float]:
     """Write and print what the tests found, of all folds together; returns the metrics of ``result.json``."""
     report = make_report(join([run.tested for run in runs]))
     figures = save_figures(report, output)
@@ -143,6 +162,7 @@ def _report(config: DictConfig, output: Path, runs: list[Run]) -> dict[str, floa
         "train_images_per_second": round(images / seconds, 1),
         "checkpoint": first.checkpoint if len(runs) == 1 else None,
         "optimized_metric": config.optimized_metric,
+        DIGEST: digest,
     }
     if len(runs) > 1:
         facts["folds"] = [
@@ -151,7 +171,7 @@ def _report(config: DictConfig, output: Path, runs: list[Run]) -> dict[str, floa
             for run in runs
         ]
     environment = describe_environment()
-    write_json(output / "result.json", report.to_dict() | facts | environment)
+    write_json(output / RESULT, report.to_dict() | facts | environment)
     name = "best.ckpt" if len(runs) == 1 else f"{len(runs)} folds"
     write_page(output / "report.html", [Section(name, report, figures, output)], [], environment)
     times = "once" if len(runs) == 1 else f"{len(runs)} times, without a fold each"

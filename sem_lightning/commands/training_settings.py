@@ -178,6 +178,18 @@ class CallbackSettings:
         at_least("patience", self.patience, 1)
 
 
+@dataclass
+class SweepSettings:
+    """How the jobs of a multirun go about (``conf/train.yaml``); no part of what they find."""
+
+    force: bool
+    threads: int | None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            at_least("threads", self.threads, 1)
+
+
 def register_data_schemas() -> None:
     """``data`` holds one of two types: its files name theirs by these names."""
     store = ConfigStore.instance()

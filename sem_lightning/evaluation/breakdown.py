@@ -122,6 +122,14 @@ class DetectionLimit:
             "largest_tested_nm": self.largest,
         }
 
+    @staticmethod
+    def from_dict(limit: dict[str, Any]) -> "DetectionLimit":
+        """What `to_dict` gave, as far as `describe` asks."""
+        size = np.nan if limit["size_nm"] is None else limit["size_nm"]
+        low, high = (np.inf if end is None else end for end in limit["interval_95"])
+        ends = (limit["smallest_tested_nm"], limit["largest_tested_nm"])
+        return DetectionLimit(limit["what"], limit["defects"], size, (low, high), *ends)
+
 
 def detection_limits(tested: Tested) -> list[DetectionLimit]:
     """For all doses, for each range of doses, and for each class; empty where sizes are unknown."""

@@ -1,0 +1,28 @@
+"""``sem-report``: what the jobs of a sweep say together."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from sem_lightning.commands.app import EXIT_ERROR, describe
+from sem_lightning.errors import UserError
+from sem_lightning.sweeps.report import report_sweep
+
+
+def main() -> None:
+    """Entry point of ``sem-report``."""
+    parser = argparse.ArgumentParser(
+        prog="sem-report",
+        description="A table of every job of a sweep, means and intervals over seeds, accuracy of each class against "
+        "each swept value, and the best settings. Written into the folder: report.html, jobs.csv, figures, and for "
+        "tensorboard hparams/. It works on sweeps that are running or half failed, too.",
+    )
+    parser.add_argument("folder", type=Path, help="of a sweep: outputs/multirun/...")
+    folder = parser.parse_args().folder.expanduser()
+    try:
+        print(f"report in {report_sweep(folder, Console())}")
+    except (UserError, OSError) as error:
+        print(f"error: {describe(error)}", file=sys.stderr)
+        sys.exit(EXIT_ERROR)

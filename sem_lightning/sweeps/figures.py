@@ -1,0 +1,79 @@
+"""Accuracy against each swept value."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sem_lightning.files import write_atomically
+from sem_lightning.sweeps.summary import Group, Rate, as_number
+
+_MOST_PANELS = 6
+_WIDE_RANGE = 8  # largest over smallest number, from which on an axis is logarithmic
+
+
+def draw_against(key: str, groups: Sequence[Group]) -> Figure:
+    """Accuracy of each class and of all against the values of ``key``, a panel for each combination of the others.
+
+    Dots are single seeds, bars 95 % intervals.
+    """
+    panels: dict[tuple[tuple[str, str], ...], list[Group]] = {}
+    for group in groups:
+        others = tuple((name, value) for name, value in group.values.items() if name != key)
+        panels.setdefault(others, []).append(group)
+    shown = list(panels.items())[:_MOST_PANELS]
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(1.5 + 4.2 * columns, 3.8 * rows), layout="constrained")
+    grid = np.atleast_1d(figure.subplots(rows, columns, sharey=True)).ravel()
+    for axes, (others, members) in zip(grid, shown, strict=False):
+        _draw_panel(axes, key, members)
+        axes.set_title(", ".join(f"{name}={value}" for name, value in others), fontsize=9)
+    for axes in grid[len(shown) :]:
+        axes.axis("off")
+    grid[0].legend(fontsize=8)
+    if len(panels) > len(shown):
+        figure.suptitle(f"the first {len(shown)} of {len(panels)} combinations")
+    return figure
+
+
+def _draw_panel(axes: Axes, key: str, groups: Sequence[Group]) -> None:
+    values = [group.values[key] for group in groups]
+    numbers = [as_number(value) for value in values]
+    places = [number for number in numbers if number is not None]
+    if len(places) < len(values):
+        places = list(range(len(values)))
+        axes.set_xticks(places, values)
+    elif min(places) > 0 and max(places) / min(places) >= _WIDE_RANGE:
+        axes.set_xscale("log")
+    for label in groups[0].by_class:
+        _draw_curve(axes, places, [group.by_class[label] for group in groups if label in group.by_class], label)
+    _draw_curve(axes, places, [group.overall for group in groups], "all classes", "black")
+    axes.set(xlabel=key, ylabel="accuracy on unseen images", ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+
+
+def _draw_curve(
+    axes: Axes, places: Sequence[float], rates: Sequence[Rate], label: str, colour: str | None = None
+) -> None:
+    if len(rates) < len(places):
+        return  # jobs with other classes
+    means = np.array([rate.mean for rate in rates])
+    bars = np.abs(np.array([rate.interval for rate in rates]).T - means)
+    drawn = axes.errorbar(
+        places, means, bars, fmt="o-", markersize=4, capsize=2, linewidth=1.4, label=label, color=colour
+    )
+    dots = [
+        (place, each) for place, rate in zip(places, rates, strict=True) for each in rate.each if len(rate.each) > 1
+    ]
+    if dots:
+        axes.plot(*zip(*dots, strict=True), ".", markersize=3, color=drawn.lines[0].get_color(), alpha=0.6)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all; the same numbers give the same bytes."""
+    write_atomically(
+        path, lambda temporary: figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    )

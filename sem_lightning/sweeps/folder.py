@@ -1,0 +1,78 @@
+"""The folder of a sweep: named so that the same command finds it, one sweep at a time, jobs known by their settings."""
+
+import fcntl
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sem_lightning.errors import UserError
+
+RESULT, ERROR, SETTINGS = "result.json", "error.json", "config.yaml"
+DIGEST = "config_digest"  # in a job's result
+_LOCK = ".running"
+_LONGEST = 80  # characters of a name, its digest aside
+_NOT_THE_TASK = ("sweep", "callbacks.progress_bar")  # keys that leave a job's result as it is
+
+
+def sweep_name(overrides: Sequence[str]) -> str:
+    """A folder's name for a sweep over these overrides, whatever their order."""
+    several = [each for each in overrides if re.search(r"=.*,|range\(|interval\(|glob\(", each)]
+    shown = [each for each in overrides if each in several or each.startswith(("experiment=", "hparams_search="))]
+    return short_name(shown, sorted(overrides))
+
+
+def job_name(overrides: str) -> str:
+    """A folder's name for the job with these overrides (Hydra's ``override_dirname``)."""
+    parts = re.split(r",(?=[^,=\[\]{}]+=)", overrides)
+    return short_name(sorted(parts, key=lambda part: "." in part.partition("=")[0]), [overrides])
+
+
+def short_name(shown: Sequence[str], all_of_it: Sequence[str]) -> str:
+    """Something to read, in letters that every shell and Hydra itself take, and a digest that tells it from others."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", re.sub(r"[=:]", "-", ",".join(shown))).strip("_")[:_LONGEST]
+    digest = hashlib.sha256(",".join(all_of_it).encode()).hexdigest()[:8]
+    return f"{plain}-{digest}" if plain else digest
+
+
+def config_digest(config: DictConfig) -> str:
+    """A digest of all that decides what a job finds: the same settings, the same digest."""
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    for key in _NOT_THE_TASK:
+        group, _, name = key.partition(".")
+        (settings.get(group, {}) if name else settings).pop(name or group, None)
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def finished_before(folder: Path, digest: str) -> dict[str, Any] | None:
+    """The result of a job that ran in ``folder`` with the same settings, if there is one."""
+    try:
+        result = json.loads((folder / RESULT).read_text())
+    except (OSError, ValueError):
+        return None
+    return result if isinstance(result, dict) and result.get(DIGEST) == digest else None
+
+
+@contextmanager
+def only_sweep(folder: Path) -> Iterator[None]:
+    """Keeps other sweeps out of a folder while this one runs; where it is killed, the lock goes with it.
+
+    Raises:
+        UserError: Another one is running there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{folder}: another sweep is running here; wait for its end, or give this one a folder of its own with "
+                "hydra.sweep.dir=..."
+            ) from None
+        yield
