@@ -2,10 +2,10 @@
 
 python benchmarks/finetune.py [--seeds 0 1] [--output docs/images/finetune.png]        40 minutes
 
-Stand-ins for a real microscope are simulated ones that the classifier never saw: conf/microscope/metal.yaml, where it does
-well, and a fast scan of lines in extreme noise, where it does not. Of n labelled images of each class a quarter (at least
-one) serves for validation, the rest for training; a single one serves for both. The test images, 200 of each class, are
-others.
+Stand-ins for a real microscope are simulated ones that the classifier never saw: conf/microscope/metal.yaml, where it
+does well, and a fast scan of lines in extreme noise, where it does not. Of n labelled images of each class a quarter
+(at least one) serves for validation, the rest for training; a single one serves for both. The test images, 200 of each
+class, are others.
 """
 
 import argparse

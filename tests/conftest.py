@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 import pytest
 import torch
 
-from sem_lightning.commands import calibrate, evaluate, fit, generate, predict, preview, train
+from sem_lightning.commands import calibrate, evaluate, fit, generate, predict, preview, report, train
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import Simulator
@@ -26,6 +26,7 @@ COMMANDS = {
     "fit": fit.main,
     "predict": predict.main,
     "preview": preview.main,
+    "report": report.main,
 }
 
 # A task that a ResNet18 sees in seconds: small images, few of them.

@@ -35,7 +35,7 @@ def job_name(overrides: str) -> str:
 
 def short_name(shown: Sequence[str], all_of_it: Sequence[str]) -> str:
     """Something to read, in letters that every shell and Hydra itself take, and a digest that tells it from others."""
-    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", re.sub(r"[=:]", "-", ",".join(shown))).strip("_")[:_LONGEST]
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", re.sub(r"[=:]", "-", ",".join(shown))).strip("._-")[:_LONGEST]
     digest = hashlib.sha256(",".join(all_of_it).encode()).hexdigest()[:8]
     return f"{plain}-{digest}" if plain else digest
 

@@ -97,7 +97,7 @@ def _write_page(path: Path, name: str, jobs: Sequence[Job], groups: Sequence[Gro
         jobs=[
             {
                 "name": job.folder.name,
-                "values": [job.overrides.get(key, "") for key in swept],
+                "cells": [job.overrides.get(key, "") for key in swept],
                 "state": job.state,
                 "accuracy": f"{job.accuracy:.4f}" if job.state == FINISHED else "",
                 "why": job.error or "",

@@ -114,22 +114,6 @@ def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None
     assert load_classifier(runs[1] / "checkpoints/best.ckpt").hparams["polarity"] == "bright"
 
 
-def test_multirun_over_noise_writes_one_result_a_job(run: Run) -> None:
-    done = run("train", "-m", "noise=none,high", *TINY, "logger=none")
-    assert done.code == 0, done.err
-    [sweep] = (done.folder / "outputs" / "multirun").iterdir()
-    doses = [json.loads((sweep / job / "result.json").read_text())["metrics"]["test/accuracy"] for job in ("0", "1")]
-    assert len(doses) == 2 and (sweep / "1" / "config.yaml").read_text().count("gaussian") == 1
-
-
-def test_a_failed_job_does_not_stop_the_others_and_says_why(run: Run) -> None:
-    done = run("train", "-m", "noise.dose=-1,50", *TINY, "logger=none")
-    assert done.code == 1 and "noise.dose: found -1" in done.err
-    [sweep] = (done.folder / "outputs" / "multirun").iterdir()
-    assert "noise.dose" in json.loads((sweep / "0" / "error.json").read_text())["error"]
-    assert (sweep / "1" / "result.json").is_file() and not (sweep / "0" / "result.json").exists()
-
-
 def test_every_way_to_learn_more_from_an_image_runs(run: Run) -> None:
     ways = ("data.small_field_epochs=1", "data.easy_epochs=1", "data.twins=true", "data.small_field_size=48")
     ways += ("defect.gap.length=[0.5,1]", "defect.bridge.length=[0.5,1]")

@@ -1,0 +1,134 @@
+"""A sweep has one folder, forgets nothing that it finished, and says what its jobs say together."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Run
+
+from sem_lightning.sweeps.folder import only_sweep
+
+QUICK = (*TINY, "logger=none", "model=resnet10")
+
+
+def sweep_folder(folder: Path) -> Path:
+    [sweep] = (folder / "outputs" / "multirun").iterdir()
+    return sweep
+
+
+def results(sweep: Path) -> dict[str, int]:
+    """When each finished job wrote its result, by its folder's name."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in sweep.glob("*/result.json")}
+
+
+def test_the_same_command_runs_only_what_is_missing(run: Run) -> None:
+    command = ("train", "-m", "noise=none,high", "seed=0,1", *QUICK)
+    first = run(*command)
+    assert first.code == 0, first.err
+    sweep = sweep_folder(first.folder)
+    assert sweep.name.startswith("noise-none_high_seed-0_1-")
+    before = results(sweep)
+    assert len(before) == 4 and all(f"noise-{n}_seed-{s}" in " ".join(before) for n in ("none", "high") for s in (0, 1))
+    [lost] = sweep.glob("*noise-high_seed-1*")
+    (lost / "result.json").unlink()
+    page = (sweep / "report.html").read_text()
+    again = run(*command)
+    assert again.code == 0, again.err
+    assert again.out.count("finished before") == 3 and "4 jobs: 4 finished" in again.out
+    after = results(sweep)
+    assert {name for name in before if before[name] != after[name]} == {lost.name}
+    assert (sweep / "report.html").read_text() == page  # the same numbers, the same page
+    forced = run(*command[:2], "noise=none,high", "seed=0,1", *QUICK, "sweep.force=true")
+    assert forced.code == 0 and "finished before" not in forced.out
+    assert all(time_ > after[name] for name, time_ in results(sweep_folder(first.folder)).items())
+
+
+def test_other_settings_are_other_jobs(run: Run) -> None:
+    common = (*QUICK, "hydra.sweep.dir=mine")
+    assert run("train", "-m", "seed=0,1", *common).code == 0
+    before = results(Path("mine"))
+    grown = run("train", "-m", "seed=0,1,2", *common)  # a larger grid in the same folder
+    assert grown.out.count("finished before") == 2 and len(results(Path("mine"))) == 3
+    assert before.items() <= results(Path("mine")).items()
+    other = run("train", "-m", "seed=0,1", *common, "trainer.max_epochs=2")
+    assert "finished before" not in other.out and len(results(Path("mine"))) == 5
+
+
+def test_one_job_that_fails_loses_nothing_and_is_tried_again(run: Run) -> None:
+    command = ("train", "-m", "noise.dose=-1,50", *QUICK)
+    done = run(*command)
+    assert done.code == 1 and "noise.dose: found -1" in done.err
+    assert "2 jobs: 1 finished, 1 failed" in done.out and "failed: " in done.out
+    sweep = sweep_folder(done.folder)
+    [failed] = sweep.glob("*/error.json")
+    assert "noise.dose" in json.loads(failed.read_text())["error"]
+    with (sweep / "jobs.csv").open(newline="") as stream:
+        rows = {row["noise.dose"]: row for row in csv.DictReader(stream)}
+    assert rows["-1"]["state"] == "failed" and "found -1" in rows["-1"]["error"]
+    assert rows["50"]["state"] == "finished" and 0 <= float(rows["50"]["test/accuracy"]) <= 1
+    again = run(*command)
+    assert again.code == 1 and again.out.count("finished before") == 1 and "noise.dose: found -1" in again.err
+
+
+def test_a_killed_sweep_is_finished_by_the_same_command(run: Run, tmp_path: Path) -> None:
+    command = ("-m", "seed=0,1,2", *QUICK)
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    os.chdir(tmp_path / "whole")
+    assert run("train", *command).code == 0
+    os.chdir(tmp_path / "killed")
+    code = "from sem_lightning.commands.train import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not list(Path().glob("outputs/multirun/*/*/result.json")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+    sweep = sweep_folder(tmp_path / "killed")
+    assert 1 <= len(results(sweep)) < 3
+    done = run("train", *command)
+    assert done.code == 0 and "finished before" in done.out
+    whole = sweep_folder(tmp_path / "whole")
+    assert whole.name == sweep.name
+    pictures = sorted(path.name for path in whole.glob("*.png"))
+    for name in ("report.html", "jobs.csv", *pictures):
+        assert (sweep / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_two_sweeps_do_not_share_a_folder(run: Run) -> None:
+    with only_sweep(Path("mine")):
+        done = run("train", "-m", "seed=0,1", *QUICK, "hydra.sweep.dir=mine")
+    assert done.code == 1 and done.err.startswith("error: mine: another sweep is running here")
+    assert not list(Path("mine").glob("*/config.yaml"))
+
+
+def test_a_report_of_a_sweep_that_was_moved_and_partly_deleted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("train", "-m", "seed=0,1,2", "noise=none", *QUICK, "hydra.sweep.dir=mine").code == 0
+    Path("mine").rename("moved")
+    jobs = sorted(Path("moved").glob("*/result.json"))
+    jobs[0].unlink()
+    jobs[1].write_text("{half of")
+    done = run("report", "moved")
+    assert done.code == 0, done.err
+    assert "3 jobs: 1 finished, 2 unfinished" in done.out
+    for name in ("nothing", "moved/hparams"):
+        done = run("report", name)
+        assert done.code == 1 and done.err.startswith(f"error: {name}") and len(done.err.splitlines()) == 1
+
+
+def test_a_report_of_one_configuration_has_its_seeds(run: Run) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert run("train", "-m", "seed=0,1", *QUICK, "hydra.sweep.dir=mine").code == 0
+    page = Path("mine/report.html").read_text()
+    assert "the one configuration" in page and ">2</td>" in page
+    events = EventAccumulator(str(next(Path("mine/hparams").iterdir())))
+    events.Reload()
+    assert "test/accuracy" in events.Tags()["scalars"]

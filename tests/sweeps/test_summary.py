@@ -1,0 +1,102 @@
+"""Means, intervals and order of what jobs say together; names and digests by which they are found again."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from scipy.stats import ttest_1samp
+
+from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.sweeps.figures import draw_against
+from sem_lightning.sweeps.folder import config_digest, job_name, sweep_name
+from sem_lightning.sweeps.jobs import FINISHED, UNFINISHED, Job, swept_keys
+from sem_lightning.sweeps.summary import as_number, best, summarise
+
+
+def job(overrides: dict[str, str], right: tuple[int, int], of: int = 100, state: str = FINISHED) -> Job:
+    confusion = [[right[0], of - right[0]], [of - right[1], right[1]]]
+    metrics = {"test/accuracy": sum(right) / (2 * of)}
+    result = {"classes": ["good", "gap"], "confusion": confusion, "metrics": metrics}
+    return Job(Path(",".join(overrides.values())), overrides, state, result if state == FINISHED else {}, None)
+
+
+def test_seeds_are_averaged_and_student_gives_the_interval() -> None:
+    rights = [(90, 80), (94, 70), (92, 78)]
+    jobs = [job({"noise": "low", "seed": str(seed), "model": "a"}, right) for seed, right in enumerate(rights)]
+    [group] = summarise(jobs)
+    assert group.values == {} and swept_keys(jobs) == ["seed"]
+    rates = np.array([sum(right) / 200 for right in rights])
+    assert group.overall.mean == pytest.approx(rates.mean()) and group.overall.images == 600
+    expected = ttest_1samp(rates, 0).confidence_interval(0.95)
+    assert group.overall.interval == pytest.approx((expected.low, expected.high))
+    assert group.by_class["gap"].mean == pytest.approx(0.76)
+
+
+def test_a_single_seed_has_the_interval_of_its_images() -> None:
+    groups = summarise([job({"noise": noise}, (90, 80)) for noise in ("none", "low")])
+    assert groups[0].overall.interval == pytest.approx(wilson_interval(170, 200))
+
+
+def test_values_are_in_their_natural_order_and_unfinished_jobs_left_out() -> None:
+    noises = ("extreme", "low", "none", "typical", "high")
+    groups = summarise([job({"noise": noise}, (50, 50)) for noise in noises])
+    assert [group.values["noise"] for group in groups] == ["none", "low", "typical", "high", "extreme"]
+    doses = ("100", "20", "3", "[2,4]")
+    jobs = [job({"noise.dose": dose}, (50 + len(dose), 50)) for dose in doses]
+    jobs.append(job({"noise.dose": "7"}, (0, 0), state=UNFINISHED))
+    groups = summarise(jobs)
+    assert [group.values["noise.dose"] for group in groups] == ["3", "[2,4]", "20", "100"]
+    assert best(groups)[0].values["noise.dose"] == "[2,4]"
+
+
+def test_figures_have_a_panel_for_each_combination_of_the_others() -> None:
+    jobs = [
+        job({"noise.dose": dose, "model": model, "seed": seed}, (60, 70))
+        for dose in ("1", "10", "100")
+        for model in ("a", "b")
+        for seed in ("0", "1")
+    ]
+    figure = draw_against("noise.dose", summarise(jobs))
+    assert [axes.get_title() for axes in figure.axes] == ["model=a", "model=b"]
+    assert figure.axes[0].get_xscale() == "log"
+    assert {text.get_text() for text in figure.axes[0].get_legend().get_texts()} == {"good", "gap", "all classes"}
+    words = draw_against("model", summarise([job({"model": model}, (60, 70)) for model in ("a", "b")]))
+    assert [label.get_text() for label in words.axes[0].get_xticklabels()] == ["a", "b"]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32))
+def test_numbers_are_numbers(number: float) -> None:
+    assert as_number(f"{number!r}") == number and as_number(f"[{number!r},{number!r}]") == pytest.approx(number)
+
+
+def test_words_are_none() -> None:
+    assert [as_number(value) for value in ("low", "[1,2,3]", "", "nan", "inf", "[a,b]")] == [None] * 6
+    assert as_number("[1,3]") == 2 and math.isclose(as_number("1e3") or 0, 1000)
+
+
+@given(st.lists(st.text(max_size=30), max_size=4))
+def test_names_are_what_shells_and_hydra_take(overrides: list[str]) -> None:
+    for name in (sweep_name(overrides), job_name(",".join(overrides))):
+        assert name and len(name) <= 90 and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
+        assert not name.startswith(("-", "."))
+
+
+def test_the_order_of_overrides_is_no_other_sweep_and_other_values_are() -> None:
+    one, two = "noise=none,low", "seed=range(3)"
+    assert sweep_name([one, two]).rpartition("-")[2] == sweep_name([two, one]).rpartition("-")[2]
+    assert sweep_name([one, two, "data.batch_size=8"]) != sweep_name([one, two])
+    assert sweep_name([one, "trainer.max_epochs=3"]).startswith("noise-none_low-")
+    assert job_name("defect.gap.length=[0.3,1],noise=low").startswith("noise-low_defect.gap.length-_0.3_1")
+
+
+def test_a_digest_follows_what_a_job_finds_and_nothing_else() -> None:
+    base = {"seed": 0, "noise": {"dose": [1, 2]}, "callbacks": {"progress_bar": True, "patience": 3}}
+    digest = config_digest(OmegaConf.create({**base, "sweep": {"force": False}}))
+    changed = {**base, "callbacks": {"progress_bar": False, "patience": 3}}
+    assert config_digest(OmegaConf.create({**changed, "sweep": {"force": True, "threads": 1}})) == digest
+    assert config_digest(OmegaConf.create({**base, "seed": 1, "sweep": {}})) != digest
+    assert config_digest(OmegaConf.create({**base, "noise": {"dose": [1, 3]}, "sweep": {}})) != digest
