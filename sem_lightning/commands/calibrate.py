@@ -15,6 +15,7 @@ from sem_lightning.commands.settings import SimulationSettings, build, build_sim
 from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
 from sem_lightning.commands.training_settings import DataSettings, register_data_schemas
 from sem_lightning.data.datamodule import SEMDataModule
+from sem_lightning.data.ranks import gather
 from sem_lightning.decision.answers import Answers
 from sem_lightning.decision.calibrate import DecisionSettings, make_rule
 from sem_lightning.decision.guarantee import upper_bound
@@ -22,6 +23,8 @@ from sem_lightning.decision.rule import Rule
 from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier, save_rule
+
+_ANSWERS = ("logits", "features", "label")  # of `SEMClassifier.predict_step`
 
 
 @dataclass
@@ -93,10 +96,8 @@ def collect_answers(
     if not sum(datamodule.source.counts(split).values()):
         return Answers(np.empty((0, len(classifier.classes))), np.empty((0, 1)), np.empty(0, np.int64))
     batches: Any = trainer.predict(classifier, dataloaders=datamodule.loader(split))
-    logits, features, labels = (
-        np.concatenate([batch[name].float().cpu().numpy() for batch in batches])
-        for name in ("logits", "features", "label")
-    )
+    mine = [np.concatenate([batch[name].float().cpu().numpy() for batch in batches]) for name in _ANSWERS]
+    logits, features, labels = (np.concatenate(parts) for parts in zip(*gather(mine), strict=True))
     return Answers(logits.astype(np.float64), features.astype(np.float64), labels.astype(np.int64))
 
 

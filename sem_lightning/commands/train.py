@@ -10,6 +10,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
 
@@ -45,6 +46,8 @@ from sem_lightning.model.pretrained import load_pretrained
 from sem_lightning.sweeps.folder import DIGEST, ERROR, RESULT, SETTINGS, config_digest, finished_before
 from sem_lightning.sweeps.report import report_sweep
 from sem_lightning.synthesis.simulator import Simulator
+
+_ONE_PROCESS = ((1, 1), (1, "1"), (1, [0]), (1, "auto"))  # nodes and devices of a trainer
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +89,13 @@ def train(config: DictConfig) -> float:
         if before is not None and config.optimized_metric in before["metrics"]:
             print(f"{output.name}: finished before, accuracy {before['metrics']['test/accuracy']:.4f}")
             return float(before["metrics"][config.optimized_metric])
+        alone = (config.trainer.get("num_nodes", 1), config.trainer.get("devices", 1)) in _ONE_PROCESS
+        if in_sweep and not alone:
+            raise SettingError(
+                "trainer.devices",
+                f"found {config.trainer.devices}, but the jobs of a sweep (-m) have one process each; run this one by "
+                "itself, or several jobs at a time with hydra/launcher=joblib",
+            )
         for stale in (RESULT, ERROR):  # of an earlier run
             (output / stale).unlink(missing_ok=True)
         if settings.threads is not None:
@@ -122,9 +132,12 @@ def _train(config: DictConfig, output: Path, digest: str) -> float:
     _check_metrics(config.optimized_metric, settings.callbacks.monitor, classes)
     if config.trainer.get("limit_test_batches") == 0:
         raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
+    if len(sources) > 1 and "strategy" in config.trainer:
+        raise SettingError("data.folds", "trains several times, each with one process; leave out trainer.strategy")
     if len(sources) > 1 and config.ckpt_path is not None:
         raise SettingError("ckpt_path", "goes on with one training, not with one for each fold; leave out data.folds")
-    write_atomically(output / SETTINGS, lambda path: OmegaConf.save(config, path, resolve=True))
+    if getattr(rank_zero_only, "rank", 0) == 0:  # of several processes the first one writes
+        write_atomically(output / SETTINGS, lambda path: OmegaConf.save(config, path, resolve=True))
     runs = []
     for number, source in enumerate(sources, start=1):
         lightning.seed_everything(seed, workers=True, verbose=False)
@@ -135,6 +148,8 @@ def _train(config: DictConfig, output: Path, digest: str) -> float:
         if len(sources) > 1:
             right = runs[-1].tested.correct
             print(f"fold {number} of {len(sources)}: {right.sum()} of {len(right)} right")
+    if not runs[0].first:
+        return 0.0  # the first process reports
     return _report(config, output, digest, runs)[config.optimized_metric]
 
 

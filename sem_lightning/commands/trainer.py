@@ -11,13 +11,19 @@ import lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from sem_lightning.errors import SettingError
 
 
 def quiet_lightning() -> None:
-    """Silence advice that does not fit: on these images a worker process is no use beyond the first."""
+    """Silence advice that does not fit, and all but the first of several processes.
+
+    Of the advice: on these images a worker process is no use beyond the first.
+    """
+    if getattr(rank_zero_only, "rank", 0) > 0:
+        logging.getLogger("sem_lightning").setLevel(logging.ERROR)
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Lightning 2.6 asks torch's tree code in a way that newer torch versions complain of.
@@ -49,6 +55,7 @@ def build_trainer(
         return lightning.Trainer(
             **options,
             default_root_dir=output,
+            use_distributed_sampler=False,  # the data module divides images between processes itself
             callbacks=list(callbacks),
             logger=logger if logger is not None else False,
             log_every_n_steps=log_every_n_steps,

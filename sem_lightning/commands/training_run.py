@@ -41,6 +41,7 @@ class Run:
     """What a training leaves behind.
 
     Attributes:
+        first: Whether this is the only process, or the first of several: the one that writes.
         tested: The answers on its test images.
         logger: Where its curves went.
         checkpoint: The best epoch's, where one was validated.
@@ -51,6 +52,7 @@ class Run:
         steps: Of the optimiser.
     """
 
+    first: bool
     tested: Tested
     logger: Logger | None
     checkpoint: str | None
@@ -96,12 +98,13 @@ def run_training(
         if not settings.trainer.get("fast_dev_run"):
             classifier.rule = calibrate_rule(trainer, classifier, datamodule, settings.decision)
             log.info("%s", explain_rule(classifier.rule))
-        if best.best_model_path:
+        if best.best_model_path and trainer.is_global_zero:
             save_rule(Path(best.best_model_path), classifier.rule)
         epochs, steps = trainer.current_epoch, trainer.global_step
         trainer.test(classifier, datamodule=datamodule, verbose=False)
     assert recorder.tested is not None
     return Run(
+        first=trainer.is_global_zero,
         tested=recorder.tested,
         logger=logger,
         checkpoint=best.best_model_path or None,

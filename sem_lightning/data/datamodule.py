@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.folder import FolderDataset, check_complete, describe_folder, read_folder, split_files
+from sem_lightning.data.ranks import rank, world_size
 from sem_lightning.data.splits import SPLITS, EpochSampler
 from sem_lightning.data.synthetic import SyntheticDataset
 from sem_lightning.errors import SettingError, UserError
@@ -187,7 +188,7 @@ class SEMDataModule(lightning.LightningDataModule):
 
     Args:
         source: Where images come from.
-        batch_size: Images in a training batch.
+        batch_size: Images in a training batch, of all processes together.
         num_workers: Processes that make images beside the training one; 0 makes them in it.
         seed: Seed of the training order.
         test_split: The split that testing uses.
@@ -204,10 +205,17 @@ class SEMDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> "DataLoader[Batch]":
         dataset = self.source.dataset("train")
         size = len(dataset)  # type: ignore[arg-type]
-        sampler = EpochSampler(size, self.seed, self.source.group)
+        if self.batch_size % world_size() or self.batch_size < 2 * world_size():
+            raise SettingError(
+                "data.batch_size",
+                f"found {self.batch_size}, expected a multiple of the {world_size()} processes that share it, two "
+                "images or more for each",
+            )
+        sampler = EpochSampler(size, self.seed, self.source.group, rank(), world_size())
+        batch_size = self.batch_size // world_size()
         # A lone last image cannot be batch-normalised.
-        drop_last = size % self.batch_size == 1 and size > 1
-        return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=drop_last)
+        drop_last = len(sampler) % batch_size == 1 and len(sampler) > 1
+        return self._loader(dataset, batch_size, sampler=sampler, drop_last=drop_last)
 
     def val_dataloader(self) -> "DataLoader[Batch]":
         return self.loader("val")
@@ -216,8 +224,10 @@ class SEMDataModule(lightning.LightningDataModule):
         return self.loader(self.test_split)
 
     def loader(self, split: str) -> "DataLoader[Batch]":
-        """A split's images in their order, as testing takes them."""
-        return self._loader(self.source.dataset(split), _EVAL_BATCH_SIZE)
+        """A split's images in their order, as testing takes them; of several processes each has its own share."""
+        dataset = self.source.dataset(split)
+        mine = range(rank(), len(dataset), world_size())  # type: ignore[arg-type]
+        return self._loader(dataset, _EVAL_BATCH_SIZE, sampler=mine)
 
     def _loader(self, dataset: "Dataset[Batch]", batch_size: int, **options: Any) -> "DataLoader[Batch]":
         return DataLoader(

@@ -18,12 +18,16 @@ class EpochSampler:
         size: Images in an epoch.
         seed: Seed of the order.
         group: Neighbouring indices that stay together, 2 for twins; ``size`` is a multiple of it.
+        rank: Number of this process; of every group of images in turn each process takes another one.
+        ranks: How many processes share an epoch; what does not divide by them is left out.
     """
 
-    def __init__(self, size: int, seed: int, group: int = 1) -> None:
+    def __init__(self, size: int, seed: int, group: int = 1, rank: int = 0, ranks: int = 1) -> None:
         self.size = size
         self.seed = seed
         self.group = group
+        self.rank = rank
+        self.ranks = ranks
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -31,10 +35,11 @@ class EpochSampler:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size
+        return self.size // self.group // self.ranks * self.group
 
     def __iter__(self) -> Iterator[int]:
         groups = np.random.default_rng([self.seed, self.epoch]).permutation(self.size // self.group)
+        groups = groups[: len(groups) // self.ranks * self.ranks][self.rank :: self.ranks]
         indices = groups[:, None] * self.group + np.arange(self.group)
         return iter((self.epoch * self.size + indices.ravel()).tolist())
 

@@ -18,17 +18,20 @@ CLASS_METRICS = {"class_accuracy": "accuracy", "precision": "precision", "recall
 _Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
-def build_metrics(num_classes: int) -> MetricCollection:
-    """Accuracy overall; accuracy, precision, recall and F1 of each class; the confusion matrix (rows: truth)."""
-    per_class: dict[str, Any] = {"num_classes": num_classes, "average": None}
+def build_metrics(num_classes: int, together: bool = True) -> MetricCollection:
+    """Accuracy overall; accuracy, precision, recall and F1 of each class; the confusion matrix (rows: truth).
+
+    Of several processes each computes those of all of them, unless ``together`` is false.
+    """
+    per_class: dict[str, Any] = {"num_classes": num_classes, "average": None, "sync_on_compute": together}
     return MetricCollection(
         {
-            "accuracy": MulticlassAccuracy(num_classes, average="micro"),
+            "accuracy": MulticlassAccuracy(num_classes, average="micro", sync_on_compute=together),
             "class_accuracy": MulticlassAccuracy(**per_class),
             "precision": MulticlassPrecision(**per_class),
             "recall": MulticlassRecall(**per_class),
             "f1": MulticlassF1Score(**per_class),
-            "confusion": MulticlassConfusionMatrix(num_classes),
+            "confusion": MulticlassConfusionMatrix(num_classes, sync_on_compute=together),
         }
     )
 

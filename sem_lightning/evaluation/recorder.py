@@ -9,7 +9,8 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from sem_lightning.data.conditions import NAMES
-from sem_lightning.evaluation.tested import Collector, Tested
+from sem_lightning.data.ranks import gather
+from sem_lightning.evaluation.tested import Collector, Tested, join
 from sem_lightning.model.classifier import SEMClassifier
 
 
@@ -35,7 +36,7 @@ class Recorder(Callback):
         batch: dict[str, Tensor],
         batch_idx: int,
     ) -> None:
-        self.train_images += len(batch["label"])
+        self.train_images += len(batch["label"]) * trainer.world_size
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._collector = Collector()
@@ -63,4 +64,4 @@ class Recorder(Callback):
     def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, SEMClassifier)
         seconds = time.perf_counter() - self._started
-        self.tested = self._collector.finish(pl_module.classes, pl_module.rule, seconds)
+        self.tested = join(gather(self._collector.finish(pl_module.classes, pl_module.rule, seconds)))

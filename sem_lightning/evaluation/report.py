@@ -162,7 +162,7 @@ class Report:
 
 def make_report(tested: Tested) -> Report:
     """Measure a tested classifier."""
-    metrics = build_metrics(len(tested.classes))
+    metrics = build_metrics(len(tested.classes), together=False)
     metrics.update(torch.from_numpy(tested.verdicts.probabilities), torch.from_numpy(tested.labels))
     return Report(
         tested=tested,

@@ -9,6 +9,7 @@ import lightning
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 
 from sem_lightning.decision.rule import Rule
 from sem_lightning.errors import SettingError, UserError
@@ -85,6 +86,7 @@ class SEMClassifier(lightning.LightningModule):
         if frozen == "stem":
             self.net.freeze_stem()
         self.loss_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.val_loss = MeanMetric()
         self.val_metrics = build_metrics(len(classes))
         self.test_metrics = build_metrics(len(classes))
         self.rule = Rule()
@@ -128,13 +130,17 @@ class SEMClassifier(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         logits = self(batch["image"]).logits
-        self.log("val/loss", F.cross_entropy(logits, batch["label"]), batch_size=len(logits), prog_bar=True)
+        self.val_loss.update(F.cross_entropy(logits, batch["label"]), weight=len(logits))
         self.val_metrics.update(logits, batch["label"])
 
     def on_validation_epoch_end(self) -> None:
         scalars = name_scalars(self.val_metrics.compute(), self.classes, "val")
-        self.log("val/accuracy", scalars.pop("val/accuracy"), prog_bar=True)
-        self.log_dict(scalars)
+        # a metric of our own: Lightning 2.6 divides shares of different sizes by a mean that it rounds down
+        self.log("val/loss", self.val_loss.compute(), prog_bar=True, sync_dist=True)
+        self.val_loss.reset()
+        # of several processes all have the same values, so that their mean is what each has
+        self.log("val/accuracy", scalars.pop("val/accuracy"), prog_bar=True, sync_dist=True)
+        self.log_dict(scalars, sync_dist=True)
         self.val_metrics.reset()
 
     def test_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
@@ -152,7 +158,7 @@ class SEMClassifier(lightning.LightningModule):
         self.test_metrics.reset()
 
     def on_test_epoch_end(self) -> None:
-        self.log_dict(name_scalars(self.test_metrics.compute(), self.classes, "test"))
+        self.log_dict(name_scalars(self.test_metrics.compute(), self.classes, "test"), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
