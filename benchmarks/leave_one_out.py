@@ -31,7 +31,7 @@ from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier
 
 FIELD = ("imaging.image_size=64", "noise=low")  # small ones, for many trainings
-AXES = {
+AXES: dict[str, dict[str, tuple[str, ...]]] = {
     "pattern": {
         "line_space": ("pattern=line_space", "pattern.pitch=[10,20]", *FIELD),
         "any_line_space": ("pattern=any_line_space", "pattern.pitch=[8,30]", *FIELD),

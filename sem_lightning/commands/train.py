@@ -1,6 +1,7 @@
 """``train.py`` / ``sem-train``: fit, restore the best checkpoint, test on unseen images, report."""
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,12 +99,25 @@ def train(config: DictConfig) -> float:
             )
         for stale in (RESULT, ERROR):  # of an earlier run
             (output / stale).unlink(missing_ok=True)
-        if settings.threads is not None:
-            torch.set_num_threads(settings.threads)
+        threads = settings.threads or (_fair_share(HydraConfig.get().launcher) if in_sweep else None)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        if in_sweep and "n_jobs" in HydraConfig.get().launcher:
+            config.data.num_workers = 0  # joblib's processes cannot start those of a DataLoader, nor is a core left
         return _train(config, output, digest)
     except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result
         write_json(output / ERROR, {"error": describe(error)})
         raise
+
+
+def _fair_share(launcher: DictConfig) -> int | None:
+    """Threads of a job whose launcher runs several on a machine, so that they do not fight over its cores."""
+    cores = os.cpu_count() or 1
+    if "n_jobs" in launcher:  # joblib's
+        jobs = launcher.n_jobs if launcher.n_jobs > 0 else cores
+        return max(1, cores // int(jobs))
+    cpus = launcher.get("cpus_per_task") or launcher.get("ray", {}).get("remote", {}).get("num_cpus")
+    return int(cpus) if cpus else None
 
 
 def _report_sweep(folder: Path) -> None:

@@ -17,7 +17,7 @@ RESULT, ERROR, SETTINGS = "result.json", "error.json", "config.yaml"
 DIGEST = "config_digest"  # in a job's result
 _LOCK = ".running"
 _LONGEST = 80  # characters of a name, its digest aside
-_NOT_THE_TASK = ("sweep", "callbacks.progress_bar")  # keys that leave a job's result as it is
+_NOT_THE_TASK = ("sweep", "callbacks.progress_bar", "data.num_workers")  # keys that leave a job's result as it is
 
 
 def sweep_name(overrides: Sequence[str]) -> str:

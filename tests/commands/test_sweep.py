@@ -132,3 +132,18 @@ def test_a_report_of_one_configuration_has_its_seeds(run: Run) -> None:
     events = EventAccumulator(str(next(Path("mine/hparams").iterdir())))
     events.Reload()
     assert "test/accuracy" in events.Tags()["scalars"]
+
+
+def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run) -> None:
+    """joblib's and submitit's processes find what one process finds, one job after the other."""
+    plain = [each for each in QUICK if not each.startswith(("callbacks", "data.num_workers"))]
+    accuracies = []
+    for launcher in ((), ("hydra/launcher=joblib",), ("launcher=slurm_local",)):
+        folder = f"hydra.sweep.dir=sweep{len(accuracies)}"
+        done = run("train", "-m", *launcher, "seed=0,1", *plain, folder)
+        assert done.code == 0, done.err[-2000:]
+        assert "2 jobs: 2 finished" in done.out
+        jobs = Path(f"sweep{len(accuracies)}").glob("*/result.json")
+        results_ = [json.loads(path.read_text()) for path in jobs]
+        accuracies.append(sorted((one["seed"], one["confusion"], one["metrics"]["val/loss"]) for one in results_))
+    assert accuracies[0] == accuracies[1] == accuracies[2]

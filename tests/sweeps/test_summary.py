@@ -94,9 +94,14 @@ def test_the_order_of_overrides_is_no_other_sweep_and_other_values_are() -> None
 
 
 def test_a_digest_follows_what_a_job_finds_and_nothing_else() -> None:
-    base = {"seed": 0, "noise": {"dose": [1, 2]}, "callbacks": {"progress_bar": True, "patience": 3}}
+    base = {
+        "seed": 0,
+        "data": {"num_workers": 1},
+        "noise": {"dose": [1, 2]},
+        "callbacks": {"progress_bar": True, "patience": 3},
+    }
     digest = config_digest(OmegaConf.create({**base, "sweep": {"force": False}}))
-    changed = {**base, "callbacks": {"progress_bar": False, "patience": 3}}
+    changed = {**base, "data": {"num_workers": 0}, "callbacks": {"progress_bar": False, "patience": 3}}
     assert config_digest(OmegaConf.create({**changed, "sweep": {"force": True, "threads": 1}})) == digest
     assert config_digest(OmegaConf.create({**base, "seed": 1, "sweep": {}})) != digest
     assert config_digest(OmegaConf.create({**base, "noise": {"dose": [1, 3]}, "sweep": {}})) != digest
