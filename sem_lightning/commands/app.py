@@ -105,10 +105,9 @@ def _sweep(conclude: Callable[[Path], None] | None) -> Iterator[None]:
         yield
         return
     given = [value for key, _, value in (each.partition("=") for each in overrides) if key == _SWEEP_DIR]
-    asked = [each for each in overrides if not each.startswith(("hydra.", "sweep.", "hydra/launcher"))]
-    folder = Path(given[-1] if given else Path("outputs/multirun") / sweep_name(asked))
-    if not given:
-        sys.argv.append(f"{_SWEEP_DIR}={folder}")
+    folder = Path(given[-1] if given else Path("outputs/multirun") / sweep_name(overrides))
+    if not given:  # beside the others: argparse takes them only in one piece
+        sys.argv.insert(sys.argv.index(overrides[0]) if overrides else 1, f"{_SWEEP_DIR}={folder}")
     with only_sweep(folder):
         try:
             yield
@@ -139,6 +138,8 @@ def describe(error: Exception) -> str:
         return re.sub(r"^[\w.]+Error: ", "", str(error).strip().splitlines()[-1])
     if isinstance(error, MissingConfigException) and (missing := _MISSING_OPTION.search(str(error))):
         group, option = missing.groups()
+        if group == "hydra/launcher" and option in _EXTRAS:
+            return f"launcher: {option} needs an extra: pip install 'sem-lightning[{_EXTRAS[option]}]'"
         options = [line.strip() for line in str(error).splitlines() if line.startswith("\t") and "=" not in line]
         return f"{group}: found {option!r}, expected one of {', '.join(options)}"
     if isinstance(error, OSError):
@@ -151,6 +152,7 @@ def describe(error: Exception) -> str:
     return f"{key}: {reason}" if key and not reason.startswith(key) else reason
 
 
+_EXTRAS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}  # by Hydra's names of launchers
 _MISSING_OPTION = re.compile(r"Could not find '(.+)/([^/']+)'")
 
 # OmegaConf adds where an error happened on lines of their own.

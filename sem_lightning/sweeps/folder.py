@@ -17,11 +17,13 @@ RESULT, ERROR, SETTINGS = "result.json", "error.json", "config.yaml"
 DIGEST = "config_digest"  # in a job's result
 _LOCK = ".running"
 _LONGEST = 80  # characters of a name, its digest aside
+_HOW = ("hydra.", "hydra/", "launcher=", "sweep.", "callbacks.progress_bar=", "data.num_workers=")
 _NOT_THE_TASK = ("sweep", "callbacks.progress_bar", "data.num_workers")  # keys that leave a job's result as it is
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """A folder's name for a sweep over these overrides, whatever their order."""
+    overrides = _of_the_task(overrides)
     several = [each for each in overrides if re.search(r"=.*,|range\(|interval\(|glob\(", each)]
     shown = [each for each in overrides if each in several or each.startswith(("experiment=", "hparams_search="))]
     return short_name(shown, sorted(overrides))
@@ -29,8 +31,13 @@ def sweep_name(overrides: Sequence[str]) -> str:
 
 def job_name(overrides: str) -> str:
     """A folder's name for the job with these overrides (Hydra's ``override_dirname``)."""
-    parts = re.split(r",(?=[^,=\[\]{}]+=)", overrides)
-    return short_name(sorted(parts, key=lambda part: "." in part.partition("=")[0]), [overrides])
+    parts = _of_the_task(re.split(r",(?=[^,=\[\]{}]+=)", overrides))
+    return short_name(sorted(parts, key=lambda part: "." in part.partition("=")[0]), parts)
+
+
+def _of_the_task(overrides: Sequence[str]) -> list[str]:
+    """Those that say what is found, not how the work is done."""
+    return [each for each in overrides if not each.startswith(_HOW)]
 
 
 def short_name(shown: Sequence[str], all_of_it: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ def results(sweep: Path) -> dict[str, int]:
 
 def test_the_same_command_runs_only_what_is_missing(run: Run) -> None:
     command = ("train", "-m", "noise=none,high", "seed=0,1", *QUICK)
+    Path("conf").mkdir()  # which is then looked into: one flag more on the command line
     first = run(*command)
     assert first.code == 0, first.err
     sweep = sweep_folder(first.folder)

@@ -89,6 +89,8 @@ def test_the_order_of_overrides_is_no_other_sweep_and_other_values_are() -> None
     one, two = "noise=none,low", "seed=range(3)"
     assert sweep_name([one, two]).rpartition("-")[2] == sweep_name([two, one]).rpartition("-")[2]
     assert sweep_name([one, two, "data.batch_size=8"]) != sweep_name([one, two])
+    assert sweep_name([one, two, "launcher=joblib", "sweep.force=true"]) == sweep_name([one, two])
+    assert job_name("noise=low,sweep.force=true") == job_name("noise=low")
     assert sweep_name([one, "trainer.max_epochs=3"]).startswith("noise-none_low-")
     assert job_name("defect.gap.length=[0.3,1],noise=low").startswith("noise-low_defect.gap.length-_0.3_1")
 
