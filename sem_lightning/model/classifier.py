@@ -18,7 +18,7 @@ from sem_lightning.files import write_atomically
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.compact import SUFFIX, read_compact, write_compact
 from sem_lightning.model.mask_loss import mask_loss
-from sem_lightning.model.resnet import FEATURES, GrayResNet, Prediction
+from sem_lightning.model.resnet import GrayResNet, Prediction
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
@@ -45,7 +45,7 @@ class SEMClassifier(lightning.LightningModule):
         schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).
         warmup: Share of training until the rate has reached its peak.
         mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 learns from labels alone.
-        network: ``resnet18`` or ``resnet10``.
+        network: ``resnet18``, ``resnet18_small`` or ``resnet10``.
         pooling: ``average`` or ``peaks``, see `GrayResNet`.
         scales: Sizes at which prediction looks at an image, times ``image_size``: several for a classifier that was
             trained on patterns of any magnification, and so does not ask for pixel sizes.
@@ -230,7 +230,7 @@ def load_classifier(path: Path) -> SEMClassifier:
         if RULE_KEY in state:
             classifier.rule = Rule.from_dict(state[RULE_KEY])
         known = classifier.rule.familiarity
-        if known is not None and known.means.shape != (len(classifier.classes), FEATURES):
+        if known is not None and known.means.shape != (len(classifier.classes), classifier.net.features):
             raise ValueError("the decision rule is for another network")
     except (TypeError, ValueError, RuntimeError, LookupError, AttributeError, SettingError) as error:
         raise UserError(f"{path}: written by another version of sem-lightning ({str(error).splitlines()[0]})") from None

@@ -7,8 +7,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, ResNet
 
-FEATURES = 128 + 256  # of `Prediction.features`
-
 
 class Prediction(NamedTuple):
     """What the network says of a batch.
@@ -16,9 +14,9 @@ class Prediction(NamedTuple):
     Attributes:
         logits: [B, C], the image's class.
         maps: Class logits of each cell of the last two feature maps, [B, C, H/16, W/16] and [B, C, H/32, W/32].
-        features: [B, 384], means of the second and third stage's feature maps. They tell images that are unlike the
-            training ones better than the last stage's, which keeps little beside the class (measured: inverted images
-            and extreme noise).
+        features: [B, 6 W], means of the second and third stage's feature maps, W being the network's width. They tell
+            images that are unlike the training ones better than the last stage's, which keeps little beside the class
+            (measured: inverted images and extreme noise).
     """
 
     logits: Tensor
@@ -26,9 +24,28 @@ class Prediction(NamedTuple):
     features: Tensor
 
 
-# Blocks of each stage. ResNet10 has 44 % of ResNet18's weights and trains nearly twice as fast.
-NETWORKS = {"resnet18": (2, 2, 2, 2), "resnet10": (1, 1, 1, 1)}
+# Blocks of each stage, and channels of the first. ResNet10 has 44 % of ResNet18's weights and trains nearly twice as
+# fast; half as wide, ResNet18 has a quarter of them.
+NETWORKS = {"resnet18": ((2, 2, 2, 2), 64), "resnet18_small": ((2, 2, 2, 2), 32), "resnet10": ((1, 1, 1, 1), 64)}
 POOLINGS = ("average", "peaks")
+
+
+class _Backbone(ResNet):  # type: ignore[misc]
+    """torchvision's ResNet of basic blocks, with one input channel and any width."""
+
+    def __init__(self, blocks: tuple[int, ...], width: int, num_classes: int) -> None:
+        super().__init__(BasicBlock, list(blocks), num_classes=num_classes)
+        if width != 64:  # torchvision knows one width of basic blocks
+            self.inplanes = width
+            self.bn1 = nn.BatchNorm2d(width)
+            for stage, count in enumerate(blocks):
+                layer = self._make_layer(BasicBlock, width << stage, count, stride=1 if stage == 0 else 2)
+                setattr(self, f"layer{stage + 1}", layer)
+            self.fc = nn.Linear(8 * width, num_classes)
+        self.conv1 = nn.Conv2d(1, width, kernel_size=7, stride=2, padding=3, bias=False)
+        convolutions = [self.conv1] if width == 64 else [m for m in self.modules() if isinstance(m, nn.Conv2d)]
+        for convolution in convolutions:
+            nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
 
 
 class GrayResNet(nn.Module):
@@ -46,10 +63,11 @@ class GrayResNet(nn.Module):
 
     def __init__(self, num_classes: int, network: str = "resnet18", pooling: str = "average") -> None:
         super().__init__()
-        self.backbone = ResNet(BasicBlock, list(NETWORKS[network]), num_classes=num_classes)
-        self.backbone.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(self.backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
-        self.map_heads = nn.ModuleList([nn.Conv2d(channels, num_classes, kernel_size=1) for channels in (256, 512)])
+        blocks, width = NETWORKS[network]
+        self.backbone = _Backbone(blocks, width, num_classes)
+        self.features = 6 * width
+        heads = [nn.Conv2d(times * width, num_classes, kernel_size=1) for times in (4, 8)]
+        self.map_heads = nn.ModuleList(heads)
         self.peaks = nn.Linear(2 * (num_classes - 1), num_classes) if pooling == "peaks" else None
 
     def forward(self, image: Tensor) -> Prediction:
