@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 import sem_lightning
 from sem_lightning.commands.settings import check_keys, register_simulation_schemas
 from sem_lightning.errors import UserError
-from sem_lightning.sweeps.folder import SETTINGS, job_name, only_sweep, sweep_name
+from sem_lightning.files import write_json
+from sem_lightning.sweeps.folder import ERROR, OVERRIDES, job_name, only_sweep, sweep_name
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
 _SWEEP_DIR = "hydra.sweep.dir"
@@ -70,6 +71,8 @@ def run_command(
             print(f"error: {describe(error)}", file=sys.stderr)
             if HydraConfig.get().mode != RunMode.MULTIRUN:
                 sys.exit(EXIT_ERROR)
+            if conclude_sweep is not None:
+                write_json(Path(HydraConfig.get().runtime.output_dir) / ERROR, {"error": describe(error)})
             raise  # the sweep goes on with its other jobs, and fails in the end
 
     _look_into_own_folder()
@@ -96,14 +99,12 @@ def run_command(
 @contextmanager
 def _sweep(conclude: Callable[[Path], None] | None) -> Iterator[None]:
     """Around a multirun that ``conclude`` belongs to: its folder, its lock, and its end."""
-    overrides = [argument for argument in sys.argv[1:] if "=" in argument and not argument.startswith("-")]
-    if (
-        conclude is None
-        or not {"-m", "--multirun"} & set(sys.argv[1:])
-        or {"--help", "-h", "--cfg"} & set(sys.argv[1:])
-    ):
+    flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    shows = any(flag.startswith(("--help", "-h", "--hydra-help", "--cfg", "--info", "-c ", "-i")) for flag in flags)
+    if conclude is None or not {"-m", "--multirun"} & set(flags) or shows:
         yield
         return
+    overrides = [each for each in sys.argv[1:] if each.startswith("~") or ("=" in each and not each.startswith("-"))]
     given = [value for key, _, value in (each.partition("=") for each in overrides) if key == _SWEEP_DIR]
     folder = Path(given[-1] if given else Path("outputs/multirun") / sweep_name(overrides))
     if not given:  # beside the others: argparse takes them only in one piece
@@ -114,7 +115,7 @@ def _sweep(conclude: Callable[[Path], None] | None) -> Iterator[None]:
         except KeyboardInterrupt:
             raise KeyboardInterrupt("the same command goes on with the jobs that are missing") from None
         finally:
-            if any(folder.glob(f"*/{SETTINGS}")):
+            if any(folder.glob(f"*/{OVERRIDES}")):
                 conclude(folder)
 
 

@@ -12,7 +12,7 @@ from omegaconf import MISSING, DictConfig
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.open_data import open_classifier, open_source
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
-from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
+from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
 from sem_lightning.commands.training_settings import DataSettings, register_data_schemas
 from sem_lightning.data.datamodule import SEMDataModule
 from sem_lightning.data.ranks import gather
@@ -57,7 +57,7 @@ def calibrate(config: DictConfig) -> None:
     check_decision(decision, source.classes, source.counts("calibration"))
     if target.is_dir():
         raise SettingError("output", f"{target} is a folder; name a file")
-    trainer = build_trainer(config.trainer, Path(HydraConfig.get().runtime.output_dir), [])
+    trainer = build_tester(config.trainer, Path(HydraConfig.get().runtime.output_dir))
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed)
     with explain_interrupt(trainer):
         rule = calibrate_rule(trainer, classifier, datamodule, decision)

@@ -14,7 +14,7 @@ from sem_lightning.commands.app import run_command
 from sem_lightning.commands.open_data import check_fit, open_classifier, open_source
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, at_least, build, build_simulator, check_seed
-from sem_lightning.commands.trainer import build_trainer, explain_interrupt, quiet_lightning
+from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings, register_data_schemas
 from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.data.splits import SPLITS
@@ -83,7 +83,7 @@ def evaluate(config: DictConfig) -> float:
 
 def _test(config: DictConfig, settings: DataSettings, source: Source, classifier: SEMClassifier, seed: int) -> Report:
     recorder = Recorder()
-    trainer = build_trainer(config.trainer, Path(HydraConfig.get().runtime.output_dir), [recorder])
+    trainer = build_tester(config.trainer, Path(HydraConfig.get().runtime.output_dir), [recorder])
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, test_split=config.split)
     with explain_interrupt(trainer):
         trainer.test(classifier, datamodule=datamodule, verbose=False)

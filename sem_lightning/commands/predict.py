@@ -28,6 +28,7 @@ from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, check_scales
 from sem_lightning.model.saliency import check_captum
 from sem_lightning.synthesis.defects.mix import GOOD
+from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.imaging import POLARITIES
 
 EXIT_SOME_UNREADABLE = 3
@@ -175,12 +176,14 @@ def _adapt(classifier: SEMClassifier, paths: list[Path], how: Preparation) -> No
         SettingError: There are too few of them.
     """
     chosen = [paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), _ADAPTED_TO))]
-    readable = [image for image in read_ahead(chosen, how) if isinstance(image, Prepared)]
-    if len(readable) < _FEWEST_ADAPTED_TO:
-        raise SettingError("adapt", f"on needs {_FEWEST_ADAPTED_TO} readable images or more, found {len(readable)}")
-    # of images in tiles another tile each
-    seen = [image.tiling.cut(image.image, number % len(image.tiling)) for number, image in enumerate(readable)]
-    adapt_batch_norms(classifier.net, torch.split(torch.from_numpy(np.stack(seen)).unsqueeze(1), _ADAPTED_AT_ONCE))
+    seen: list[Float32] = []
+    for image in read_ahead(chosen, how):
+        if isinstance(image, Prepared):  # of images in tiles another tile each
+            seen.append(image.tiling.cut(image.image, len(seen) % len(image.tiling)).copy())
+    if len(seen) < _FEWEST_ADAPTED_TO:
+        raise SettingError("adapt", f"needs {_FEWEST_ADAPTED_TO} readable images or more, found {len(seen)}")
+    images = torch.from_numpy(np.stack(seen)).unsqueeze(1)
+    adapt_batch_norms(classifier.net, torch.tensor_split(images, -(-len(seen) // _ADAPTED_AT_ONCE)))
     print(f"adapted to {len(seen)} of the images, without labels")
     if classifier.rule.promise is not None:
         print("its promise was made without adapt=on and does not hold with it")

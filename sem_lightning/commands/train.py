@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from sem_lightning.commands.app import describe, run_command
@@ -47,8 +47,6 @@ from sem_lightning.model.pretrained import load_pretrained
 from sem_lightning.sweeps.folder import DIGEST, ERROR, RESULT, SETTINGS, config_digest, finished_before
 from sem_lightning.sweeps.report import report_sweep
 from sem_lightning.synthesis.simulator import Simulator
-
-_ONE_PROCESS = ((1, 1), (1, "1"), (1, [0]), (1, "auto"))  # nodes and devices of a trainer
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +88,7 @@ def train(config: DictConfig) -> float:
         if before is not None and config.optimized_metric in before["metrics"]:
             print(f"{output.name}: finished before, accuracy {before['metrics']['test/accuracy']:.4f}")
             return float(before["metrics"][config.optimized_metric])
-        alone = (config.trainer.get("num_nodes", 1), config.trainer.get("devices", 1)) in _ONE_PROCESS
-        if in_sweep and not alone:
+        if in_sweep and not _is_alone(config.trainer):
             raise SettingError(
                 "trainer.devices",
                 f"found {config.trainer.devices}, but the jobs of a sweep (-m) have one process each; run this one by "
@@ -110,13 +107,20 @@ def train(config: DictConfig) -> float:
         raise
 
 
+def _is_alone(trainer: DictConfig) -> bool:
+    """Whether a training has one process: one device of one node."""
+    devices = trainer.get("devices", 1)
+    count = len(devices) if isinstance(devices, ListConfig) else str(devices)
+    return count in (1, "1") and trainer.get("num_nodes", 1) == 1
+
+
 def _fair_share(launcher: DictConfig) -> int | None:
     """Threads of a job whose launcher runs several on a machine, so that they do not fight over its cores."""
     cores = os.cpu_count() or 1
     if "n_jobs" in launcher:  # joblib's
         jobs = launcher.n_jobs if launcher.n_jobs > 0 else cores
         return max(1, cores // int(jobs))
-    cpus = launcher.get("cpus_per_task") or launcher.get("ray", {}).get("remote", {}).get("num_cpus")
+    cpus = launcher.get("cpus_per_task")  # submitit's; Hydra's own launcher has none
     return int(cpus) if cpus else None
 
 
@@ -146,8 +150,10 @@ def _train(config: DictConfig, output: Path, digest: str) -> float:
     _check_metrics(config.optimized_metric, settings.callbacks.monitor, classes)
     if config.trainer.get("limit_test_batches") == 0:
         raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
-    if len(sources) > 1 and "strategy" in config.trainer:
-        raise SettingError("data.folds", "trains several times, each with one process; leave out trainer.strategy")
+    if len(sources) > 1 and not _is_alone(config.trainer):
+        raise SettingError("data.folds", "trains several times, each with one process; use trainer.devices=1")
+    if len(sources) > 1 and settings.decision.rule != "argmax":
+        raise SettingError("data.folds", "leaves no images to calibrate a decision on; use decision=argmax")
     if len(sources) > 1 and config.ckpt_path is not None:
         raise SettingError("ckpt_path", "goes on with one training, not with one for each fold; leave out data.folds")
     if getattr(rank_zero_only, "rank", 0) == 0:  # of several processes the first one writes

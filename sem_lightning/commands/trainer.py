@@ -66,6 +66,20 @@ def build_trainer(
         raise SettingError("trainer", " ".join(str(error).split())) from None
 
 
+def build_tester(settings: DictConfig, output: Path, callbacks: Sequence[Callback] = ()) -> lightning.Trainer:
+    """A Trainer for what one process does: testing and calibrating.
+
+    Raises:
+        SettingError: It would have several.
+    """
+    trainer = build_trainer(settings, output, callbacks)
+    if trainer.world_size > 1:
+        raise SettingError(
+            "trainer.devices", f"found {trainer.world_size}, but this has one process; use trainer.devices=1"
+        )
+    return trainer
+
+
 @contextmanager
 def explain_interrupt(trainer: lightning.Trainer, checkpoints: Path | None = None) -> Iterator[None]:
     """Lightning turns Ctrl-C into exit code 1; ours is the shell's 130, with the way to go on where there is one."""

@@ -226,7 +226,12 @@ class SEMDataModule(lightning.LightningDataModule):
     def loader(self, split: str) -> "DataLoader[Batch]":
         """A split's images in their order, as testing takes them; of several processes each has its own share."""
         dataset = self.source.dataset(split)
-        mine = range(rank(), len(dataset), world_size())  # type: ignore[arg-type]
+        size = len(dataset)  # type: ignore[arg-type]
+        if size < world_size():
+            raise SettingError(
+                "trainer.devices", f"{world_size()} processes cannot share the {size} images of the split {split}"
+            )
+        mine = range(rank(), size, world_size())
         return self._loader(dataset, _EVAL_BATCH_SIZE, sampler=mine)
 
     def _loader(self, dataset: "Dataset[Batch]", batch_size: int, **options: Any) -> "DataLoader[Batch]":

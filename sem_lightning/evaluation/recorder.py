@@ -64,4 +64,5 @@ class Recorder(Callback):
     def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, SEMClassifier)
         seconds = time.perf_counter() - self._started
-        self.tested = join(gather(self._collector.finish(pl_module.classes, pl_module.rule, seconds)))
+        mine = self._collector.finish(pl_module.classes, pl_module.rule, seconds)
+        self.tested = join(gather(mine), at_once=True)

@@ -36,7 +36,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Tested:
-    """A tested classifier's answers, image by image in the order of the data.
+    """A tested classifier's answers, image by image in the order of the data (of several processes: one after another).
 
     Attributes:
         classes: Class names in label order.
@@ -91,23 +91,32 @@ class Tested:
         return counts.reshape(len(self.classes), columns).astype(np.int64)
 
 
-def join(parts: Sequence[Tested]) -> Tested:
-    """The tests of several classifiers for the same task on different images, as one; its rule is the first one's."""
+def join(parts: Sequence[Tested], at_once: bool = False) -> Tested:
+    """The tests of several classifiers for the same task on different images, or of several processes, as one.
+
+    The rule is the first one's; logits are scaled so that its temperature serves all.
+
+    Args:
+        parts: In the order in which their images shall come.
+        at_once: Whether they were made at the same time, in several processes.
+    """
     first = parts[0]
     if len(parts) == 1:
         return first
+    seconds = [part.seconds for part in parts]
+    shown = sorted((example for part in parts for example in part.examples), key=lambda one: -one.probabilities.max())
+    examples = [example for example in shown if not example.correct][:_WRONG_SHOWN]
+    for label in range(len(first.classes)):
+        examples += [example for example in shown if example.correct and example.label == label][:_RIGHT_SHOWN]
     return Tested(
         classes=first.classes,
         rule=first.rule,
-        logits=np.concatenate([part.logits for part in parts]),
+        logits=np.concatenate([part.logits * (first.rule.temperature / part.rule.temperature) for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
         verdicts=_join_verdicts([part.verdicts for part in parts]),
         conditions={name: np.concatenate([part.conditions[name] for part in parts]) for name in first.conditions},
-        examples=sorted(
-            (example for part in parts for example in part.examples),
-            key=lambda example: (example.correct, -example.probabilities.max()),
-        )[: _WRONG_SHOWN + _RIGHT_SHOWN * len(first.classes)],
-        seconds=sum(part.seconds for part in parts),
+        examples=examples,
+        seconds=max(seconds) if at_once else sum(seconds),
     )
 
 

@@ -15,7 +15,7 @@ def adapt_batch_norms(network: nn.Module, batches: Iterable[Tensor], share: floa
 
     Args:
         network: In evaluation mode, its batch norms not folded.
-        batches: Of images, float32 [B, 1, H, W].
+        batches: Of images, float32 [B, 1, H, W], all about as many: they count alike.
         share: Of the way, 0 to 1.
     """
     measured = copy.deepcopy(network)

@@ -8,7 +8,8 @@ from typing import Any
 import lightning
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import MeanMetric
 
 from sem_lightning.decision.rule import Rule
@@ -86,7 +87,8 @@ class SEMClassifier(lightning.LightningModule):
         if frozen == "stem":
             self.net.freeze_stem()
         self.loss_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        self.val_loss = MeanMetric()
+        # a loss that is no number shall be seen; told so, torchmetrics 1.9 forgets weights, so it gets every image's own
+        self.val_loss = MeanMetric(nan_strategy="disable")
         self.val_metrics = build_metrics(len(classes))
         self.test_metrics = build_metrics(len(classes))
         self.rule = Rule()
@@ -109,7 +111,7 @@ class SEMClassifier(lightning.LightningModule):
         super().train(mode)
         if self.hparams["frozen"] == "stem":
             for module in self.net.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, _BatchNorm):  # also those of several processes together
                     module.eval()
         return self
 
@@ -130,7 +132,7 @@ class SEMClassifier(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         logits = self(batch["image"]).logits
-        self.val_loss.update(F.cross_entropy(logits, batch["label"]), weight=len(logits))
+        self.val_loss.update(F.cross_entropy(logits, batch["label"], reduction="none"))
         self.val_metrics.update(logits, batch["label"])
 
     def on_validation_epoch_end(self) -> None:

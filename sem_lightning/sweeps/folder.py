@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from sem_lightning.errors import UserError
 
 RESULT, ERROR, SETTINGS = "result.json", "error.json", "config.yaml"
+OVERRIDES = ".hydra/overrides.yaml"  # what Hydra writes for each job
 DIGEST = "config_digest"  # in a job's result
 _LOCK = ".running"
 _LONGEST = 80  # characters of a name, its digest aside
@@ -23,19 +24,19 @@ _NOT_THE_TASK = ("sweep", "callbacks.progress_bar", "data.num_workers")  # keys 
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """A folder's name for a sweep over these overrides, whatever their order."""
-    overrides = _of_the_task(overrides)
+    overrides = of_the_task(overrides)
     several = [each for each in overrides if re.search(r"=.*,|range\(|interval\(|glob\(", each)]
-    shown = [each for each in overrides if each in several or each.startswith(("experiment=", "hparams_search="))]
+    shown = [each for each in overrides if each in several or each.startswith("experiment=")]
     return short_name(shown, sorted(overrides))
 
 
 def job_name(overrides: str) -> str:
     """A folder's name for the job with these overrides (Hydra's ``override_dirname``)."""
-    parts = _of_the_task(re.split(r",(?=[^,=\[\]{}]+=)", overrides))
+    parts = of_the_task(re.split(r",(?=~|[^,=\[\]{}]+=)", overrides))
     return short_name(sorted(parts, key=lambda part: "." in part.partition("=")[0]), parts)
 
 
-def _of_the_task(overrides: Sequence[str]) -> list[str]:
+def of_the_task(overrides: Sequence[str]) -> list[str]:
     """Those that say what is found, not how the work is done."""
     return [each for each in overrides if not each.startswith(_HOW)]
 

@@ -10,10 +10,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sem_lightning.errors import UserError
-from sem_lightning.sweeps.folder import ERROR, RESULT
+from sem_lightning.sweeps.folder import ERROR, OVERRIDES, RESULT, of_the_task
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
-_OVERRIDES = Path(".hydra/overrides.yaml")
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,18 @@ def read_jobs(folder: Path) -> list[Job]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected that of a sweep, such as outputs/multirun/...")
-    jobs = [_read_job(path.parent.parent) for path in sorted(folder.glob(f"*/{_OVERRIDES}"))]
+    jobs = [_read_job(path.parent.parent) for path in sorted(folder.glob(f"*/{OVERRIDES}"))]
     if not jobs:
-        raise UserError(f"{folder} holds no jobs of a sweep; expected */{_OVERRIDES}, which python train.py -m writes")
+        raise UserError(f"{folder} holds no jobs of a sweep; expected */{OVERRIDES}, which python train.py -m writes")
     return jobs
 
 
 def _read_job(folder: Path) -> Job:
     try:
-        listed = [str(each) for each in OmegaConf.load(folder / _OVERRIDES)]
+        listed = of_the_task([str(each) for each in OmegaConf.load(folder / OVERRIDES)])
     except (OSError, OmegaConfBaseException, ValueError):
-        return Job(folder, {}, UNFINISHED, {}, f"{_OVERRIDES} cannot be read")
-    overrides = dict(each.partition("=")[::2] for each in listed)
+        return Job(folder, {}, UNFINISHED, {}, f"{OVERRIDES} cannot be read")
+    overrides = {key: value or "left out" for key, _, value in (each.partition("=") for each in listed)}
     result, error = _read_json(folder / RESULT), _read_json(folder / ERROR)
     if result is not None and "test/accuracy" in result.get("metrics", {}):
         return Job(folder, overrides, FINISHED, result, None)

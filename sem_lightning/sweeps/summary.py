@@ -20,7 +20,7 @@ class Rate:
 
     Attributes:
         mean: Over the seeds.
-        interval: 95 %: Student's over two seeds or more, Wilson's over the images of a single one.
+        interval: 95 %: Wilson's over all images, or Student's over the seeds where that is wider.
         each: The rate of each seed.
         right: Successes over all seeds.
         images: Trials over all seeds.
@@ -100,10 +100,11 @@ def _rate(counts: Sequence[tuple[int, int]]) -> Rate:
     if not each:
         return Rate(math.nan, (math.nan, math.nan), (), 0, 0)
     mean = float(np.mean(each))
-    if len(each) == 1:
-        return Rate(mean, wilson_interval(right, images), each, right, images)
-    half = float(student.ppf(0.975, len(each) - 1) * np.std(each, ddof=1) / math.sqrt(len(each)))
-    return Rate(mean, (max(0.0, mean - half), min(1.0, mean + half)), each, right, images)
+    low, high = wilson_interval(right, images)
+    if len(each) > 1:
+        half = float(student.ppf(0.975, len(each) - 1) * np.std(each, ddof=1) / math.sqrt(len(each)))
+        low, high = min(low, max(0.0, mean - half)), max(high, min(1.0, mean + half))
+    return Rate(mean, (low, high), each, right, images)
 
 
 def best(groups: Sequence[Group], count: int = 3) -> list[Group]:

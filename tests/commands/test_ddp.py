@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sem_lightning.data.splits import EpochSampler
+from sem_lightning.model.classifier import SEMClassifier
 
 REPOSITORY = Path(__file__).parents[2]
 # batch norms as they are: of half a batch they would see half the images
@@ -86,6 +87,7 @@ def test_no_image_is_trained_on_twice_and_few_are_left_out(size: int, ranks: int
     [
         (("-m", "seed=0,1", "trainer=ddp_cpu"), "error: trainer.devices: found 2, but the jobs of a sweep"),
         (("data=folder", "data.root=mine", "data.folds=3", "trainer=ddp_cpu"), "data.folds: trains several times"),
+        (("-m", "seed=0,1", "trainer=ddp"), "error: trainer.devices: found auto, but the jobs of a sweep"),
     ],
 )
 def test_what_several_processes_cannot_do_is_refused(run: Run, arguments: tuple[str, ...], message: str) -> None:
@@ -94,6 +96,18 @@ def test_what_several_processes_cannot_do_is_refused(run: Run, arguments: tuple[
     write_labelled(Path("mine"))
     done = run("train", *arguments)
     assert done.code == 1 and message in done.err
+
+
+def test_testing_and_calibrating_have_one_process(run: Run, checkpoint: Path) -> None:
+    done = run("evaluate", f"ckpt={checkpoint}", "imaging.image_size=64", "trainer=ddp_cpu")
+    assert done.code == 1 and "error: trainer.devices: found 2, but this has one process" in done.err
+
+
+def test_frozen_batch_norms_stay_so_when_processes_share_them() -> None:
+    classifier = SEMClassifier(["good", "gap"], 64, network="resnet10", frozen="stem")
+    together = torch.nn.SyncBatchNorm.convert_sync_batchnorm(classifier).train()
+    norms = [module for module in together.modules() if isinstance(module, torch.nn.SyncBatchNorm)]
+    assert norms and not any(norm.training for norm in norms)
 
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:

@@ -32,8 +32,18 @@ def test_seeds_are_averaged_and_student_gives_the_interval() -> None:
     rates = np.array([sum(right) / 200 for right in rights])
     assert group.overall.mean == pytest.approx(rates.mean()) and group.overall.images == 600
     expected = ttest_1samp(rates, 0).confidence_interval(0.95)
-    assert group.overall.interval == pytest.approx((expected.low, expected.high))
+    assert group.overall.interval == pytest.approx((expected.low, min(1.0, expected.high)))
     assert group.by_class["gap"].mean == pytest.approx(0.76)
+
+
+def test_seeds_that_agree_do_not_make_an_interval_of_no_width() -> None:
+    [group] = summarise([job({"seed": seed}, (100, 100)) for seed in ("0", "1")])
+    assert group.overall.interval == pytest.approx(wilson_interval(400, 400))
+
+
+def test_what_was_left_out_and_how_it_was_run() -> None:
+    assert job_name("seed=0,~defect.bridge") != job_name("seed=0") == job_name("seed=0,sweep.force=true")
+    assert sweep_name(["seed=0,1", "~defect.bridge"]) != sweep_name(["seed=0,1"])
 
 
 def test_a_single_seed_has_the_interval_of_its_images() -> None:
