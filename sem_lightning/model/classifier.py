@@ -87,7 +87,7 @@ class SEMClassifier(lightning.LightningModule):
         if frozen == "stem":
             self.net.freeze_stem()
         self.loss_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        # a loss that is no number shall be seen; told so, torchmetrics 1.9 forgets weights, so it gets every image's own
+        # a loss that is no number shall be seen; asked for that, torchmetrics 1.9 forgets weights: so one an image
         self.val_loss = MeanMetric(nan_strategy="disable")
         self.val_metrics = build_metrics(len(classes))
         self.test_metrics = build_metrics(len(classes))
