@@ -51,7 +51,8 @@ def test_it_shows_stays_in_its_window_and_replays(pattern: str, name: str) -> No
         far[max(0, y - 24) : y + height + 24, max(0, x - 24) : x + width + 24] = False
         assert different.any()
         if name != "scratch":  # which may graze the image's border over a length
-            assert not (different & far).any()
+            change = np.abs(sample.image.astype(int) - twin.image)
+            assert change[far].max(initial=0) <= 1  # a rim's light has no end, but for rounding
         assert Scene.from_dict(scene.to_dict()) == scene
 
 
