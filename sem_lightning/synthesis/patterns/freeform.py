@@ -8,25 +8,21 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView
-from sem_lightning.synthesis.patterns.pattern import PeriodicSettings
-from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
+from sem_lightning.synthesis.patterns.metal import MetalSettings
+from sem_lightning.synthesis.patterns.shapes import Polygon
 from sem_lightning.synthesis.ranges import Range, ranged
-from sem_lightning.synthesis.sampling import draw_key
 
 Boxes = npt.NDArray[np.float64]  # [n, 4]: left, top, right, bottom, nm
 _TRIES = 90  # groups of wires offered to an image; those that would touch another are dropped
 _MISSES = 12  # that many in a row, and there is no room
-_FEWEST_IN_VIEW = 3  # tracks
 
 
 @dataclass(kw_only=True)
-class Freeform(PeriodicSettings):
+class Freeform(MetalSettings):
     """Ranges of free-form metal (``conf/pattern/freeform.yaml`` documents each)."""
 
-    usual_polarity: ClassVar[str] = "dark"
-    site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
+    counted: ClassVar[str] = "wires"
 
     wire_length: Range = ranged("pitches", low=1.5, log=True, why="a shorter wire is a dot")
     widest: Range = ranged("CDs", low=1, high=5, why="the CD is the width of the thinnest wire")
@@ -35,38 +31,13 @@ class Freeform(PeriodicSettings):
     comb: Range = ranged("weight", low=0, why="it is a weight")
     meander: Range = ranged("weight", low=0, why="it is a weight")
     plate: Range = ranged("weight", low=0, why="it is a weight")
-    corner: Range = ranged("of the CD", low=0, high=0.5, why="rounder than half a wire there is no wire")
-    roughness: Range = ranged(
-        "of the CD (3 sigma)", low=0, high=0.5, why="edges rougher than half the CD open and close wires"
-    )
 
-    def check(self, view: FieldOfView) -> None:
-        """Refuse what this field of view cannot show.
-
-        Raises:
-            SettingError: Wires too fine for the pixels, too coarse for the image, or rough enough to touch.
-        """
-        finest, coarsest = self.pitch
-        self.check_pixels("duty", finest * min(self.duty[0], 1 - self.duty[1]), "wires or spaces", view, 2.5)
-        if _FEWEST_IN_VIEW * coarsest > min(view.extent):
-            raise SettingError(
-                "pitch",
-                f"{coarsest:g} nm leaves room for fewer than three wires in the field of view of {min(view.extent):g} "
-                f"nm; use at most {min(view.extent) / _FEWEST_IN_VIEW:g} nm or a larger imaging.image_size",
-            )
-        duty = self.duty[1]
-        self.check_roughness(self.roughness[1], (1 - duty) / duty, 0.5, duty)
-
-    def draw(self, rng: np.random.Generator, view: FieldOfView) -> Shapes:
-        """One clip from the ranges."""
-        pitch = self.draw_value(rng, "pitch")
-        cd = pitch * self.draw_value(rng, "duty")
-        corner = cd * self.draw_value(rng, "corner")
-        roughness = self.draw_roughness(rng, cd * self.draw_value(rng, "roughness") / 3)
-        key = draw_key(rng)
+    def lay_out(
+        self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
+    ) -> tuple[tuple[Polygon, ...], tuple[Polygon, ...]]:
+        """Wires wherever there is room; nothing is cut out of them."""
         boxes = _Ground(self, rng, view, pitch, cd).fill()
-        polygons = tuple(_corners(*(float(end) for end in box)) for box in boxes)
-        return Shapes(polygons, (), pitch, corner, roughness, key)
+        return tuple(_corners(*(float(end) for end in box)) for box in boxes), ()
 
 
 def _corners(left: float, top: float, right: float, bottom: float) -> Polygon:
@@ -147,7 +118,7 @@ class _Ground:
             for piece in range(int(self.rng.integers(1, 5))):
                 length = self._length() * (1 if piece == 0 or self.rng.random() < 0.5 else -1)
                 boxes.append(self._wire(x, y, length, down, widths[piece], widths[piece + 1]))
-                x, y, down = (x, y + length, True) if down else (x + length, y, False)
+                x, y = (x, y + length) if down else (x + length, y)
                 if piece == 0 and self.rng.random() < 0.25:  # a branch from the middle of the first
                     boxes.append(self._wire(x / 2, y, -self._length(), True, widths[5], widths[0]))
                 down = not down

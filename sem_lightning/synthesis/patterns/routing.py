@@ -9,10 +9,9 @@ import numpy.typing as npt
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView
-from sem_lightning.synthesis.patterns.pattern import PeriodicSettings
-from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
+from sem_lightning.synthesis.patterns.metal import MetalSettings
+from sem_lightning.synthesis.patterns.shapes import Polygon
 from sem_lightning.synthesis.ranges import Range, ranged
-from sem_lightning.synthesis.sampling import draw_key
 
 DIRECTIONS = ("vertical", "horizontal", "either")
 _STEP = 0.5  # pitches: the design grid along the tracks, on which every intended line end lies
@@ -21,11 +20,10 @@ _WIDEST_PLATE, _LONGEST_BEND = 6, 9  # tracks
 
 
 @dataclass(kw_only=True)
-class Routing(PeriodicSettings):
+class Routing(MetalSettings):
     """Ranges of a routed metal layer (``conf/pattern/routing.yaml`` documents each)."""
 
-    usual_polarity: ClassVar[str] = "dark"
-    site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
+    counted: ClassVar[str] = "tracks"
 
     direction: str
 
@@ -39,40 +37,16 @@ class Routing(PeriodicSettings):
     branch: Range = ranged("of the wires", low=0, high=1, why="it is a share")
     pad: Range = ranged("of the line ends", low=0, high=1, why="it is a share")
     via: Range = ranged("of the line ends", low=0, high=1, why="it is a share")
-    corner: Range = ranged("of the CD", low=0, high=0.5, why="rounder than half a wire there is no wire")
-    roughness: Range = ranged(
-        "of the CD (3 sigma)", low=0, high=0.5, why="edges rougher than half the CD open and close wires"
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.direction not in DIRECTIONS:
             raise SettingError("direction", f"found {self.direction!r}, expected one of {', '.join(DIRECTIONS)}")
 
-    def check(self, view: FieldOfView) -> None:
-        """Refuse what this field of view cannot show.
-
-        Raises:
-            SettingError: Wires too fine for the pixels, too coarse for the image, or rough enough to touch.
-        """
-        finest, coarsest = self.pitch
-        self.check_pixels("duty", finest * min(self.duty[0], 1 - self.duty[1]), "wires or spaces", view, 2.5)
-        if 3 * coarsest > min(view.extent):
-            raise SettingError(
-                "pitch",
-                f"{coarsest:g} nm leaves fewer than three tracks in the field of view of {min(view.extent):g} nm; use "
-                f"at most {min(view.extent) / 3:g} nm or a larger imaging.image_size",
-            )
-        duty = self.duty[1]
-        self.check_roughness(self.roughness[1], (1 - duty) / duty, 0.5, duty)
-
-    def draw(self, rng: np.random.Generator, view: FieldOfView) -> Shapes:
-        """One routed clip from the ranges."""
-        pitch = self.draw_value(rng, "pitch")
-        cd = pitch * self.draw_value(rng, "duty")
-        corner = cd * self.draw_value(rng, "corner")
-        roughness = self.draw_roughness(rng, cd * self.draw_value(rng, "roughness") / 3)
-        key = draw_key(rng)
+    def lay_out(
+        self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
+    ) -> tuple[tuple[Polygon, ...], tuple[Polygon, ...]]:
+        """Wires on tracks, and their vias."""
         horizontal = {"vertical": False, "horizontal": True, "either": rng.random() < 0.5}[self.direction]
         router = _Router(self, rng, view, pitch, cd)
         router.route()
@@ -85,7 +59,7 @@ class Routing(PeriodicSettings):
             turned = (tuple((float(x * mirror[0]), float(y * mirror[1])) for x, y in shape) for shape in near)
             return tuple(tuple((y, x) for x, y in shape) for shape in turned) if horizontal else tuple(turned)
 
-        return Shapes(placed(router.wires), placed(router.vias), pitch, corner, roughness, key)
+        return placed(router.wires), placed(router.vias)
 
 
 def _is_near(shape: Polygon, view: FieldOfView, margin: float) -> bool:
