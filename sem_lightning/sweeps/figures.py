@@ -1,4 +1,4 @@
-"""Accuracy against each swept value."""
+"""Accuracy, and the smallest defect that is found, against each swept value."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sem_lightning.evaluation.breakdown import DetectionLimit
 from sem_lightning.files import write_atomically
 from sem_lightning.sweeps.summary import Group, Rate, as_number
 
@@ -19,10 +20,7 @@ def draw_against(key: str, groups: Sequence[Group]) -> Figure:
 
     Dots are single seeds, bars 95 % intervals.
     """
-    panels: dict[tuple[tuple[str, str], ...], list[Group]] = {}
-    for group in groups:
-        others = tuple((name, value) for name, value in group.values.items() if name != key)
-        panels.setdefault(others, []).append(group)
+    panels = _by_the_others(key, groups)
     shown = list(panels.items())[:_MOST_PANELS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
@@ -39,15 +37,64 @@ def draw_against(key: str, groups: Sequence[Group]) -> Figure:
     return figure
 
 
-def _draw_panel(axes: Axes, key: str, groups: Sequence[Group]) -> None:
-    values = [group.values[key] for group in groups]
+def draw_limits(key: str, groups: Sequence[Group]) -> Figure | None:
+    """The smallest defect of which 95 % are found against the values of ``key``: a curve for each class, a dot a job.
+
+    A triangle is a bound: where even the smallest tested are found (down), or not even the largest (up).
+
+    Returns:
+        The figure; ``None`` where no job has a limit, or where more than ``key`` and the seed was swept.
+    """
+    limits = [
+        (place, DetectionLimit.from_dict(limit))
+        for place, group in enumerate(groups)
+        for job in group.jobs
+        for limit in job.result.get("detection_limits", [])
+        if limit["what"] in group.by_class
+    ]
+    if len(_by_the_others(key, groups)) > 1 or not limits:
+        return None
+    figure = Figure(figsize=(5.7, 3.8), layout="constrained")
+    axes = figure.subplots()
+    places = _scale_axis(axes, [group.values[key] for group in groups])
+    for number, label in enumerate(dict.fromkeys(limit.what for _, limit in limits)):
+        mine = [(places[place], limit) for place, limit in limits if limit.what == label]
+        known = [(x, limit.size) for x, limit in mine if limit.smallest < limit.size]
+        means = [(x, np.mean([size for place, size in known if place == x])) for x in sorted({x for x, _ in known})]
+        axes.plot(*zip(*means, strict=True) if means else ((), ()), "-", color=f"C{number}", label=label)
+        axes.plot(*zip(*known, strict=True) if known else ((), ()), "o", color=f"C{number}", markersize=4)
+        below = [(x, limit.smallest) for x, limit in mine if limit.size <= limit.smallest]
+        above = [(x, limit.largest) for x, limit in mine if np.isnan(limit.size)]
+        for bounds, marker in ((below, "v"), (above, "^")):
+            axes.plot(*zip(*bounds, strict=True) if bounds else ((), ()), marker, color=f"C{number}", fillstyle="none")
+    axes.set(xlabel=key, ylabel="smallest defect of which 95 % are found [nm]", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _by_the_others(key: str, groups: Sequence[Group]) -> dict[tuple[tuple[str, str], ...], list[Group]]:
+    panels: dict[tuple[tuple[str, str], ...], list[Group]] = {}
+    for group in groups:
+        others = tuple((name, value) for name, value in group.values.items() if name != key)
+        panels.setdefault(others, []).append(group)
+    return panels
+
+
+def _scale_axis(axes: Axes, values: Sequence[str]) -> list[float]:
+    """Where each value lies on the axis: numbers at theirs, words one after the other."""
     numbers = [as_number(value) for value in values]
     places = [number for number in numbers if number is not None]
     if len(places) < len(values):
-        places = list(range(len(values)))
+        places = [float(place) for place in range(len(values))]
         axes.set_xticks(places, values)
     elif min(places) > 0 and max(places) / min(places) >= _WIDE_RANGE:
         axes.set_xscale("log")
+    return places
+
+
+def _draw_panel(axes: Axes, key: str, groups: Sequence[Group]) -> None:
+    places = _scale_axis(axes, [group.values[key] for group in groups])
     for label in groups[0].by_class:
         _draw_curve(axes, places, [group.by_class[label] for group in groups if label in group.by_class], label)
     _draw_curve(axes, places, [group.overall for group in groups], "all classes", "black")

@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.evaluation.breakdown import DetectionLimit
 from sem_lightning.files import write_atomically
-from sem_lightning.sweeps.figures import draw_against, save_figure
+from sem_lightning.sweeps.figures import draw_against, draw_limits, save_figure
 from sem_lightning.sweeps.jobs import FAILED, FINISHED, UNFINISHED, Job, read_jobs, swept_keys
 from sem_lightning.sweeps.summary import SEED, Group, Rate, best, summarise
 
@@ -38,10 +38,13 @@ def report_sweep(folder: Path, console: Console) -> Path:
     _write_listing(folder / LISTING, jobs, keys)
     figures = {}
     for key in (key for key in keys if key != SEED):
-        if len({group.values[key] for group in groups}) > 1:
-            path = folder / f"accuracy_against_{key.replace('/', '_')}.png"
-            save_figure(draw_against(key, groups), path)
-            figures[key] = path
+        if len({group.values[key] for group in groups}) < 2:
+            continue
+        for what, figure in (("accuracy", draw_against(key, groups)), ("detection limit", draw_limits(key, groups))):
+            if figure is not None:
+                path = folder / f"{what.replace(' ', '_')}_against_{key.replace('/', '_')}.png"
+                save_figure(figure, path)
+                figures[f"{what} against {key}"] = path
     _write_page(folder / PAGE, folder.name, jobs, groups, figures)
     _write_events(folder / EVENTS, jobs, keys)
     _print(console, jobs, groups)
@@ -93,7 +96,7 @@ def _write_page(path: Path, name: str, jobs: Sequence[Job], groups: Sequence[Gro
             for group in best(groups)
         ],
         groups=[{"cells": _cells(group, classes)} for group in groups],
-        figures=[{"key": key, "uri": _data_uri(picture)} for key, picture in figures.items()],
+        figures=[{"title": title, "uri": _data_uri(picture)} for title, picture in figures.items()],
         jobs=[
             {
                 "name": job.folder.name,
