@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 import pytest
 import torch
 
-from sem_lightning.commands import calibrate, evaluate, fit, generate, predict, preview, report, train
+from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, predict, preview, report, train
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import Simulator
@@ -21,6 +21,7 @@ from sem_lightning.synthesis.simulator import Simulator
 COMMANDS = {
     "train": train.main,
     "calibrate": calibrate.main,
+    "cloud": cloud.main,
     "generate": generate.main,
     "evaluate": evaluate.main,
     "fit": fit.main,

@@ -22,14 +22,15 @@ def test_a_config_opens_with_what_it_is_for(path: Path) -> None:
 
 
 def test_every_option_composes_and_is_in_the_help(run: Run) -> None:
-    texts = {command: run(command, "--help").out for command in ("train", "generate")}
+    texts = {command: run(command, "--help").out for command in ("train", "generate", "cloud")}
     for path in OPTIONS:
         group, option = path.parent.name, path.stem
-        command = "generate" if group == "writer" else "train"
+        command = {"writer": "generate", "cloud": "cloud"}.get(group, "train")
         text = texts[command]
         row = next(line for line in text.splitlines() if line.startswith(f"  {group} "))
         assert option in row.replace(",", "").split(), f"{group}={option} is not in the help"
-        done = run(command, f"{group}={option}", "--cfg", "job")
+        action = ("action=pipeline",) if command == "cloud" else ()
+        done = run(command, *action, f"{group}={option}", "--cfg", "job")
         assert done.code == 0, (path, done.err)
 
 

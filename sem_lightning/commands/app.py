@@ -40,6 +40,11 @@ def config_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
+def register_schema(config_name: str, schema: type) -> None:
+    """Give ``conf/<config_name>.yaml`` its types, a dataclass, by the name ``<config_name>_schema``."""
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+
+
 def run_command(
     config_name: str,
     schema: type,
@@ -48,7 +53,7 @@ def run_command(
 ) -> None:
     """Compose ``conf/<config_name>.yaml`` with the command line's overrides and run ``task`` on it.
 
-    The YAML file takes its types from ``schema``, a dataclass, by the name ``<config_name>_schema``.
+    The YAML file takes its types from ``schema``, see `register_schema`.
 
     With ``conclude_sweep`` a multirun has a folder that the same command finds again, to itself; the function is called
     with it when all jobs are done, failed ones among them.
@@ -58,7 +63,7 @@ def run_command(
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us rather than printing them
-    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+    register_schema(config_name, schema)
     register_simulation_schemas()
 
     def run_job(config: DictConfig) -> Any:

@@ -124,17 +124,12 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
     """
     if settings.tiling == "on" and classifier.classes[0] != GOOD:
         raise SettingError("tiling", "the most suspicious tile decides, and this classifier has no class good; use off")
-    made_for = classifier.hparams["scales"]
-    scales = made_for if settings.scales is None else settings.scales
-    if settings.tiling == "on" and settings.scales is not None and len(scales) > 1:
+    if settings.tiling == "on" and settings.scales is not None and len(settings.scales) > 1:
         raise SettingError("scales", "tiling=on looks at tiles, at one scale; use scales=[1] or another tiling")
-    whole = settings.tiling != "on" and max(len(made_for), len(scales)) > 1
-    how = Preparation(
-        image_size=classifier.image_size,
-        # a classifier of any magnification does not ask what a pixel is
-        trained_pixel_size=None if whole else classifier.hparams["pixel_size"],
-        scales=tuple(scales),
-        tiling=settings.tiling if classifier.classes[0] == GOOD else "off",
+    how = Preparation.for_classifier(
+        classifier,
+        scales=settings.scales,
+        tiling=settings.tiling,
         overlap=settings.overlap,
         pixel_size=settings.pixel_size,
         crop_data_bar=settings.data_bar == "auto",

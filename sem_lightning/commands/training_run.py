@@ -1,12 +1,14 @@
 """One training: fit, restore the best checkpoint, choose the rule, test."""
 
+import importlib.util
 import logging
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from omegaconf import DictConfig
 
 from sem_lightning.commands.calibrate import calibrate_rule, explain_rule
@@ -14,6 +16,7 @@ from sem_lightning.commands.trainer import build_trainer, explain_interrupt
 from sem_lightning.commands.training_settings import CallbackSettings, DataSettings, LoggerSettings, ModelSettings
 from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.decision.calibrate import DecisionSettings
+from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.recorder import Recorder
 from sem_lightning.evaluation.tensorboard import lay_out_charts
 from sem_lightning.evaluation.tested import Tested
@@ -119,7 +122,29 @@ def run_training(
 def _build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
     if settings.kind == "tensorboard":
         return TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
+    if settings.kind == "mlflow":
+        return _build_mlflow_logger()
     return CSVLogger(output, name="", version="csv") if settings.kind == "csv" else None
+
+
+def _build_mlflow_logger() -> Logger:
+    """Into the run that ``MLFLOW_RUN_ID`` names, as Azure ML does for its jobs, or a new one.
+
+    Raises:
+        SettingError: MLflow is not there, or nobody says where it writes.
+    """
+    if importlib.util.find_spec("mlflow") is None:
+        raise SettingError("logger", "mlflow needs an extra: pip install 'sem-lightning[mlflow]'")
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        raise SettingError("logger", "mlflow needs to know where to write: set MLFLOW_TRACKING_URI")
+    experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "sem-lightning")
+    logger = MLFlowLogger(experiment, tracking_uri=uri, run_id=os.environ.get("MLFLOW_RUN_ID"))
+    try:
+        logger.experiment.get_run(logger.run_id or "")
+    except Exception as error:  # whatever its store raises
+        raise SettingError("logger", f"MLflow cannot write to {uri} ({str(error).splitlines()[0]})") from None
+    return logger
 
 
 def _build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:

@@ -161,7 +161,7 @@ class LoggerSettings:
     every_n_steps: int
 
     def __post_init__(self) -> None:
-        one_of("kind", self.kind, ("tensorboard", "csv", "none"))
+        one_of("kind", self.kind, ("tensorboard", "csv", "mlflow", "none"))
         at_least("every_n_steps", self.every_n_steps, 1)
 
 

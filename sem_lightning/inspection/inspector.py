@@ -1,9 +1,10 @@
 """Judges images: each as a whole, or tile by tile."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,6 +51,20 @@ class Preparation:
     scales: tuple[float, ...] = (1.0,)
     crop_data_bar: bool = True
     invert: bool = False
+
+    @staticmethod
+    def for_classifier(
+        classifier: SEMClassifier, scales: Sequence[float] | None = None, **others: Any
+    ) -> "Preparation":
+        """As a classifier was made for, with other ``scales`` than its own or other attributes where given."""
+        made_for = classifier.hparams["scales"]
+        looks = tuple(made_for if scales is None else scales)
+        # a classifier of any magnification does not ask what a pixel is, unless its tiles are looked at
+        whole = others.get("tiling") != "on" and max(len(made_for), len(looks)) > 1
+        if classifier.classes[0] != GOOD:
+            others["tiling"] = "off"  # no tile would be the most suspicious one
+        pixel_size = None if whole else classifier.hparams["pixel_size"]
+        return Preparation(classifier.image_size, pixel_size, scales=looks, **others)
 
 
 @dataclass(frozen=True)

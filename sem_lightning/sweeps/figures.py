@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +13,7 @@ from sem_lightning.files import write_atomically
 from sem_lightning.sweeps.summary import Group, Rate, as_number
 
 _MOST_PANELS = 6
+_ASIDE = 0.04  # of the distance between two words on an axis
 _WIDE_RANGE = 8  # largest over smallest number, from which on an axis is logarithmic
 
 
@@ -38,7 +40,7 @@ def draw_against(key: str, groups: Sequence[Group]) -> Figure:
 
 
 def draw_limits(key: str, groups: Sequence[Group]) -> Figure | None:
-    """The smallest defect of which 95 % are found against the values of ``key``: a curve for each class, a dot a job.
+    """The smallest defect of which 95 % are found against the values of ``key``: medians for each class, a dot a job.
 
     A triangle is a bound: where even the smallest tested are found (down), or not even the largest (up).
 
@@ -60,8 +62,10 @@ def draw_limits(key: str, groups: Sequence[Group]) -> Figure | None:
     for number, label in enumerate(dict.fromkeys(limit.what for _, limit in limits)):
         mine = [(places[place], limit) for place, limit in limits if limit.what == label]
         known = [(x, limit.size) for x, limit in mine if limit.smallest < limit.size]
-        means = [(x, np.mean([size for place, size in known if place == x])) for x in sorted({x for x, _ in known})]
-        axes.plot(*zip(*means, strict=True) if means else ((), ()), "-", color=f"C{number}", label=label)
+        sizes = [(x, np.nan_to_num(limit.size, nan=np.inf)) for x, limit in mine]
+        middles = [(x, float(np.median([size for place, size in sizes if place == x]))) for x in sorted({*places})]
+        finite = [(x, size) for x, size in middles if np.isfinite(size)]
+        axes.plot(*zip(*finite, strict=True) if finite else ((), ()), "-", color=f"C{number}", label=label)
         axes.plot(*zip(*known, strict=True) if known else ((), ()), "o", color=f"C{number}", markersize=4)
         below = [(x, limit.smallest) for x, limit in mine if limit.size <= limit.smallest]
         above = [(x, limit.largest) for x, limit in mine if np.isnan(limit.size)]
@@ -94,16 +98,21 @@ def _scale_axis(axes: Axes, values: Sequence[str]) -> list[float]:
 
 
 def _draw_panel(axes: Axes, key: str, groups: Sequence[Group]) -> None:
-    places = _scale_axis(axes, [group.values[key] for group in groups])
-    for label in groups[0].by_class:
-        _draw_curve(axes, places, [group.by_class[label] for group in groups if label in group.by_class], label)
-    _draw_curve(axes, places, [group.overall for group in groups], "all classes", "black")
+    places = np.asarray(_scale_axis(axes, [group.values[key] for group in groups]))
+    labels = list(groups[0].by_class)
+    words = any(as_number(group.values[key]) is None for group in groups)
+    for number, label in enumerate(labels):
+        aside = _ASIDE * (number - len(labels) / 2) if words else 0.0  # so that bars do not hide each other
+        rates = [group.by_class[label] for group in groups if label in group.by_class]
+        _draw_curve(axes, places + aside, rates, label)
+    aside = _ASIDE * len(labels) / 2 if words else 0.0
+    _draw_curve(axes, places + aside, [group.overall for group in groups], "all classes", "black")
     axes.set(xlabel=key, ylabel="accuracy on unseen images", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
 
 
 def _draw_curve(
-    axes: Axes, places: Sequence[float], rates: Sequence[Rate], label: str, colour: str | None = None
+    axes: Axes, places: npt.NDArray[np.float64], rates: Sequence[Rate], label: str, colour: str | None = None
 ) -> None:
     if len(rates) < len(places):
         return  # jobs with other classes

@@ -1,0 +1,112 @@
+"""A classifier behind a managed online endpoint: created, asked, deleted."""
+
+import base64
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model
+
+from sem_lightning.cloud.jobs import make_environment
+from sem_lightning.cloud.settings import AzureSettings
+from sem_lightning.cloud.workspace import explain_azure
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.files import write_atomically
+from sem_lightning.model.classifier import load_classifier
+
+SCRIPT = "sem_lightning/cloud/score.py"
+_MAX_REQUEST = 1_500_000  # bytes that a managed endpoint takes
+
+
+def build_endpoint(settings: AzureSettings, code: Path) -> tuple[ManagedOnlineEndpoint, ManagedOnlineDeployment]:
+    """The endpoint, with keys, and a deployment of the classifier ``settings.model`` with our scoring script.
+
+    Raises:
+        SettingError: ``cloud.model`` is neither a registered model nor a classifier's file.
+    """
+    endpoint = ManagedOnlineEndpoint(name=settings.endpoint, auth_mode="key")
+    deployment = ManagedOnlineDeployment(
+        name=settings.deployment,
+        endpoint_name=settings.endpoint,
+        model=_find_model(settings),
+        environment=make_environment(settings, serving=True),
+        code_configuration=CodeConfiguration(code=str(code), scoring_script=SCRIPT),
+        instance_type=settings.endpoint_instance_type,
+        instance_count=settings.endpoint_instance_count,
+    )
+    if not (code / SCRIPT).is_file():  # which the SDK does not ask
+        raise UserError(f"{code / SCRIPT}: the scoring script is missing")
+    return endpoint, deployment
+
+
+def _find_model(settings: AzureSettings) -> str | Model:
+    path = Path(settings.model).expanduser()
+    if path.is_file():
+        load_classifier(path)  # rather here than after ten minutes of deployment
+        return Model(path=str(path), name=settings.register_as, type="custom_model")
+    name, mark, version = settings.model.rpartition("@" if "@" in settings.model else ":")
+    if not (name and version) or "/" in settings.model or (mark == "@" and version != "latest"):
+        raise SettingError(
+            "cloud.model", f"found {settings.model!r}, expected NAME@latest, NAME:VERSION, or a classifier's file"
+        )
+    return f"azureml:{settings.model}"
+
+
+def write_endpoint(endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDeployment, folder: Path) -> list[Path]:
+    """``endpoint.yml`` and ``deployment.yml``, for ``az ml online-endpoint`` and ``az ml online-deployment``."""
+    code = (folder / "code").resolve()
+    files = {folder / "endpoint.yml": endpoint._to_dict(), folder / "deployment.yml": deployment._to_dict()}
+    for path, content in files.items():
+        text = yaml.safe_dump(json.loads(json.dumps(content, default=str))).replace(str(code), "./code")
+        write_atomically(path, lambda temporary, text=text: temporary.write_text(text))  # type: ignore[misc]
+    return list(files)
+
+
+def deploy(client: MLClient, endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDeployment) -> None:
+    """Create both or bring them up to date, then send all requests to this deployment."""
+    with explain_azure(f"endpoint {endpoint.name}"):
+        client.online_endpoints.begin_create_or_update(endpoint).result()
+    with explain_azure(f"deployment {deployment.name}"):
+        client.online_deployments.begin_create_or_update(deployment).result()
+    with explain_azure(f"traffic of {endpoint.name}"):
+        endpoint.traffic = {deployment.name: 100}
+        ready = client.online_endpoints.begin_create_or_update(endpoint).result()
+    print(f"{endpoint.name}: answers at {ready.scoring_uri}; it costs until sem-cloud action=delete")
+
+
+def make_request(image: Path) -> bytes:
+    """What the scoring script takes.
+
+    Raises:
+        UserError: No such file, or one that is too large for an endpoint.
+    """
+    if not image.is_file():
+        raise UserError(f"{image}: not a file")
+    body = json.dumps({"name": image.name, "image": base64.b64encode(image.read_bytes()).decode("ascii")}).encode()
+    if len(body) > _MAX_REQUEST:
+        raise UserError(
+            f"{image}: {len(body) / 1e6:.1f} MB as a request, and an endpoint takes {_MAX_REQUEST / 1e6:.1f}; cut the "
+            "image into parts, or use sem-predict"
+        )
+    return body
+
+
+def invoke(client: MLClient, settings: AzureSettings, image: Path) -> dict[str, Any]:
+    """What the endpoint says of an image."""
+    body = make_request(image)
+    with tempfile.TemporaryDirectory() as folder, explain_azure(f"endpoint {settings.endpoint}"):
+        request = Path(folder) / "request.json"
+        request.write_bytes(body)
+        answer = client.online_endpoints.invoke(settings.endpoint, request_file=str(request))
+    found: dict[str, Any] = json.loads(answer)
+    return found
+
+
+def delete(client: MLClient, settings: AzureSettings) -> None:
+    """The endpoint and all its deployments."""
+    with explain_azure(f"endpoint {settings.endpoint}"):
+        client.online_endpoints.begin_delete(settings.endpoint).result()
+    print(f"{settings.endpoint}: deleted")

@@ -1,0 +1,51 @@
+"""What a job needs besides its command: our code in a folder, and the Python packages that it runs on."""
+
+import hashlib
+import json
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+import sem_lightning
+from sem_lightning.commands.app import config_folder
+
+_PYTHON = "3.11"
+_EXTRAS = ("mlflow", "layout")  # that jobs may need
+_HEADLESS = {"opencv-python": "opencv-python-headless"}  # the same module without windows, whose libraries images lack
+_MLFLOW = "azureml-mlflow>=1.55"  # lets MLflow write into the workspace
+_SERVER = "azureml-inference-server-http>=1.0"  # what an endpoint runs a scoring script with
+
+
+def stage_code(folder: Path) -> Path:
+    """Copy the package and ``conf/`` (and what sem-fit added to one here) into an empty folder; returns it."""
+    package = Path(sem_lightning.__file__).parent
+    leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
+    shutil.copytree(package, folder / package.name, ignore=leave_out)
+    for source in (config_folder(), Path("conf")):
+        if source.is_dir():
+            shutil.copytree(source, folder / "conf", ignore=leave_out, dirs_exist_ok=True)
+    return folder
+
+
+def conda_file(serving: bool) -> dict[str, Any]:
+    """The packages of ``pyproject.toml`` as a conda environment, for jobs or for an endpoint."""
+    wanted = [_SERVER] if serving else [_MLFLOW]
+    for text in metadata.requires("sem-lightning") or ():
+        requirement = Requirement(text)
+        extra = [name for name in _EXTRAS if requirement.marker and requirement.marker.evaluate({"extra": name})]
+        if requirement.marker is None or (extra and not serving):
+            name = _HEADLESS.get(requirement.name, requirement.name)
+            wanted.append(f"{name}{requirement.specifier}")
+    return {
+        "name": "sem-lightning",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={_PYTHON}", "pip", {"pip": sorted(wanted)}],
+    }
+
+
+def version_of(conda: dict[str, Any], image: str) -> str:
+    """A version that changes with its content, so that an environment is built once."""
+    return hashlib.sha256(json.dumps([conda, image], sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,54 @@
+"""``conf/cloud/azure.yaml``, typed."""
+
+import re
+from dataclasses import dataclass
+
+from sem_lightning.errors import SettingError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_ENDPOINT = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")  # part of a host's name
+_INSTANCE_TYPE = re.compile(r"(Standard|Basic)_[A-Z]+[0-9]+[A-Za-z0-9-]*(_[A-Za-z0-9]+)*")
+
+
+@dataclass
+class AzureSettings:
+    """A workspace, what its jobs run on, and the endpoint."""
+
+    subscription_id: str | None
+    resource_group: str | None
+    workspace: str | None
+    config_file: str | None
+    compute: str | None
+    instance_type: str | None
+    image: str
+    experiment: str
+    register_as: str
+    trials_at_a_time: int
+    timeout_minutes: int
+    model: str
+    endpoint: str
+    deployment: str
+    endpoint_instance_type: str
+    endpoint_instance_count: int
+
+    def __post_init__(self) -> None:
+        for key in ("experiment", "register_as", "deployment"):
+            if not _NAME.fullmatch(getattr(self, key)):
+                raise SettingError(key, f"found {getattr(self, key)!r}, expected letters, digits, '.', '_' and '-'")
+        if not _ENDPOINT.fullmatch(self.endpoint):
+            raise SettingError(
+                "endpoint",
+                f"found {self.endpoint!r}, expected 3 to 32 lower-case letters, digits or '-', first a letter",
+            )
+        for key in ("instance_type", "endpoint_instance_type"):
+            value = getattr(self, key)
+            if value is not None and not _INSTANCE_TYPE.fullmatch(value):
+                raise SettingError(key, f"found {value!r}, expected a size of machine such as Standard_DS3_v2")
+        for key in ("trials_at_a_time", "timeout_minutes", "endpoint_instance_count"):
+            if getattr(self, key) < 1:
+                raise SettingError(key, f"found {getattr(self, key)}, expected at least 1")
+        if self.compute is None and self.instance_type is None:
+            raise SettingError(
+                "compute",
+                "found null; name a cluster of the workspace, or its own machines with cloud.instance_type",
+            )

@@ -1,0 +1,187 @@
+"""``sem-cloud``: the commands as jobs on Azure ML, and a classifier behind an endpoint."""
+
+import json
+import logging
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from sem_lightning.cloud.package import stage_code
+from sem_lightning.cloud.rehearsal import rehearse
+from sem_lightning.cloud.settings import AzureSettings
+from sem_lightning.cloud.steps import ACTIONS, Step, lint, plan
+from sem_lightning.commands.app import register_schema, run_command
+from sem_lightning.commands.calibrate import CalibrateSettings
+from sem_lightning.commands.evaluate import EvaluateSettings
+from sem_lightning.commands.generate import GenerateSettings
+from sem_lightning.commands.settings import build, build_simulator, check_keys, one_of
+from sem_lightning.commands.train import TrainSettings
+from sem_lightning.commands.training_settings import register_data_schemas
+from sem_lightning.errors import SettingError, UserError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+_OWN = ("cloud", "action", "dry_run", "local", "wait", "job", "image")
+_SCHEMAS = {
+    "generate": GenerateSettings,
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "calibrate": CalibrateSettings,
+}
+_ALL_ACTIONS = (*ACTIONS, "deploy", "invoke", "delete", "cancel")
+_NO_JOB = ("invoke", "delete", "cancel")  # write nothing that could be looked at before
+
+
+@dataclass
+class CloudSettings:
+    """``conf/cloud.yaml``."""
+
+    cloud: AzureSettings = MISSING
+    action: str = MISSING
+    dry_run: bool = MISSING
+    local: bool = MISSING
+    wait: bool = MISSING
+    job: str | None = None
+    image: str | None = None
+
+    def __post_init__(self) -> None:
+        one_of("action", self.action, _ALL_ACTIONS)
+        if self.action in _NO_JOB and (self.dry_run or self.local):
+            raise SettingError("dry_run" if self.dry_run else "local", f"action={self.action} has nothing to try out")
+        if self.local and self.action in ("sweep", "deploy"):
+            raise SettingError("local", "runs steps here; for a sweep that is python train.py -m")
+        if self.wait and self.action not in ACTIONS:
+            raise SettingError("wait", f"is for jobs; action={self.action} waits in any case")
+        for key, action in (("job", "cancel"), ("image", "invoke")):
+            if (getattr(self, key) is None) is (self.action == action):
+                raise SettingError(key, f"needs a value with action={action}, and has none with any other")
+
+
+def main() -> None:
+    """Entry point of ``sem-cloud``."""
+    own: list[str] = []
+    others: list[str] = []
+    for argument in sys.argv[1:]:
+        key, is_override, _ = argument.partition("=")
+        ours = key in _OWN or key.startswith(("-", "cloud.", "hydra.")) or not (is_override or key.startswith("~"))
+        (own if ours else others).append(argument)
+    sys.argv[1:] = own
+    register_data_schemas()
+    for name, schema in _SCHEMAS.items():
+        register_schema(name, schema)
+    run_command("cloud", CloudSettings, lambda config: cloud(config, others))
+
+
+def cloud(config: DictConfig, overrides: list[str]) -> None:
+    """Do what ``action`` says; ``overrides`` are for the steps' own commands."""
+    settings: CloudSettings = build(config, "")
+    output = Path(HydraConfig.get().runtime.output_dir)
+    steps = []
+    if settings.action in ACTIONS:
+        steps = plan(settings.action, overrides)
+        lint(steps)
+        for step in steps:
+            _check_step(step)
+    elif overrides:
+        raise UserError(f"{overrides[0]}: action={settings.action} takes no such key")
+    if settings.local:
+        rehearse(steps, output)
+        return
+    _require_sdk()
+    if settings.action == "deploy":
+        _deploy(settings, output)
+    elif steps:
+        _send(settings, steps, output, " ".join([settings.action, *overrides]))
+    else:
+        _ask(settings)
+
+
+def _require_sdk() -> None:
+    try:
+        import azure.ai.ml
+        import azure.identity  # noqa: F401
+    except ImportError:
+        raise UserError("sem-cloud needs an extra: pip install 'sem-lightning[azure]'") from None
+    for name in ("azure", "azure.ai.ml", "msrest"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # of names that anonymous parts have no use for
+
+
+def _check_step(step: Step) -> None:
+    """Compose and check what a step will, before anybody pays for it.
+
+    Raises:
+        UserError: The step would refuse it.
+    """
+    first = {name: values[0] for name, values in step.swept.items()}
+    settings = [first] + [first | {name: value} for name, values in step.swept.items() for value in values[1:]]
+    for choice in settings:
+        filled = []
+        for override in step.overrides:
+            if override.startswith("hydra."):
+                continue
+            for name, value in (dict.fromkeys(step.inputs, "in") | choice).items():
+                override = override.replace(f"${{{{inputs.{name}}}}}", value)
+            for name in step.outputs:
+                override = override.replace(f"${{{{outputs.{name}}}}}", "out")
+            filled += shlex.split(override)
+        config = hydra.compose(step.command, filled)
+        check_keys(config)
+        build_simulator(config)
+        if OmegaConf.is_missing(config, "ckpt"):
+            raise SettingError("ckpt", "needs a value: add ckpt=azureml:NAME:VERSION to the command")
+
+
+def _send(settings: CloudSettings, steps: list[Step], output: Path, title: str) -> None:
+    from sem_lightning.cloud.jobs import build_job, check_job, write_job
+    from sem_lightning.cloud.submission import submit, wait_for
+    from sem_lightning.cloud.workspace import check_workspace
+
+    job = build_job(steps, settings.cloud, stage_code((output / "code").resolve()), title[:250])
+    check_job(job)
+    written = write_job(job, output)
+    for step in steps:
+        print(f"{step.name}: {step.line}")
+    print(f"valid; written to {written}, which az ml job create --file takes")
+    if settings.dry_run:
+        return
+    client = _connect(settings)
+    check_workspace(client, settings.cloud)
+    name = submit(client, job, output)
+    if settings.wait:
+        wait_for(client, name)
+
+
+def _deploy(settings: CloudSettings, output: Path) -> None:
+    from sem_lightning.cloud.endpoint import build_endpoint, deploy, write_endpoint
+
+    endpoint, deployment = build_endpoint(settings.cloud, stage_code((output / "code").resolve()))
+    written = write_endpoint(endpoint, deployment, output)
+    print(f"valid; written to {' and '.join(map(str, written))}")
+    if not settings.dry_run:
+        deploy(_connect(settings), endpoint, deployment)
+
+
+def _ask(settings: CloudSettings) -> None:
+    from sem_lightning.cloud import endpoint, submission
+
+    if settings.action == "cancel":
+        submission.cancel(_connect(settings), str(settings.job))
+    elif settings.action == "delete":
+        endpoint.delete(_connect(settings), settings.cloud)
+    else:
+        image = Path(str(settings.image)).expanduser()
+        endpoint.make_request(image)  # before anybody is asked
+        print(json.dumps(endpoint.invoke(_connect(settings), settings.cloud, image), indent=2))
+
+
+def _connect(settings: CloudSettings) -> "MLClient":
+    from sem_lightning.cloud.workspace import connect
+
+    return connect(settings.cloud)

@@ -1,0 +1,262 @@
+"""sem-cloud with the real SDK, against a stand-in for Azure on the loopback."""
+
+import _thread
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from azure.ai.ml import load_job
+from azure.identity import EnvironmentCredential
+from azure_stub import NAMES, WORKSPACE, AzureStub, Credential, metadata, serve
+from conftest import Run
+
+from sem_lightning.cloud import score, workspace
+from sem_lightning.model.classifier import load_classifier
+
+TINY = ("imaging.image_size=64", "num_per_class=10", "shares={train: 0.4, val: 0.2, test: 0.2, calibration: 0.2}")
+QUICK = ("model=resnet10", "data.batch_size=8", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.max_epochs=1")
+
+
+@pytest.fixture
+def azure(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureStub]:
+    stub = AzureStub()
+    server, certificate = serve(stub, tmp_path_factory.mktemp("azure"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setattr(workspace, "make_credential", Credential)
+    monkeypatch.setattr(workspace, "client_options", lambda: metadata(stub))
+    yield stub
+    server.shutdown()
+    server.server_close()
+    assert not stub.unknown, stub.unknown
+
+
+def written(folder: Path) -> Path:
+    [output] = (folder / "outputs" / "cloud").iterdir()
+    return output
+
+
+def test_a_dry_run_writes_a_job_that_the_sdk_takes_and_sends_nothing(run: Run, azure: AzureStub) -> None:
+    done = run("cloud", "action=pipeline", "dry_run=true", *NAMES, *TINY, *QUICK)
+    assert done.code == 0, done.err
+    job: Any = load_job(str(written(done.folder) / "job.yml"))
+    assert job._validate().passed and sorted(job.jobs) == ["evaluate", "generate", "register", "train"]
+    assert not azure.requests
+    content = yaml.safe_load((written(done.folder) / "job.yml").read_text())
+    assert content["jobs"]["train"]["inputs"]["images"]["path"] == "${{parent.jobs.generate.outputs.images}}"
+    assert content["outputs"]["model"] == {"name": "sem-lightning", "type": "custom_model"}
+    for node in content["jobs"].values():
+        assert node["component"]["command"] in done.out
+        packages = node["component"]["environment"]["conda_file"]["dependencies"][2]["pip"]
+        assert any(each.startswith("torch>=") for each in packages)
+    assert (written(done.folder) / "code" / "sem_lightning" / "__main__.py").is_file()
+
+
+def test_the_steps_run_here_as_they_are_wired_there(run: Run) -> None:
+    done = run("cloud", "action=pipeline", "local=true", *TINY, *QUICK)
+    assert done.code == 0, done.err
+    folder = written(done.folder)
+    trained = json.loads((folder / "run" / "result.json").read_text())
+    judged = json.loads((folder / "report" / "report.json").read_text())
+    assert trained["test_images"] == 6
+    assert judged["confusion"] == trained["confusion"]  # the same unseen images, the same classifier
+    assert load_classifier(folder / "model" / "model.safetensors").classes == ["good", "gap", "bridge"]
+    assert list((folder / "mlruns").rglob("metrics/test/accuracy"))  # what a workspace would show
+
+
+def test_a_submitted_pipeline_is_what_was_written_and_nothing_secret_is_kept(run: Run, azure: AzureStub) -> None:
+    done = run("cloud", "action=pipeline", "wait=true", *NAMES, *TINY, *QUICK)
+    assert done.code == 0, done.err
+    commands = [body["properties"]["componentSpec"]["command"] for body in azure.sent("PUT .*/components/")]
+    assert len(commands) == 4 and all(command in done.out for command in commands)
+    [job] = azure.sent(f"PUT {WORKSPACE}/jobs/")
+    jobs = job["properties"]["jobs"]
+    assert jobs["evaluate"]["inputs"]["run"]["value"] == "${{parent.jobs.train.outputs.run}}"
+    assert azure.sent(r"PUT /blob/.*/sem_lightning/commands/train\.py$")
+    name = json.loads((written(done.folder) / "submitted.json").read_text())["job"]
+    assert f"job {name}: Completed" in done.out and f"job={name}" in done.out
+    token = Credential().get_token().token.split(".")[0]
+    kept = [path for path in done.folder.rglob("*") if path.is_file() and path.suffix != ".safetensors"]
+    assert not [path for path in kept if token in path.read_text() or "sig=" in path.read_text()]
+
+
+def test_a_failed_job_is_an_exit_code(run: Run, azure: AzureStub) -> None:
+    azure.job_states = ["Running", "Failed"]
+    done = run("cloud", "action=train", "wait=true", *NAMES, *QUICK)
+    assert done.code == 1 and "Failed" in done.err.splitlines()[-1]
+
+
+def test_ctrl_c_while_waiting_says_how_to_stop_the_job(run: Run, azure: AzureStub, monkeypatch: Any) -> None:
+    azure.job_states = ["Running"]
+    answer = azure.answer
+
+    def interrupting(method: str, path: str, query: str, body: bytes) -> Any:
+        if path.startswith("/history/"):
+            _thread.interrupt_main()
+        return answer(method, path, query, body)
+
+    monkeypatch.setattr(azure, "answer", interrupting)
+    done = run("cloud", "action=train", "wait=true", *NAMES, *QUICK)
+    assert done.code == 130 and "goes on in the cloud" in done.err and "action=cancel job=" in done.err
+    monkeypatch.setattr(azure, "answer", answer)
+    name = done.err.rpartition("job=")[2].strip()
+    assert run("cloud", "action=cancel", f"job={name}", *NAMES).code == 0
+    assert azure.sent(f"POST .*/jobs/{name}/cancel")
+
+
+REFUSED = {"error": {"code": "AuthorizationFailed", "message": "you may not"}}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "status", "said"),
+    [
+        ("GET .*/workspaces/litho$", 404, "workspace litho: not found"),
+        ("GET .*/workspaces/litho$", 401, "workspace litho: no valid credentials; log in with az login"),
+        ("GET .*/workspaces/litho$", 403, "workspace litho: refused"),
+        ("PUT .*/jobs/", 429, "takes no more requests for now"),
+        ("PUT .*/jobs/", 503, "try again later"),
+        ("PUT .*/jobs/", 403, "you may not"),
+    ],
+)
+def test_what_azure_refuses_is_one_line(run: Run, azure: AzureStub, pattern: str, status: int, said: str) -> None:
+    azure.answers = [(pattern, status, REFUSED)]
+    done = run("cloud", "action=train", *NAMES, *QUICK)
+    assert done.code == 1 and said in done.err.splitlines()[-1], done.err
+    if "jobs" in pattern and status != 403:  # what may pass is tried again
+        assert len(azure.sent(pattern)) > 1
+
+
+def test_throttling_that_passes_is_not_noticed(run: Run, azure: AzureStub, monkeypatch: Any) -> None:
+    azure.answers = [("GET .*/workspaces/litho$", 429, REFUSED)]
+    answer = azure.answer
+
+    def relenting(*arguments: Any) -> Any:
+        found = answer(*arguments)
+        azure.answers = []
+        return found
+
+    monkeypatch.setattr(azure, "answer", relenting)
+    assert run("cloud", "action=train", *NAMES, *QUICK).code == 0
+
+
+def test_a_quota_and_an_expired_token_are_named(run: Run, azure: AzureStub) -> None:
+    azure.answers = [
+        ("PUT .*/jobs/", 400, {"error": {"code": "QuotaExceeded", "message": "Quota of 4 cores exceeded"}})
+    ]
+    done = run("cloud", "action=train", *NAMES, *QUICK)
+    assert done.code == 1 and "quota does not suffice" in done.err
+    expired = {"error": {"code": "ExpiredAuthenticationToken", "message": "The access token expired."}}
+    azure.answers = [("GET .*/workspaces/litho$", 401, expired)]
+    done = run("cloud", "action=train", *NAMES, *QUICK)
+    assert done.code == 1 and "the token has expired" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("action=train", "cloud.compute=gpu-cluster", *NAMES), "no 'gpu-cluster' in litho, which has cpu-cluster"),
+        (("action=train", "cloud.instance_type=DS3", *NAMES), "cloud.instance_type: found 'DS3'"),
+        (("action=train", "cloud.compute=null", *NAMES), "cloud.compute: found null"),
+        (("action=train", "noise.sgima=1", *NAMES), "noise.sgima"),
+        (("action=train", "noise.dose=0", *NAMES), "noise.dose"),
+        (("action=sweep", "noise=low,nonsense", *NAMES), "nonsense"),
+        (("action=evaluate", *NAMES), "ckpt: needs a value"),
+        (("action=fly",), "action: found 'fly'"),
+        (("action=cancel",), "job: needs a value"),
+        (("action=invoke", "image=nowhere.png", *NAMES), "nowhere.png: not a file"),
+        (("action=delete", "noise=low", *NAMES), "noise=low"),
+        (("action=deploy", "cloud.model=a/b", *NAMES), "cloud.model: found 'a/b'"),
+        (("action=deploy", "cloud.endpoint=Big_One", *NAMES), "cloud.endpoint"),
+        (("action=train",), "cloud.subscription_id: needs a value"),
+        (("action=train", "cloud.config_file=nowhere.json"), "cloud.config_file"),
+        (("action=sweep", "local=true", "seed=0,1"), "local"),
+        (("action=train", "local=true", "data=folder", "data.root=azureml:x:1"), "which only the cloud has"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_before_anything_is_sent(
+    run: Run, azure: AzureStub, arguments: tuple[str, ...], said: str
+) -> None:
+    done = run("cloud", *arguments)
+    assert done.code == 1 and said in done.err.splitlines()[-1], done.err
+    assert not azure.sent("PUT|POST|DELETE")
+
+
+def test_no_credentials_and_no_network_are_named(run: Run, azure: AzureStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(workspace, "make_credential", EnvironmentCredential)
+        done = run("cloud", "action=train", *NAMES, *QUICK)
+        assert done.code == 1 and "log in with az login" in done.err.splitlines()[-1]
+    azure.url = "https://127.0.0.1:9"  # nobody listens
+    options = metadata(azure) | {"retry_total": 0}
+    monkeypatch.setattr(workspace, "client_options", lambda: options)
+    done = run("cloud", "action=train", *NAMES, *QUICK)
+    assert done.code == 1 and "cannot be reached" in done.err.splitlines()[-1], done.err
+
+
+def test_a_workspace_is_found_by_its_config_json_in_a_folder_above(run: Run, azure: AzureStub, tmp_path: Path) -> None:
+    names = dict(each.removeprefix("cloud.").split("=") for each in NAMES)
+    content = {"subscription_id": names["subscription_id"], "resource_group": "fab", "workspace_name": "litho"}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert run("cloud", "action=cancel", "job=x").code == 0
+    assert azure.sent(f"POST {WORKSPACE}/jobs/x/cancel")
+    (tmp_path / "config.json").write_text("{")
+    done = run("cloud", "action=cancel", "job=x")
+    assert done.code == 1 and "config.json: not a workspace's" in done.err
+
+
+def test_a_grid_becomes_a_sweep_that_compares_accuracies(run: Run, azure: AzureStub) -> None:
+    done = run("cloud", "action=sweep", "noise=low,high", "seed=0,1", *NAMES, *QUICK)
+    assert done.code == 0, done.err
+    [job] = azure.sent(f"PUT {WORKSPACE}/jobs/")
+    [sweep] = job["properties"]["jobs"].values()
+    assert sweep["search_space"] == {"noise": {"type": "choice", "values": ["low", "high"]}} | {
+        "seed": {"type": "choice", "values": ["0", "1"]}
+    }
+    assert sweep["objective"] == {"goal": "maximize", "primary_metric": "test/accuracy"}
+    assert sweep["limits"]["max_total_trials"] == 4
+
+
+def test_a_classifier_is_deployed_asked_and_deleted(
+    run: Run, azure: AzureStub, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run("cloud", "action=deploy", f"cloud.model={checkpoint}", "dry_run=true", "hydra.run.dir=dry", *NAMES)
+    assert done.code == 0 and not azure.requests, done.err
+    assert yaml.safe_load(Path("dry/deployment.yml").read_text())["model"]["path"].endswith("best.ckpt")
+    done = run("cloud", "action=deploy", "cloud.model=sem-lightning:3", *NAMES)
+    assert done.code == 0, done.err
+    [deployment] = azure.sent("PUT .*/deployments/blue$")
+    assert deployment["properties"]["codeConfiguration"]["scoringScript"] == "sem_lightning/cloud/score.py"
+    assert azure.sent("PUT .*/onlineEndpoints/sem-lightning$")[-1]["properties"]["traffic"] == {"blue": 100}
+    assert yaml.safe_load((written(done.folder) / "deployment.yml").read_text())["endpoint_name"] == "sem-lightning"
+
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(checkpoint.parent))
+    score.init()
+    azure.score = score.score  # our scoring code, behind a real HTTP server
+    noise = np.random.default_rng(0).integers(0, 255, (80, 90), np.uint8)
+    cv2.imwrite(str(tmp_path / "scan.png"), noise)
+    done = run("cloud", "action=invoke", f"image={tmp_path / 'scan.png'}", *NAMES)
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    run("predict", f"ckpt={checkpoint}", f"images={tmp_path / 'scan.png'}", "output=said.csv", "jsonl=said.jsonl")
+    [said] = [json.loads(line) for line in Path("said.jsonl").read_text().splitlines()]
+    assert answer["decision"] == said["decision"] and answer["label"] == said["label"]
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    done = run("cloud", "action=invoke", f"image={tmp_path / 'broken.png'}", *NAMES)
+    assert done.code == 1 and "broken.png" in done.err
+    assert run("cloud", "action=delete", *NAMES).code == 0
+    done = run("cloud", "action=delete", *NAMES)
+    assert done.code == 1 and "endpoint sem-lightning: not found" in done.err
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"image": 3}', b'{"image": "???"}', b'{"image": ""}'])
+def test_a_request_that_is_none_gets_400(body: bytes, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(checkpoint.parent))
+    score.init()
+    status, answer = score.score(body)
+    assert status == 400 and answer["error"]["message"]

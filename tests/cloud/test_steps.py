@@ -1,0 +1,72 @@
+"""What a job runs: our commands, with each override where it belongs and every folder wired."""
+
+from pathlib import Path
+
+import pytest
+
+from sem_lightning.cloud.steps import Step, lint, plan
+from sem_lightning.errors import UserError
+
+
+def lines(action: str, *overrides: str) -> dict[str, str]:
+    steps = plan(action, overrides)
+    lint(steps)
+    return {step.name: step.line for step in steps}
+
+
+def test_a_pipeline_gives_each_override_to_the_commands_that_know_it() -> None:
+    found = lines("pipeline", "pattern=routing", "num_per_class=50", "seed=3", "trainer.max_epochs=2", "~defect.gap")
+    for part in ("pattern=routing", "num_per_class=50", "seed=3", "'~defect.gap'"):
+        assert part in found["generate"].split()
+    assert "trainer.max_epochs=2" in found["train"] and "seed=3" in found["train"]
+    assert "trainer" not in found["generate"] and "pattern" not in found["train"] + found["evaluate"]
+    assert found["evaluate"].startswith("python -m sem_lightning evaluate ckpt=${{inputs.run}}/checkpoints/best.ckpt")
+    assert found["register"].endswith("output=${{outputs.model}}/model.safetensors")
+
+
+def test_what_the_cloud_has_and_what_is_here_become_inputs(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    [step] = plan("train", [f"data.root={tmp_path / 'images'}", "data=folder", "ckpt=azureml:sem-lightning:3"])
+    assert step.inputs == {"data_root": str(tmp_path / "images"), "ckpt": "azureml:sem-lightning:3"}
+    assert "data.root=${{inputs.data_root}}" in step.line
+    assert "ckpt=${{inputs.ckpt}}/model.safetensors" in step.line
+    assert plan("train", ["ckpt=robust"])[0].inputs == {}  # comes with the package
+
+
+def test_a_grid_is_what_multirun_makes_of_it() -> None:
+    [step] = plan("sweep", ["noise=low,high", "seed=range(0,3)", "noise.dose=[1,2],[3,4]", "trainer.max_epochs=1"])
+    assert step.swept == {"noise": ("low", "high"), "seed": ("0", "1", "2"), "noise_dose": ("[1,2]", "[3,4]")}
+    assert "noise.dose=${{inputs.noise_dose}}" in step.line and "trainer.max_epochs=1" in step.line
+
+
+@pytest.mark.parametrize(
+    ("action", "overrides", "named"),
+    [
+        ("pipeline", ["experiment=paper"], "experiment"),
+        ("pipeline", ["data=fixed"], "data"),
+        ("pipeline", ["nonsense=1"], "nonsense"),
+        ("train", ["noise=low,high"], "noise=low,high: several values are for action=sweep"),
+        ("train", ["noise=azureml:x:1"], "noise"),
+        ("generate", ["output=here"], "output"),
+        ("sweep", ["noise=low"], "nothing has several values"),
+        ("sweep", ["model.learning_rate=interval(0,1)"], "a grid takes lists and ranges"),
+        ("train", ["noise=[1,2"], "noise"),
+    ],
+)
+def test_what_no_job_can_do_is_refused_by_its_name(action: str, overrides: list[str], named: str) -> None:
+    with pytest.raises(UserError) as refused:
+        plan(action, overrides)
+    assert named in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [Step("a", "train", ("data.root=${{inputs.images}}",))],
+        [Step("a", "train", (), {}, ("run",))],
+        [Step("a", "train", ("x=${{inputs.i}}",), {"i": "later.images"})],
+    ],
+)
+def test_ports_that_a_command_line_does_not_know_are_found(steps: list[Step]) -> None:
+    with pytest.raises(UserError, match="step a"):
+        lint(steps)
