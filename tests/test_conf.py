@@ -27,7 +27,7 @@ def test_every_option_composes_and_is_in_the_help(run: Run) -> None:
         group, option = path.parent.name, path.stem
         command = {"writer": "generate", "cloud": "cloud"}.get(group, "train")
         text = texts[command]
-        row = next(line for line in text.splitlines() if line.startswith(f"  {group} "))
+        row = next(line for line in text.splitlines() if line.strip().startswith(f"{group} "))
         assert option in row.replace(",", "").split(), f"{group}={option} is not in the help"
         action = ("action=pipeline",) if command == "cloud" else ()
         done = run(command, *action, f"{group}={option}", "--cfg", "job")

@@ -144,8 +144,8 @@ def describe(error: Exception) -> str:
         return re.sub(r"^[\w.]+Error: ", "", str(error).strip().splitlines()[-1])
     if isinstance(error, MissingConfigException) and (missing := _MISSING_OPTION.search(str(error))):
         group, option = missing.groups()
-        if group == "hydra/launcher" and option in _EXTRAS:
-            return f"launcher: {option} needs an extra: pip install 'sem-lightning[{_EXTRAS[option]}]'"
+        if group.startswith("hydra/") and option in _EXTRAS:
+            return f"{group[6:]}: {option} needs an extra: pip install 'sem-lightning[{_EXTRAS[option]}]'"
         options = [line.strip() for line in str(error).splitlines() if line.startswith("\t") and "=" not in line]
         return f"{group}: found {option!r}, expected one of {', '.join(options)}"
     if isinstance(error, OSError):
@@ -158,7 +158,8 @@ def describe(error: Exception) -> str:
     return f"{key}: {reason}" if key and not reason.startswith(key) else reason
 
 
-_EXTRAS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}  # by Hydra's names of launchers
+# of plugins, by Hydra's names
+_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm", "submitit_local": "slurm", "optuna": "optuna"}
 _MISSING_OPTION = re.compile(r"Could not find '(.+)/([^/']+)'")
 
 # OmegaConf adds where an error happened on lines of their own.

@@ -10,6 +10,7 @@ import lightning
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
@@ -120,8 +121,24 @@ def _fair_share(launcher: DictConfig) -> int | None:
     if "n_jobs" in launcher:  # joblib's
         jobs = launcher.n_jobs if launcher.n_jobs > 0 else cores
         return max(1, cores // int(jobs))
-    cpus = launcher.get("cpus_per_task")  # submitit's; Hydra's own launcher has none
+    ray = OmegaConf.select(launcher, "ray.remote.num_cpus")
+    cpus = ray or launcher.get("cpus_per_task")  # submitit's; Hydra's own launcher has none
     return int(cpus) if cpus else None
+
+
+def _prune(config: DictConfig) -> tuple[Callback, ...]:
+    """What ends a trial of a study early.
+
+    Raises:
+        SettingError: There is no study.
+    """
+    sweeper = HydraConfig.get().sweeper
+    if HydraConfig.get().mode != RunMode.MULTIRUN or not sweeper.get("storage"):
+        raise SettingError("sweep.prune", "is for trials of a study; use -m hparams_search=optuna")
+    from sem_lightning.sweeps.pruning import PruneTrial
+
+    overrides = list(HydraConfig.get().overrides.task)
+    return (PruneTrial(sweeper.storage, sweeper.study_name, overrides, config.callbacks.monitor),)
 
 
 def _report_sweep(folder: Path) -> None:
@@ -140,6 +157,7 @@ def _train(config: DictConfig, output: Path, digest: str) -> float:
         callbacks=build(config.callbacks, "callbacks"),
         trainer=config.trainer,
         seed=seed,
+        more_callbacks=_prune(config) if config.sweep.prune else (),
     )
     start = _open_start(config, settings.model)
     sources = settings.data.sources(simulator, seed)

@@ -37,6 +37,7 @@ class RunSettings:
     callbacks: CallbackSettings
     trainer: DictConfig
     seed: int
+    more_callbacks: tuple[Callback, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def run_training(
     logger = _build_logger(settings.logger, output)
     best, last = _build_checkpoints(settings.callbacks, output)
     recorder = Recorder()
-    callbacks = [recorder, best, last, *_optional_callbacks(settings.callbacks, logger)]
+    callbacks = [recorder, best, last, *_optional_callbacks(settings.callbacks, logger), *settings.more_callbacks]
     trainer = build_trainer(
         settings.trainer, output, callbacks, logger, settings.logger.every_n_steps, settings.callbacks.progress_bar
     )

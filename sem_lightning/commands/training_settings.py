@@ -184,6 +184,7 @@ class SweepSettings:
 
     force: bool
     threads: int | None
+    prune: bool
 
     def __post_init__(self) -> None:
         if self.threads is not None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from sem_lightning.evaluation.breakdown import DetectionLimit
 from sem_lightning.files import write_atomically
-from sem_lightning.sweeps.summary import Group, Rate, as_number
+from sem_lightning.sweeps.summary import Group, Rate, as_number, sort_key
 
 _MOST_PANELS = 6
 _ASIDE = 0.04  # of the distance between two words on an axis
@@ -23,13 +23,16 @@ def draw_against(key: str, groups: Sequence[Group]) -> Figure:
     Dots are single seeds, bars 95 % intervals.
     """
     panels = _by_the_others(key, groups)
+    searched = len(panels) > 1 and all(len(members) == 1 for members in panels.values())
+    if searched:  # no grid: every job has values of its own
+        panels = {(): sorted(groups, key=lambda group: sort_key(group.values[key]))}
     shown = list(panels.items())[:_MOST_PANELS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(1.5 + 4.2 * columns, 3.8 * rows), layout="constrained")
     grid = np.atleast_1d(figure.subplots(rows, columns, sharey=True)).ravel()
     for axes, (others, members) in zip(grid, shown, strict=False):
-        _draw_panel(axes, key, members)
+        _draw_panel(axes, key, members, "o" if searched else "o-")
         axes.set_title(", ".join(f"{name}={value}" for name, value in others), fontsize=9)
     for axes in grid[len(shown) :]:
         axes.axis("off")
@@ -97,29 +100,34 @@ def _scale_axis(axes: Axes, values: Sequence[str]) -> list[float]:
     return places
 
 
-def _draw_panel(axes: Axes, key: str, groups: Sequence[Group]) -> None:
+def _draw_panel(axes: Axes, key: str, groups: Sequence[Group], style: str) -> None:
     places = np.asarray(_scale_axis(axes, [group.values[key] for group in groups]))
     labels = list(groups[0].by_class)
     words = any(as_number(group.values[key]) is None for group in groups)
     for number, label in enumerate(labels):
         aside = _ASIDE * (number - len(labels) / 2) if words else 0.0  # so that bars do not hide each other
         rates = [group.by_class[label] for group in groups if label in group.by_class]
-        _draw_curve(axes, places + aside, rates, label)
+        _draw_curve(axes, places + aside, rates, style, label)
     aside = _ASIDE * len(labels) / 2 if words else 0.0
-    _draw_curve(axes, places + aside, [group.overall for group in groups], "all classes", "black")
+    _draw_curve(axes, places + aside, [group.overall for group in groups], style, "all classes", "black")
     axes.set(xlabel=key, ylabel="accuracy on unseen images", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
 
 
 def _draw_curve(
-    axes: Axes, places: npt.NDArray[np.float64], rates: Sequence[Rate], label: str, colour: str | None = None
+    axes: Axes,
+    places: npt.NDArray[np.float64],
+    rates: Sequence[Rate],
+    style: str,
+    label: str,
+    colour: str | None = None,
 ) -> None:
     if len(rates) < len(places):
         return  # jobs with other classes
     means = np.array([rate.mean for rate in rates])
     bars = np.abs(np.array([rate.interval for rate in rates]).T - means)
     drawn = axes.errorbar(
-        places, means, bars, fmt="o-", markersize=4, capsize=2, linewidth=1.4, label=label, color=colour
+        places, means, bars, fmt=style, markersize=4, capsize=2, linewidth=1.4, label=label, color=colour
     )
     dots = [
         (place, each) for place, rate in zip(places, rates, strict=True) for each in rate.each if len(rate.each) > 1

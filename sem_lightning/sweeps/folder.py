@@ -26,7 +26,7 @@ def sweep_name(overrides: Sequence[str]) -> str:
     """A folder's name for a sweep over these overrides, whatever their order."""
     overrides = of_the_task(overrides)
     several = [each for each in overrides if re.search(r"=.*,|range\(|interval\(|glob\(", each)]
-    shown = [each for each in overrides if each in several or each.startswith("experiment=")]
+    shown = [each for each in overrides if each in several or each.startswith(("experiment=", "hparams_search="))]
     return short_name(shown, sorted(overrides))
 
 

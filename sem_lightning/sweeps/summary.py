@@ -12,6 +12,7 @@ from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.sweeps.jobs import FINISHED, Job, swept_keys
 
 SEED = "seed"
+_LOSS = "val/loss"
 
 
 @dataclass(frozen=True)
@@ -108,5 +109,12 @@ def _rate(counts: Sequence[tuple[int, int]]) -> Rate:
 
 
 def best(groups: Sequence[Group], count: int = 3) -> list[Group]:
-    """The groups with the highest mean accuracy."""
-    return sorted(groups, key=lambda group: -group.overall.mean)[:count]
+    """The groups with the lowest validation loss where that was optimised, else with the highest mean accuracy."""
+
+    def rank(group: Group) -> float:
+        results = [job.result for job in group.jobs]
+        if any(result.get("optimized_metric") != _LOSS for result in results):
+            return -group.overall.mean
+        return float(np.mean([result["metrics"][_LOSS] for result in results]))
+
+    return sorted(groups, key=rank)[:count]

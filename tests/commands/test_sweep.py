@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import TINY, Run
@@ -148,3 +149,48 @@ def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run) -> None:
         results_ = [json.loads(path.read_text()) for path in jobs]
         accuracies.append(sorted((one["seed"], one["confusion"], one["metrics"]["val/loss"]) for one in results_))
     assert accuracies[0] == accuracies[1] == accuracies[2]
+
+
+def test_ray_finds_what_one_process_finds(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    plain = [each for each in QUICK if not each.startswith("callbacks")]
+    assert run("train", "-m", "seed=0,1", *plain, "hydra.sweep.dir=alone").code == 0
+    command = [sys.executable, "-m", "sem_lightning", "train", "-m", "launcher=ray", "seed=0,1", *plain]
+    done = subprocess.run([*command, "hydra.sweep.dir=ray"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "2 jobs: 2 finished" in done.stdout, done.stderr[-2000:]
+    confusions = [
+        {path.parent.name: json.loads(path.read_text())["confusion"] for path in Path(folder).glob("*/result.json")}
+        for folder in ("alone", "ray")
+    ]
+    assert confusions[0] == confusions[1] and len(confusions[0]) == 2
+
+
+def test_a_study_goes_on_and_ends_trials_that_lag_behind(run: Run) -> None:
+    optuna = pytest.importorskip("optuna")
+    command = ("train", "-m", "hparams_search=optuna", "hydra.sweeper.n_trials=1", "hydra.sweep.dir=search", *QUICK)
+    command += ("trainer.max_epochs=6",)
+    storage = "sqlite:///search/study.db"
+    Path("search").mkdir()
+    study = optuna.create_study(study_name="sem-lightning", storage=storage, direction="minimize")
+
+    def perfect(trial: Any) -> float:
+        for epoch in range(6):
+            trial.report(0.0, epoch)
+        return 0.0
+
+    study.optimize(perfect, n_trials=4)  # better from the first epoch on than any training can be
+    done = run(*command)
+    assert done.code == 0, done.err
+    [result] = [json.loads(path.read_text()) for path in Path("search").glob("*/result.json")]
+    assert result["epochs"] == 2
+    trials = optuna.load_study(study_name="sem-lightning", storage=storage).trials
+    assert len(trials) == 5 and trials[-1].value == result["metrics"]["val/loss"]
+    assert run(*command).code == 0
+    assert len(optuna.load_study(study_name="sem-lightning", storage=storage).trials) == 6
+    page = Path("search/report.html").read_text()
+    assert "accuracy against model.learning_rate" in page.lower()
+
+
+def test_pruning_without_a_study_is_refused(run: Run) -> None:
+    done = run("train", "sweep.prune=true", *QUICK)
+    assert done.code == 1 and "sweep.prune: is for trials of a study" in done.err
