@@ -88,6 +88,8 @@ def run_training(
     )
     if isinstance(logger, TensorBoardLogger):
         lay_out_charts(logger.experiment, classifier.classes)
+    if settings.model.compile:
+        classifier.net.compile()  # in place: names of weights stay
     datamodule = SEMDataModule(source, settings.data.batch_size, settings.data.num_workers, settings.seed)
 
     started = time.perf_counter()

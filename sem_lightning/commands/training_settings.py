@@ -134,6 +134,7 @@ class ModelSettings:
     warmup: float
     mask_weight: float
     frozen: str
+    compile: bool
     balance: bool
 
     def __post_init__(self) -> None:

@@ -266,3 +266,13 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 def test_the_paper_recipe_beats_the_study(run: Run) -> None:
     done = run("train", "experiment=paper", "trainer.accelerator=cpu", "callbacks.progress_bar=false")
     assert done.result()["metrics"]["test/accuracy"] > 0.893
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same(run: Run) -> None:
+    losses = []
+    for compiled in ("false", "true"):
+        done = run("train", *TINY, f"model.compile={compiled}", "model=resnet10", "logger=none")
+        assert done.code == 0, done.err
+        losses.append(done.result()["metrics"]["val/loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
