@@ -1,10 +1,13 @@
 """Every file below conf/ says what it is for, composes, and is named in the help."""
 
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from conftest import Run
 
+from sem_lightning import __main__
 from sem_lightning.commands.app import config_folder
 from sem_lightning.synthesis.defects.defect import Defect
 
@@ -44,3 +47,15 @@ def test_every_type_of_defect_has_a_file_that_composes_and_is_in_the_help(run: R
         added = f"+defect/types@defect.mine={path.stem}"
         done = run("preview", f"pattern={pattern}", "~defect.gap", "~defect.bridge", added, "per_class=1")
         assert done.code == 0 and "1 images of each of good, mine" in done.out, (path, done.err)
+
+
+def test_every_command_runs_as_a_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts = tomllib.loads((config_folder().parent / "pyproject.toml").read_text())["project"]["scripts"]
+    assert {f"sem-{name}" for name in __main__.COMMANDS} == set(scripts)
+    monkeypatch.setattr(sys, "argv", ["python -m sem_lightning", "preview", "--help"])
+    with pytest.raises(SystemExit):
+        __main__.main()
+    assert "sem-preview" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["python -m sem_lightning", "fly"])
+    with pytest.raises(SystemExit, match="found 'fly', expected"):
+        __main__.main()
