@@ -1,18 +1,25 @@
 """How a classifier does on a pattern, or a microscope, that it was not trained on.
 
-python benchmarks/leave_one_out.py [--axis pattern imaging] [--seeds 0]        40 minutes
+python benchmarks/leave_one_out.py [--axis pattern imaging] [--seeds 0]      40 minutes, and docs/images/leave_one_out.png
+python benchmarks/leave_one_out.py --table docs/real_images.md          draws what was printed before
 
 For each preset of an axis: train on the others, test on it; beside it the same training on all of them, tested on it.
 An unseen preset is the nearest to an unseen microscope that can be measured here.
 """
 
 import argparse
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -131,11 +138,35 @@ def describe(right: list[int]) -> str:
     return f"{sum(right) / TESTED / len(right):.3f} [{low:.3f}, {high:.3f}] ({each})"
 
 
+def draw(table: str, path: Path) -> None:
+    """Accuracy without and with each preset in training, from rows as they are printed."""
+    number = r"([\d.]+) \[([\d.]+), ([\d.]+)\][^|]*"
+    rows = re.findall(rf"^\| `(.+?)` \| (\d+) \| {number}\| {number}\|", table, flags=re.M)
+    names = list(dict.fromkeys(row[0] for row in rows))
+    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    for first, (label, aside) in {2: ("trained without it", 0.12), 5: ("trained with it", -0.12)}.items():
+        mean, low, high = np.array([row[first : first + 3] for row in rows], float).T
+        places = [names.index(row[0]) + aside for row in rows]
+        axes.errorbar(mean, places, xerr=[mean - low, high - mean], fmt="o", capsize=2, label=label)
+    axes.axvline(1 / 3, color="grey", linewidth=0.8, linestyle="--")  # what guessing reaches
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="accuracy on unseen images of the preset", xlim=(0, 1.02), ylim=(len(names) - 0.5, -0.5))
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize=8, loc="lower left")
+    figure.savefig(path, dpi=100)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--axis", nargs="+", choices=AXES, default=list(AXES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--table", type=Path, help="a file that holds the rows already")
+    parser.add_argument("--output", type=Path, default=Path("docs/images/leave_one_out.png"))
     arguments = parser.parse_args()
+    if arguments.table:
+        draw(arguments.table.read_text(), arguments.output)
+        return
+    rows = []
     quiet_lightning()
     print(f"accuracy on {TESTED} unseen images of each class (good, gap, bridge)")
     print("| left out | seed | trained without it | trained with it | trained without it, on the others |")
@@ -149,10 +180,9 @@ def main() -> None:
                 without = train_on(others, axis, seed)
                 on_others = sum(sum(count_right(without, other, axis, seed)) for other in others)
                 found = [describe(count_right(each, name, axis, seed)) for each in (without, knowing)]
-                print(
-                    f"| `{axis}={name}` | {seed} | {found[0]} | {found[1]} | {on_others / (9 * TESTED):.3f} |",
-                    flush=True,
-                )
+                rows.append(f"| `{axis}={name}` | {seed} | {found[0]} | {found[1]} | {on_others / (9 * TESTED):.3f} |")
+                print(rows[-1], flush=True)
+    draw("\n".join(rows), arguments.output)
 
 
 if __name__ == "__main__":
