@@ -1,6 +1,6 @@
 """How a classifier does on a pattern, or a microscope, that it was not trained on.
 
-python benchmarks/leave_one_out.py [--axis pattern imaging] [--seeds 0]      40 minutes, and docs/images/leave_one_out.png
+python benchmarks/leave_one_out.py [--axis pattern imaging] [--seeds 0]    40 minutes, and docs/images/leave_one_out.png
 python benchmarks/leave_one_out.py --table docs/real_images.md          draws what was printed before
 
 For each preset of an axis: train on the others, test on it; beside it the same training on all of them, tested on it.
