@@ -19,7 +19,9 @@ import numpy as np
 
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.errors import UserError
-from sem_lightning.fitting.microscope import Microscope, estimate, find_family
+from sem_lightning.fitting.estimate import estimate
+from sem_lightning.fitting.measure import find_family
+from sem_lightning.fitting.microscope import Microscope
 
 SIDE = 256
 COMMON = (

@@ -13,17 +13,12 @@ from sem_lightning.commands.app import config_folder, run_command
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import build, one_of
 from sem_lightning.errors import SettingError, UserError
+from sem_lightning.fitting.estimate import Estimate, align, estimate
 from sem_lightning.fitting.fitted import Fitted
 from sem_lightning.fitting.likeness import Likeness, compare
 from sem_lightning.fitting.lines import NotMeasuredError
-from sem_lightning.fitting.microscope import (
-    Estimate,
-    Microscope,
-    align,
-    distance_from_edges,
-    estimate,
-    is_saturated,
-)
+from sem_lightning.fitting.measure import distance_from_edges, is_saturated
+from sem_lightning.fitting.microscope import Microscope
 from sem_lightning.fitting.page import Pair
 from sem_lightning.fitting.settings_file import choose_scale, make_ranges
 from sem_lightning.fitting.usable import (

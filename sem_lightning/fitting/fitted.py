@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sem_lightning.files import write_atomically, write_json
+from sem_lightning.fitting.estimate import Estimate, pool
 from sem_lightning.fitting.likeness import Likeness
-from sem_lightning.fitting.microscope import Estimate, pool
 from sem_lightning.fitting.page import Pair, write_page
 from sem_lightning.fitting.settings_file import LENGTHS, Ranges, to_yaml
 

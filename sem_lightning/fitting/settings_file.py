@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sem_lightning.errors import SettingError
+from sem_lightning.fitting.estimate import Estimate
 from sem_lightning.fitting.lines import NotMeasuredError
-from sem_lightning.fitting.microscope import Estimate, Microscope
+from sem_lightning.fitting.microscope import Microscope
 from sem_lightning.synthesis.field import FieldOfView
 
 _FEWEST = {"line_space": 3.0, "routing": 4.0}  # pitches that these must show

@@ -8,17 +8,11 @@ from conftest import make_simulator
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from sem_lightning.fitting.estimate import estimate
 from sem_lightning.fitting.likeness import compare
 from sem_lightning.fitting.lines import NotMeasuredError, measure_lines
-from sem_lightning.fitting.microscope import (
-    Microscope,
-    estimate,
-    find_direction,
-    find_family,
-    find_polarity,
-    is_saturated,
-    measure,
-)
+from sem_lightning.fitting.measure import find_direction, find_family, find_polarity, is_saturated, measure
+from sem_lightning.fitting.microscope import Microscope
 from sem_lightning.fitting.orientation import find_orientation, turned_back, upright
 from sem_lightning.synthesis.field import Float32
 
