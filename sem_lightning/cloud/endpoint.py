@@ -6,23 +6,28 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model
+from azure.core.exceptions import ResourceNotFoundError
 
-from sem_lightning.cloud.jobs import make_environment
+from sem_lightning.cloud.jobs import as_yaml, make_environment
 from sem_lightning.cloud.settings import AzureSettings
+from sem_lightning.cloud.steps import MODEL_FILE
 from sem_lightning.cloud.workspace import explain_azure
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.files import write_atomically
-from sem_lightning.model.classifier import load_classifier
+from sem_lightning.model.classifier import load_classifier, save_rule
 
 SCRIPT = "sem_lightning/cloud/score.py"
 _MAX_REQUEST = 1_500_000  # bytes that a managed endpoint takes
 
 
-def build_endpoint(settings: AzureSettings, code: Path) -> tuple[ManagedOnlineEndpoint, ManagedOnlineDeployment]:
+def build_endpoint(
+    settings: AzureSettings, code: Path, folder: Path
+) -> tuple[ManagedOnlineEndpoint, ManagedOnlineDeployment]:
     """The endpoint, with keys, and a deployment of the classifier ``settings.model`` with our scoring script.
+
+    A classifier's file is written into ``folder`` as what a pipeline would register.
 
     Raises:
         SettingError: ``cloud.model`` is neither a registered model nor a classifier's file.
@@ -31,7 +36,7 @@ def build_endpoint(settings: AzureSettings, code: Path) -> tuple[ManagedOnlineEn
     deployment = ManagedOnlineDeployment(
         name=settings.deployment,
         endpoint_name=settings.endpoint,
-        model=_find_model(settings),
+        model=_find_model(settings, folder),
         environment=make_environment(settings, serving=True),
         code_configuration=CodeConfiguration(code=str(code), scoring_script=SCRIPT),
         instance_type=settings.endpoint_instance_type,
@@ -42,38 +47,52 @@ def build_endpoint(settings: AzureSettings, code: Path) -> tuple[ManagedOnlineEn
     return endpoint, deployment
 
 
-def _find_model(settings: AzureSettings) -> str | Model:
+def _find_model(settings: AzureSettings, folder: Path) -> str | Model:
     path = Path(settings.model).expanduser()
     if path.is_file():
-        load_classifier(path)  # rather here than after ten minutes of deployment
-        return Model(path=str(path), name=settings.register_as, type="custom_model")
-    name, mark, version = settings.model.rpartition("@" if "@" in settings.model else ":")
-    if not (name and version) or "/" in settings.model or (mark == "@" and version != "latest"):
+        (folder / "model").mkdir()
+        save_rule(path, load_classifier(path).rule, folder / "model" / MODEL_FILE)  # as a pipeline registers it
+        return Model(path=str((folder / "model").resolve()), name=settings.register_as, type="custom_model")
+    wanted = settings.model.removeprefix("azureml:")
+    name, mark, version = wanted.rpartition("@" if "@" in wanted else ":")
+    if not (name and version) or "/" in wanted or (mark == "@" and version != "latest"):
         raise SettingError(
             "cloud.model", f"found {settings.model!r}, expected NAME@latest, NAME:VERSION, or a classifier's file"
         )
-    return f"azureml:{settings.model}"
+    return f"azureml:{wanted}"
 
 
 def write_endpoint(endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDeployment, folder: Path) -> list[Path]:
     """``endpoint.yml`` and ``deployment.yml``, for ``az ml online-endpoint`` and ``az ml online-deployment``."""
-    code = (folder / "code").resolve()
     files = {folder / "endpoint.yml": endpoint._to_dict(), folder / "deployment.yml": deployment._to_dict()}
     for path, content in files.items():
-        text = yaml.safe_dump(json.loads(json.dumps(content, default=str))).replace(str(code), "./code")
+        text = as_yaml(json.loads(json.dumps(content, default=str)), folder)
         write_atomically(path, lambda temporary, text=text: temporary.write_text(text))  # type: ignore[misc]
     return list(files)
 
 
 def deploy(client: MLClient, endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDeployment) -> None:
-    """Create both or bring them up to date, then send all requests to this deployment."""
-    with explain_azure(f"endpoint {endpoint.name}"):
-        client.online_endpoints.begin_create_or_update(endpoint).result()
-    with explain_azure(f"deployment {deployment.name}"):
-        client.online_deployments.begin_create_or_update(deployment).result()
-    with explain_azure(f"traffic of {endpoint.name}"):
-        endpoint.traffic = {deployment.name: 100}
-        ready = client.online_endpoints.begin_create_or_update(endpoint).result()
+    """Create the endpoint where there is none, then the deployment; when that is up it gets all requests.
+
+    Raises:
+        UserError: Azure refuses; an endpoint that was there goes on as before.
+        KeyboardInterrupt: Ctrl-C; what was begun goes on.
+    """
+    try:
+        with explain_azure(f"endpoint {endpoint.name}"):
+            try:
+                endpoint = client.online_endpoints.get(endpoint.name)
+            except ResourceNotFoundError:
+                client.online_endpoints.begin_create_or_update(endpoint).result()
+        with explain_azure(f"deployment {deployment.name}"):
+            client.online_deployments.begin_create_or_update(deployment).result()
+        with explain_azure(f"traffic of {endpoint.name}"):
+            endpoint.traffic = {deployment.name: 100}
+            ready = client.online_endpoints.begin_create_or_update(endpoint).result()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"the deployment goes on in the cloud, and costs; sem-cloud action=delete cloud.endpoint={endpoint.name}"
+        ) from None
     print(f"{endpoint.name}: answers at {ready.scoring_uri}; it costs until sem-cloud action=delete")
 
 

@@ -1,10 +1,12 @@
 """Steps as a pipeline job of the Azure ML SDK, checked by its own validators, and as the YAML that ``az ml`` takes."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from azure.ai.ml import Input, Output, command, dsl
 from azure.ai.ml.entities import CommandJobLimits, Environment, JobResourceConfiguration, PipelineJob
 from azure.ai.ml.sweep import Choice
@@ -77,7 +79,7 @@ def _add_step(step: Step, settings: AzureSettings, environment: Environment, cod
     sweep.set_limits(
         max_total_trials=trials,
         max_concurrent_trials=min(trials, settings.trials_at_a_time),
-        timeout=seconds * trials,
+        timeout=seconds * math.ceil(trials / settings.trials_at_a_time),
         trial_timeout=seconds,
     )
     return sweep
@@ -124,8 +126,25 @@ def write_job(job: PipelineJob, folder: Path) -> Path:
 
     def write(path: Path) -> None:
         job.dump(str(path))
-        path.write_text(path.read_text().replace(str((folder / "code").resolve()), "./code"))
+        path.write_text(as_yaml(yaml.safe_load(path.read_text()), folder))
 
     target = folder / "job.yml"
     write_atomically(target, write)
     return target
+
+
+def as_yaml(content: Any, folder: Path) -> str:
+    """YAML for ``az ml``: the code by its place beside the file, and folders here not as if they were assets."""
+    code = str((folder / "code").resolve())
+
+    def mend(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: mend(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [mend(each) for each in value]
+        if value == code:
+            return "./code"
+        is_path = isinstance(value, str) and re.match(r"azureml:/(?!/)", value)
+        return value.removeprefix("azureml:") if is_path else value
+
+    return str(yaml.safe_dump(mend(content), sort_keys=False))

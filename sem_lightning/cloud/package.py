@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,19 @@ import sem_lightning
 from sem_lightning.commands.app import config_folder
 
 _PYTHON = "3.11"
-_EXTRAS = ("mlflow", "layout")  # that jobs may need
+_EXTRAS = ("mlflow", "layout", "explain")  # that jobs may need
 _HEADLESS = {"opencv-python": "opencv-python-headless"}  # the same module without windows, whose libraries images lack
 _MLFLOW = "azureml-mlflow>=1.55"  # lets MLflow write into the workspace
 _SERVER = "azureml-inference-server-http>=1.0"  # what an endpoint runs a scoring script with
 
 
-def stage_code(folder: Path) -> Path:
-    """Copy the package and ``conf/`` (and what sem-fit added to one here) into an empty folder; returns it."""
+def stage_code(folder: Path, own: Sequence[Path] = ()) -> Path:
+    """Copy the package and ``conf/`` into an empty folder, and what users' ``own`` folders add to it; returns it."""
     package = Path(sem_lightning.__file__).parent
     leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(package, folder / package.name, ignore=leave_out)
-    for source in (config_folder(), Path("conf")):
-        if source.is_dir():
-            shutil.copytree(source, folder / "conf", ignore=leave_out, dirs_exist_ok=True)
+    for source in (*reversed(own), config_folder()):  # where both have a file, ours counts, as here
+        shutil.copytree(source, folder / "conf", ignore=leave_out, dirs_exist_ok=True)
     return folder
 
 

@@ -1,7 +1,6 @@
 """The steps of a pipeline on this machine, in order, wired as the cloud wires them."""
 
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,10 +11,10 @@ from sem_lightning.cloud.steps import Step
 from sem_lightning.errors import UserError
 
 
-def rehearse(steps: Sequence[Step], folder: Path) -> dict[str, Path]:
+def rehearse(steps: Sequence[Step], folder: Path, own: Sequence[Path]) -> dict[str, Path]:
     """Run each step's command line in the code that would be uploaded, in a shell, as a node of the cloud does.
 
-    Without a workspace's MLflow its metrics go into files below ``folder``.
+    ``own`` are the user's folders of configs. Without a workspace's MLflow its metrics go into files below ``folder``.
 
     Returns:
         The folder of each output, by ``STEP.OUTPUT``.
@@ -24,18 +23,18 @@ def rehearse(steps: Sequence[Step], folder: Path) -> dict[str, Path]:
         UserError: A step takes something from the cloud, or fails.
     """
     folder = folder.resolve()
-    code = stage_code(folder / "code")
+    code = stage_code(folder / "code", own)
     made: dict[str, Path] = {}
     for step in steps:
         line = step.line
         for name, source in step.inputs.items():
             if source not in made and not Path(source).is_absolute():
                 raise UserError(f"step {step.name}: takes {source}, which only the cloud has; leave out local=true")
-            line = line.replace(f"${{{{inputs.{name}}}}}", shlex.quote(str(made.get(source, source))))
+            line = line.replace(f"${{{{inputs.{name}}}}}", str(made.get(source, source)))
         for name in step.outputs:
             made[f"{step.name}.{name}"] = folder / name
             (folder / name).mkdir()
-            line = line.replace(f"${{{{outputs.{name}}}}}", shlex.quote(str(folder / name)))
+            line = line.replace(f"${{{{outputs.{name}}}}}", str(folder / name))
         print(f"{step.name}: {line}", flush=True)
         environment = {
             "MLFLOW_TRACKING_URI": (folder / "mlruns").as_uri(),

@@ -22,6 +22,7 @@ from sem_lightning.model.classifier import load_classifier
 
 MAX_BYTES = 64 << 20  # of a request
 _SUFFIXES = (".safetensors", ".ckpt")
+_TAGGED = (".tif", ".tiff")  # names of files whose tags may say what a pixel is
 _inspector: Inspector | None = None
 
 
@@ -50,10 +51,11 @@ def score(body: bytes) -> tuple[int, dict[str, Any]]:
         request = json.loads(body)
         data = base64.b64decode(request["image"], validate=True)
         name = str(request.get("name", "image"))
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         return _refuse('expected {"image": "<base64 of an image file>", "name": "scan.tif"} as JSON')
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"image{Path(name).suffix[:8]}"
+        suffix = name[name.rfind(".") :].lower()
+        path = Path(folder) / f"image{suffix if suffix in _TAGGED else ''}"
         path.write_bytes(data)
         try:
             finding = next(_inspector.judge([prepare(path, Preparation.for_classifier(_inspector.classifier))]))

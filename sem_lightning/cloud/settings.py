@@ -7,7 +7,8 @@ from sem_lightning.errors import SettingError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ENDPOINT = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")  # part of a host's name
-_INSTANCE_TYPE = re.compile(r"(Standard|Basic)_[A-Z]+[0-9]+[A-Za-z0-9-]*(_[A-Za-z0-9]+)*")
+_INSTANCE_TYPE = re.compile(r"(Standard|Basic)_[A-Z]+[0-9]+[A-Za-z0-9-]*(_[A-Za-z0-9]+)*", re.IGNORECASE)
+_MOST_AT_A_TIME = 100  # trials of a sweep, that Azure takes
 
 
 @dataclass
@@ -32,14 +33,14 @@ class AzureSettings:
     endpoint_instance_count: int
 
     def __post_init__(self) -> None:
-        for key in ("experiment", "register_as", "deployment"):
+        for key in ("experiment", "register_as"):
             if not _NAME.fullmatch(getattr(self, key)):
                 raise SettingError(key, f"found {getattr(self, key)!r}, expected letters, digits, '.', '_' and '-'")
-        if not _ENDPOINT.fullmatch(self.endpoint):
-            raise SettingError(
-                "endpoint",
-                f"found {self.endpoint!r}, expected 3 to 32 lower-case letters, digits or '-', first a letter",
-            )
+        for key in ("endpoint", "deployment"):
+            value = getattr(self, key)
+            if not _ENDPOINT.fullmatch(value):
+                allowed = "3 to 32 lower-case letters, digits or '-', first a letter"
+                raise SettingError(key, f"found {value!r}, expected {allowed}")
         for key in ("instance_type", "endpoint_instance_type"):
             value = getattr(self, key)
             if value is not None and not _INSTANCE_TYPE.fullmatch(value):
@@ -47,6 +48,10 @@ class AzureSettings:
         for key in ("trials_at_a_time", "timeout_minutes", "endpoint_instance_count"):
             if getattr(self, key) < 1:
                 raise SettingError(key, f"found {getattr(self, key)}, expected at least 1")
+        if self.trials_at_a_time > _MOST_AT_A_TIME:
+            raise SettingError("trials_at_a_time", f"found {self.trials_at_a_time}, expected at most {_MOST_AT_A_TIME}")
+        if self.compute is not None and self.instance_type is not None:
+            raise SettingError("instance_type", f"does nothing on the cluster {self.compute}; add cloud.compute=null")
         if self.compute is None and self.instance_type is None:
             raise SettingError(
                 "compute",

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from sem_lightning.commands.open_data import SHIPPED
 from sem_lightning.errors import SettingError, UserError
 
 ACTIONS = ("generate", "train", "evaluate", "pipeline", "sweep")
+SET = "set"  # in the folder of generated images: that one is a mount, which nothing can take the place of
+MODEL_FILE = "model.safetensors"  # in the folder of a registered classifier
 # keys of what a job reads: azureml:..., or something on this machine, which is then uploaded
 _DATA = ("data.root", "ckpt", "ckpt_path", "model.weights_path", "pattern.file")
 _REMOTE = "azureml:"
 _ODD = re.compile(r"[^A-Za-z0-9_]+")  # in the name of an input
-SET = "set"  # in the folder of generated images: that one is a mount, which nothing can take the place of
-MODEL_FILE = "model.safetensors"  # in the folder of a registered classifier
+_METRIC = "test/accuracy"  # what a sweep job compares
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Step:
 
     Attributes:
         name: Of the step.
-        command: Which of ours: ``python -m sem_lightning COMMAND``.
+        command: Which of ours: ``python -m sem_lightning.commands.COMMAND``.
         overrides: Of the command, ready for a shell; ``${{inputs.NAME}}`` and ``${{outputs.NAME}}`` stand for what the
             cloud fills in.
         inputs: For each input where it comes from: ``STEP.OUTPUT`` of this pipeline, ``azureml:...``, or an absolute
@@ -50,7 +51,12 @@ class Step:
     @property
     def line(self) -> str:
         """The command line."""
-        return " ".join(("python -m sem_lightning", self.command, *self.overrides))
+        return " ".join((f"python -m sem_lightning.commands.{self.command}", *self.overrides))
+
+
+def port(key: str, kind: str, name: str, inside: str = "") -> str:
+    """``key=PATH`` for a folder or file that the cloud fills in, quoted for the shell and for Hydra."""
+    return f"'{key}=\"${{{{{kind}.{name}}}}}{inside}\"'"
 
 
 def plan(action: str, overrides: Sequence[str]) -> list[Step]:
@@ -60,6 +66,10 @@ def plan(action: str, overrides: Sequence[str]) -> list[Step]:
         UserError: An override that no step takes, or that the action cannot do.
     """
     parsed = _parse(overrides)
+    given = {each.key_or_group for each in parsed}
+    for group in ("launcher", "hparams_search"):
+        if group in given:
+            raise UserError(f"{group}: is for sweeps on this machine; the cloud's is action=sweep")
     swept = [each for each in parsed if each.is_sweep_override()]
     if swept and action != "sweep":
         raise UserError(f"{swept[0].input_line}: several values are for action=sweep")
@@ -67,18 +77,20 @@ def plan(action: str, overrides: Sequence[str]) -> list[Step]:
         return _plan_pipeline(parsed)
     if action == "sweep":
         return [_plan_sweep(parsed, swept)]
-    flags = {
-        "generate": [f"output=${{{{outputs.images}}}}/{SET}"],
-        "train": ["hydra.run.dir=${{outputs.run}}", "callbacks.progress_bar=false", "logger=mlflow"],
-        "evaluate": ["hydra.run.dir=${{outputs.report}}"],
-    }[action]
-    given = {each.key_or_group for each in parsed}
     if "output" in given:
         raise UserError("output: the cloud chooses where a job's files go; leave it out")
     written, inputs = _take_inputs(parsed)
-    ours = [flag for flag in flags if flag.partition("=")[0] not in given]
-    made = {"generate": "images", "train": "run", "evaluate": "report"}[action]
-    return [Step(action, action, (*written, *ours), inputs, (made,))]
+    if action == "generate":
+        return [Step(action, action, (*written, port("output", "outputs", "images", f"/{SET}")), inputs, ("images",))]
+    if action == "evaluate":
+        return [Step(action, action, (*written, port("hydra.run.dir", "outputs", "report")), inputs, ("report",))]
+    return [Step(action, action, (*written, *_training_flags(given)), inputs, ("run",))]
+
+
+def _training_flags(given: set[str]) -> list[str]:
+    chosen = {"logger": "mlflow", "callbacks.progress_bar": "false"}
+    flags = [f"{key}={value}" for key, value in chosen.items() if key not in given]
+    return [*flags, port("hydra.run.dir", "outputs", "run")]
 
 
 def _plan_pipeline(parsed: Sequence[Override]) -> list[Step]:
@@ -87,63 +99,92 @@ def _plan_pipeline(parsed: Sequence[Override]) -> list[Step]:
     from sem_lightning.commands.train import TrainSettings
 
     generating = {*GenerateSettings.__dataclass_fields__, "microscope"}
-    training = {*TrainSettings.__dataclass_fields__, "callbacks", "logger"} - generating | {"seed"}
+    training = {*TrainSettings.__dataclass_fields__} - generating | {"seed"}
+    given = {each.key_or_group for each in parsed}
     for each in parsed:
         head = _head(each)
-        if head in ("experiment", "output", "hydra", "launcher"):
+        if head in ("experiment", "output", "sweep"):
             raise UserError(f"{head}: is not for action=pipeline; use action=train, or single keys")
-        if head == "data" and not each.key_or_group.startswith("data."):
-            raise UserError("data: action=pipeline trains on what it generates; use action=train for other data")
+        if each.key_or_group in ("data", "data.root", "data.folds"):
+            raise UserError(f"{each.key_or_group}: action=pipeline trains once, on what it generates; use action=train")
         if head not in generating | training:
             raise UserError(f"{each.input_line}: neither generate.py nor train.py has a key {head}")
-    parts = {head: [each for each in parsed if _head(each) == head] for head in map(_head, parsed)}
-
-    def some(heads: set[str]) -> list[str]:
-        return [line for head in parts if head in heads for line in _take_inputs(parts[head])[0]]
-
-    data = ["data=folder", f"data.root=${{{{inputs.images}}}}/{SET}"]
-    checkpoint = "ckpt=${{inputs.run}}/checkpoints/best.ckpt"
-    stored = f"output=${{{{outputs.model}}}}/{MODEL_FILE}"
-    logger = [] if "logger" in parts else ["logger=mlflow"]
+    decision = [each for each in parsed if _head(each) == "decision"]
+    if decision and "shares" not in given:
+        raise UserError(
+            "decision: needs images of its own to calibrate on: add "
+            "'shares={train: 0.6, val: 0.1, test: 0.2, calibration: 0.1}'"
+        )
+    made, made_inputs = _take_inputs([each for each in parsed if _head(each) in generating])
+    taught, taught_inputs = _take_inputs([each for each in parsed if _head(each) in training])
+    size = [
+        f"data.{each.input_line}".replace("imaging.", "")
+        for each in parsed
+        if each.key_or_group == "imaging.image_size"
+    ]
+    devices = [shlex.quote(str(each.input_line)) for each in parsed if each.key_or_group == "trainer.accelerator"]
+    data = ["data=folder", port("data.root", "inputs", "images", f"/{SET}")]
+    checkpoint = port("ckpt", "inputs", "run", "/checkpoints/best.ckpt")
+    rule = [shlex.quote(str(each.input_line)) for each in decision if each.key_or_group != "decision"]
+    rule = [
+        next((str(each.input_line) for each in decision if each.key_or_group == "decision"), "decision=argmax"),
+        *rule,
+    ]
+    both = {"images": "generate.images", "run": "train.run"}
     return [
-        Step("generate", "generate", (*some(generating), f"output=${{{{outputs.images}}}}/{SET}"), {}, ("images",)),
+        Step(
+            "generate",
+            "generate",
+            (*made, port("output", "outputs", "images", f"/{SET}")),
+            made_inputs,
+            ("images",),
+        ),
         Step(
             "train",
             "train",
-            (*data, *some(training), *logger, "callbacks.progress_bar=false", "hydra.run.dir=${{outputs.run}}"),
-            {"images": "generate.images"} | _take_inputs([e for head in training for e in parts.get(head, [])])[1],
+            (*data, *size, *taught, *_training_flags(given)),
+            {"images": "generate.images"} | taught_inputs,
             ("run",),
         ),
         Step(
             "evaluate",
             "evaluate",
-            (checkpoint, *data, *some({"trainer"}), "hydra.run.dir=${{outputs.report}}"),
-            {"images": "generate.images", "run": "train.run"},
+            (checkpoint, *data, *devices, port("hydra.run.dir", "outputs", "report")),
+            both,
             ("report",),
         ),
         Step(
             "register",
             "calibrate",
-            (checkpoint, *data, *(some({"decision"}) or ["decision=argmax"]), stored),
-            {"images": "generate.images", "run": "train.run"},
+            (checkpoint, *data, *devices, *rule, port("output", "outputs", "model", f"/{MODEL_FILE}")),
+            both,
             ("model",),
         ),
     ]
 
 
 def _plan_sweep(parsed: Sequence[Override], swept: Sequence[Override]) -> Step:
+    """A training for each combination of values."""
     if not swept:
         raise UserError("action=sweep: nothing has several values; write them as for train.py -m, such as seed=0,1,2")
+    fixed = {"optimized_metric": _METRIC, "logger": "mlflow"}
+    for each in parsed:
+        if each.key_or_group in fixed and each.value() != fixed[each.key_or_group]:
+            raise UserError(f"{each.input_line}: a sweep job compares {_METRIC}, which it hears from MLflow")
+        if each.key_or_group in _DATA and each.is_sweep_override():
+            raise UserError(f"{each.input_line}: files are not swept; make a sweep for each")
     values: dict[str, tuple[str, ...]] = {}
     written, inputs = _take_inputs([each for each in parsed if not each.is_sweep_override()])
     for each in swept:
-        if not each.is_choice_sweep() and not each.is_range_sweep():
+        if not isinstance(each.value(), ChoiceSweep | RangeSweep):
             raise UserError(f"{each.input_line}: a grid takes lists and ranges, such as 1,2,3 or range(0,3)")
         name = _ODD.sub("_", each.key_or_group).strip("_")
         values[name] = tuple(each.sweep_string_iterator())
-        written.append(f"{each.get_key_element()}=${{{{inputs.{name}}}}}")
-    flags = ("logger=mlflow", "callbacks.progress_bar=false", "hydra.run.dir=${{outputs.run}}")
-    return Step("train", "train", (*written, *flags), inputs, ("run",), values)
+        if any("'" in value for value in values[name]):
+            raise UserError(f"{each.input_line}: values of a sweep job have no single quotes")
+        written.append(f"'{each.get_key_element()}=${{{{inputs.{name}}}}}'")
+    given = {each.key_or_group for each in parsed}
+    return Step("train", "train", (*written, *_training_flags(given)), inputs, ("run",), values)
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:
@@ -162,23 +203,32 @@ def _head(override: Override) -> str:
 
 
 def _take_inputs(parsed: Sequence[Override]) -> tuple[list[str], dict[str, str]]:
-    """Overrides for a shell, and the inputs that stand for the files in them."""
+    """Overrides for a shell, and the inputs that stand for the files in them.
+
+    Raises:
+        SettingError: A file that is not here, or ``azureml:`` where no file is read.
+    """
     written, inputs = [], {}
     for each in parsed:
-        line = each.input_line or ""
+        line, key = each.input_line or "", each.key_or_group
         value = line.partition("=")[2].strip("'\"")
-        path = Path(value).expanduser()
-        local = each.key_or_group in _DATA and value not in SHIPPED and path.exists()
-        if not value.startswith(_REMOTE) and not local:
+        if key not in _DATA:
+            if _REMOTE in value:
+                raise SettingError(key, f"found {value}, which can stand for {', '.join(_DATA)} alone")
             written.append(shlex.quote(line))
             continue
-        if each.key_or_group not in _DATA:
-            raise SettingError(each.key_or_group, f"found {value}, which can stand for {', '.join(_DATA)} alone")
-        value = str(path.resolve()) if local else value
-        name = _ODD.sub("_", each.key_or_group)
-        inputs[name] = value
-        inside = f"/{MODEL_FILE}" if is_registered_model(name, value) else ""
-        written.append(f"{each.get_key_element()}=${{{{inputs.{name}}}}}{inside}")
+        if value == "null" or (key == "ckpt" and value in SHIPPED):
+            written.append(shlex.quote(line))
+            continue
+        name = _ODD.sub("_", key)
+        if value.startswith(_REMOTE):
+            inputs[name] = value
+        elif value and Path(value).expanduser().exists():
+            inputs[name] = str(Path(value).expanduser().resolve())
+        else:
+            raise SettingError(key, f"found {value!r}, expected azureml:..., or a file or folder on this machine")
+        inside = f"/{MODEL_FILE}" if is_registered_model(name, inputs[name]) else ""
+        written.append(port(each.get_key_element(), "inputs", name, inside))
     return written, inputs
 
 

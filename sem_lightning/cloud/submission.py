@@ -1,6 +1,6 @@
 """A job on its way: sent, watched, stopped."""
 
-from contextlib import suppress
+import time
 from pathlib import Path
 
 from azure.ai.ml import MLClient
@@ -12,6 +12,7 @@ from sem_lightning.errors import UserError
 from sem_lightning.files import write_json
 
 _COMPLETED = "Completed"
+_POLL = 5.0  # seconds between two questions
 _ENDS = (_COMPLETED, "Failed", "Canceled", "NotResponding")
 
 
@@ -29,22 +30,29 @@ def wait_for(client: MLClient, name: str) -> None:
     """Show a job's log until it ends.
 
     Raises:
-        UserError: It ends otherwise than completed.
+        UserError: It ends otherwise than completed, or Azure cannot be asked.
         KeyboardInterrupt: Ctrl-C; the job goes on.
     """
+    goes_on = f"the job {name} goes on in the cloud; stop it with sem-cloud action=cancel job={name}"
     try:
-        with explain_azure(f"job {name}"):
-            with suppress(JobException):  # its state says more
+        with explain_azure(f"waiting, while {goes_on}"):
+            try:
                 client.jobs.stream(name)
-            status = client.jobs.get(name).status
+            except JobException as error:  # of a failure, whose state says more; and what the SDK makes of Ctrl-C
+                if "interrupted" in str(error):
+                    raise KeyboardInterrupt from None
+            while (state := _state_of(client, name)) not in _ENDS:  # the log ends before the job does
+                time.sleep(_POLL)
     except KeyboardInterrupt:
-        status = None
-    state = str(getattr(status, "value", status))
-    if state not in _ENDS:  # the SDK makes an exception of its own of Ctrl-C
-        raise KeyboardInterrupt(f"the job {name} goes on in the cloud; stop it with sem-cloud action=cancel job={name}")
+        raise KeyboardInterrupt(goes_on) from None
     if state != _COMPLETED:
         raise UserError(f"job {name}: {state}; its log is in the studio")
     print(f"job {name}: {state}")
+
+
+def _state_of(client: MLClient, name: str) -> str:
+    status = client.jobs.get(name).status
+    return str(getattr(status, "value", status))
 
 
 def cancel(client: MLClient, name: str) -> None:

@@ -122,3 +122,7 @@ def explain_rule(rule: Rule) -> str:
         unsure.append(f"closer than {rule.margin:.2f} in log odds to another decision")
     lines.append(f"unsure: {' or '.join(unsure) or 'never'}")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

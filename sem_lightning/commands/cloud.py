@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from sem_lightning.cloud.package import stage_code
 from sem_lightning.cloud.rehearsal import rehearse
 from sem_lightning.cloud.settings import AzureSettings
 from sem_lightning.cloud.steps import ACTIONS, Step, lint, plan
-from sem_lightning.commands.app import register_schema, run_command
+from sem_lightning.commands.app import config_folder, register_schema, run_command
 from sem_lightning.commands.calibrate import CalibrateSettings
 from sem_lightning.commands.evaluate import EvaluateSettings
 from sem_lightning.commands.generate import GenerateSettings
-from sem_lightning.commands.settings import build, build_simulator, check_keys, one_of
+from sem_lightning.commands.settings import build, build_simulator, check_keys, check_seed, one_of
 from sem_lightning.commands.train import TrainSettings
 from sem_lightning.commands.training_settings import register_data_schemas
 from sem_lightning.errors import SettingError, UserError
@@ -35,6 +36,15 @@ _SCHEMAS = {
     "evaluate": EvaluateSettings,
     "calibrate": CalibrateSettings,
 }
+_CHECKED = (
+    "model",
+    "data",
+    "decision",
+    "logger",
+    "callbacks",
+    "writer",
+    "sweep",
+)  # groups whose values check themselves
 _ALL_ACTIONS = (*ACTIONS, "deploy", "invoke", "delete", "cancel")
 _NO_JOB = ("invoke", "delete", "cancel")  # write nothing that could be looked at before
 
@@ -57,6 +67,10 @@ class CloudSettings:
             raise SettingError("dry_run" if self.dry_run else "local", f"action={self.action} has nothing to try out")
         if self.local and self.action in ("sweep", "deploy"):
             raise SettingError("local", "runs steps here; for a sweep that is python train.py -m")
+        if self.dry_run and self.local:
+            raise SettingError("dry_run", "found true, and so is local, which does run the steps; use one of both")
+        if self.wait and (self.dry_run or self.local):
+            raise SettingError("wait", "found true, but nothing is submitted; leave it out")
         if self.wait and self.action not in ACTIONS:
             raise SettingError("wait", f"is for jobs; action={self.action} waits in any case")
         for key, action in (("job", "cancel"), ("image", "invoke")):
@@ -91,16 +105,25 @@ def cloud(config: DictConfig, overrides: list[str]) -> None:
             _check_step(step)
     elif overrides:
         raise UserError(f"{overrides[0]}: action={settings.action} takes no such key")
+    own = _own_folders()
     if settings.local:
-        rehearse(steps, output)
+        rehearse(steps, output, own)
         return
     _require_sdk()
     if settings.action == "deploy":
-        _deploy(settings, output)
+        _deploy(settings, output, own)
     elif steps:
-        _send(settings, steps, output, " ".join([settings.action, *overrides]))
+        job = " ".join([settings.action, *overrides])
+        _send(settings, steps, output, stage_code((output / "code").resolve(), own), job)
     else:
         _ask(settings)
+
+
+def _own_folders() -> list[Path]:
+    """Where the user has configs of their own: ``./conf``, or what ``--config-dir`` names."""
+    sources = GlobalHydra.instance().config_loader().get_sources()
+    paths = [Path(source.path) for source in sources if source.scheme() == "file"]
+    return [path for path in paths if path.is_dir() and path.resolve() != config_folder().resolve()]
 
 
 def _require_sdk() -> None:
@@ -114,7 +137,7 @@ def _require_sdk() -> None:
 
 
 def _check_step(step: Step) -> None:
-    """Compose and check what a step will, before anybody pays for it.
+    """Compose a step's configuration and check its values, before anybody pays for it.
 
     Raises:
         UserError: The step would refuse it.
@@ -126,24 +149,36 @@ def _check_step(step: Step) -> None:
         for override in step.overrides:
             if override.startswith("hydra."):
                 continue
-            for name, value in (dict.fromkeys(step.inputs, "in") | choice).items():
+            here = {name: source if source.startswith("/") else "in" for name, source in step.inputs.items()}
+            for name, value in (here | choice).items():
                 override = override.replace(f"${{{{inputs.{name}}}}}", value)
             for name in step.outputs:
                 override = override.replace(f"${{{{outputs.{name}}}}}", "out")
             filled += shlex.split(override)
-        config = hydra.compose(step.command, filled)
+        config = hydra.compose(step.command, filled, return_hydra_config=True)
+        if "sweeper" in config.hydra and config.hydra.sweeper.get("params"):
+            grid = " ".join(f"{key}={value}" for key, value in config.hydra.sweeper.params.items())
+            raise SettingError("experiment", f"has a grid of its own, for -m; write it out for action=sweep: {grid}")
+        with open_dict(config):
+            del config["hydra"]
         check_keys(config)
-        build_simulator(config)
+        for key in _CHECKED:
+            if key in config:
+                build(config[key], key)
+        if config.seed is not None:
+            check_seed(config)
+        if not any(source.startswith("azureml:") for source in step.inputs.values()):
+            build_simulator(config)  # which opens a layout
         if OmegaConf.is_missing(config, "ckpt"):
             raise SettingError("ckpt", "needs a value: add ckpt=azureml:NAME:VERSION to the command")
 
 
-def _send(settings: CloudSettings, steps: list[Step], output: Path, title: str) -> None:
+def _send(settings: CloudSettings, steps: list[Step], output: Path, code: Path, title: str) -> None:
     from sem_lightning.cloud.jobs import build_job, check_job, write_job
     from sem_lightning.cloud.submission import submit, wait_for
     from sem_lightning.cloud.workspace import check_workspace
 
-    job = build_job(steps, settings.cloud, stage_code((output / "code").resolve()), title[:250])
+    job = build_job(steps, settings.cloud, code, title[:250])
     check_job(job)
     written = write_job(job, output)
     for step in steps:
@@ -158,10 +193,11 @@ def _send(settings: CloudSettings, steps: list[Step], output: Path, title: str) 
         wait_for(client, name)
 
 
-def _deploy(settings: CloudSettings, output: Path) -> None:
+def _deploy(settings: CloudSettings, output: Path, own: list[Path]) -> None:
     from sem_lightning.cloud.endpoint import build_endpoint, deploy, write_endpoint
 
-    endpoint, deployment = build_endpoint(settings.cloud, stage_code((output / "code").resolve()))
+    code = stage_code((output / "code").resolve(), own)
+    endpoint, deployment = build_endpoint(settings.cloud, code, output)
     written = write_endpoint(endpoint, deployment, output)
     print(f"valid; written to {' and '.join(map(str, written))}")
     if not settings.dry_run:
@@ -185,3 +221,7 @@ def _connect(settings: CloudSettings) -> "MLClient":
     from sem_lightning.cloud.workspace import connect
 
     return connect(settings.cloud)
+
+
+if __name__ == "__main__":
+    main()

@@ -169,3 +169,7 @@ def _open_split(config: DictConfig, settings: DataSettings, classifier: SEMClass
     if not sum(source.counts(config.split).values()):
         raise SettingError("split", f"there is no image in the split {config.split}")
     return source
+
+
+if __name__ == "__main__":
+    main()

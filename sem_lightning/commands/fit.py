@@ -205,3 +205,7 @@ def _print(fitted: Fitted, missing: list[str], likeness: Likeness) -> None:
     for line in missing:
         print(f"not estimated: {line}")
     print(f"a classifier tells {likeness.accuracy:.3f} of {likeness.patches} patches from simulated ones (0.5: none)")
+
+
+if __name__ == "__main__":
+    main()

@@ -114,3 +114,7 @@ def _command() -> str:
     overrides = HydraConfig.get().overrides.task
     kept = [each for each in overrides if each.partition("=")[0].lstrip("+~") not in _RUN_KEYS]
     return shlex.join(["sem-generate", *kept])
+
+
+if __name__ == "__main__":
+    main()

@@ -194,3 +194,7 @@ def _save_overlay(folder: Path, number: int, finding: Finding) -> None:
 
 def _on_one_line(text: str) -> str:
     return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+if __name__ == "__main__":
+    main()

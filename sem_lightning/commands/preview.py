@@ -76,3 +76,7 @@ def compose_simulator(*overrides: str) -> Simulator:
         config = hydra.compose("preview", overrides=list(overrides))
     check_keys(config)
     return build_simulator(config)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,3 +26,7 @@ def main() -> None:
     except (UserError, OSError) as error:
         print(f"error: {describe(error)}", file=sys.stderr)
         sys.exit(EXIT_ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import quiet_lightning
-from sem_lightning.commands.training_run import Run, RunSettings, run_training
+from sem_lightning.commands.training_run import Run, RunSettings, better, run_training
 from sem_lightning.commands.training_settings import (
     CallbackSettings,
     DataSettings,
@@ -137,8 +137,13 @@ def _prune(config: DictConfig) -> tuple[Callback, ...]:
         raise SettingError("sweep.prune", "is for trials of a study; use -m hparams_search=optuna")
     from sem_lightning.sweeps.pruning import PruneTrial
 
-    overrides = list(HydraConfig.get().overrides.task)
-    return (PruneTrial(sweeper.storage, sweeper.study_name, overrides, config.callbacks.monitor),)
+    monitor, wanted = config.callbacks.monitor, better(config.callbacks.monitor)
+    if config.optimized_metric != monitor:
+        raise SettingError("optimized_metric", f"found {config.optimized_metric}, but trials are ended by {monitor}")
+    direction = getattr(sweeper.direction, "name", sweeper.direction)
+    if not str(direction).startswith(wanted):
+        raise SettingError("hydra.sweeper.direction", f"found {direction}, but {monitor} is to be {wanted}imized")
+    return (PruneTrial(sweeper.storage, sweeper.study_name, list(HydraConfig.get().overrides.task), monitor),)
 
 
 def _report_sweep(folder: Path) -> None:
@@ -172,6 +177,8 @@ def _train(config: DictConfig, output: Path, digest: str) -> float:
         raise SettingError("data.folds", "trains several times, each with one process; use trainer.devices=1")
     if len(sources) > 1 and settings.decision.rule != "argmax":
         raise SettingError("data.folds", "leaves no images to calibrate a decision on; use decision=argmax")
+    if len(sources) > 1 and settings.logger.kind == "mlflow":
+        raise SettingError("data.folds", "trains several times, and a run of MLflow is one training; use logger=csv")
     if len(sources) > 1 and config.ckpt_path is not None:
         raise SettingError("ckpt_path", "goes on with one training, not with one for each fold; leave out data.folds")
     if getattr(rank_zero_only, "rank", 0) == 0:  # of several processes the first one writes
@@ -215,6 +222,7 @@ def _report(config: DictConfig, output: Path, digest: str, runs: list[Run]) -> d
         "train_images_per_second": round(images / seconds, 1),
         "checkpoint": first.checkpoint if len(runs) == 1 else None,
         "optimized_metric": config.optimized_metric,
+        "pruned": first.pruned,
         DIGEST: digest,
     }
     if len(runs) > 1:
@@ -340,3 +348,7 @@ def _check_resumable(ckpt_path: str | None, classifier: SEMClassifier) -> Path |
     if "optimizer_states" not in state:
         raise SettingError("ckpt_path", f"{path} holds weights only; resume from last.ckpt beside it")
     return path
+
+
+if __name__ == "__main__":
+    main()

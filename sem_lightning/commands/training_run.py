@@ -3,6 +3,8 @@
 import importlib.util
 import logging
 import os
+import re
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +56,7 @@ class Run:
         seconds: Time that training took.
         epochs: That were begun.
         steps: Of the optimiser.
+        pruned: Whether a study ended it early.
     """
 
     first: bool
@@ -65,6 +68,7 @@ class Run:
     seconds: float
     epochs: int
     steps: int
+    pruned: bool
 
 
 def run_training(
@@ -89,6 +93,9 @@ def run_training(
     if isinstance(logger, TensorBoardLogger):
         lay_out_charts(logger.experiment, classifier.classes)
     if settings.model.compile:
+        compiler = os.environ.get("CXX", "g++")
+        if shutil.which(compiler) is None:
+            raise SettingError("compile", f"needs a C++ compiler, and there is no {compiler}").under("model")
         classifier.net.compile()  # in place: names of weights stay
     datamodule = SEMDataModule(source, settings.data.batch_size, settings.data.num_workers, settings.seed)
 
@@ -119,6 +126,7 @@ def run_training(
         seconds=seconds,
         epochs=epochs,
         steps=steps,
+        pruned=any(getattr(callback, "pruned", False) for callback in settings.more_callbacks),
     )
 
 
@@ -145,8 +153,9 @@ def _build_mlflow_logger() -> Logger:
     logger = MLFlowLogger(experiment, tracking_uri=uri, run_id=os.environ.get("MLFLOW_RUN_ID"))
     try:
         logger.experiment.get_run(logger.run_id or "")
-    except Exception as error:  # whatever its store raises
-        raise SettingError("logger", f"MLflow cannot write to {uri} ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # whatever its store raises; its words may hold what the address holds
+        where = re.sub(r"//[^/@]*@", "//", uri)
+        raise SettingError("logger", f"MLflow cannot write to {where} ({type(error).__name__})") from None
     return logger
 
 
@@ -157,7 +166,7 @@ def _build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelC
         folder,
         filename="best",
         monitor=settings.monitor,
-        mode=_better(settings.monitor),
+        mode=better(settings.monitor),
         save_weights_only=True,
         enable_version_counter=False,
     )
@@ -170,9 +179,10 @@ def _optional_callbacks(settings: CallbackSettings, logger: Logger | None) -> li
     if logger is not None:
         callbacks.append(LearningRateMonitor(logging_interval="step"))
     if settings.early_stopping:
-        callbacks.append(EarlyStopping(settings.monitor, mode=_better(settings.monitor), patience=settings.patience))
+        callbacks.append(EarlyStopping(settings.monitor, mode=better(settings.monitor), patience=settings.patience))
     return callbacks
 
 
-def _better(monitor: str) -> str:
+def better(monitor: str) -> str:
+    """Whether a metric is the better the lower it is, ``min``, or the higher, ``max``."""
     return "min" if monitor == "val/loss" else "max"

@@ -37,8 +37,8 @@ _DOUBT = {
     "pattern.edge_correlation": 2.0,
     "pattern.pitch": 2.0,
 }
-# What a single image says so little about that estimates go far astray without varying much: the least uncertainty of the
-# logarithm. They are held near what is usual (`_hold`).
+# What a single image says so little about that estimates go far astray without varying much: the least uncertainty of
+# the logarithm. They are held near what is usual (`_hold`).
 _HELD = {"pattern.correlation_length": 0.5, "imaging.bloom_inside": 0.2, "imaging.bloom_outside": 0.2}
 _AT_A_LIMIT = 1.1  # times an end of what is allowed: an estimate there says nothing
 _LEAST = {

@@ -13,6 +13,7 @@ from sem_lightning.files import write_atomically
 from sem_lightning.sweeps.summary import Group, Rate, as_number, sort_key
 
 _MOST_PANELS = 6
+_FEWEST_SEARCHED = 5  # groups, from which on their values say that no grid was meant
 _ASIDE = 0.04  # of the distance between two words on an axis
 _WIDE_RANGE = 8  # largest over smallest number, from which on an axis is logarithmic
 
@@ -23,8 +24,8 @@ def draw_against(key: str, groups: Sequence[Group]) -> Figure:
     Dots are single seeds, bars 95 % intervals.
     """
     panels = _by_the_others(key, groups)
-    searched = len(panels) > 1 and all(len(members) == 1 for members in panels.values())
-    if searched:  # no grid: every job has values of its own
+    searched = _is_search(groups)
+    if searched:
         panels = {(): sorted(groups, key=lambda group: sort_key(group.values[key]))}
     shown = list(panels.items())[:_MOST_PANELS]
     columns = min(3, len(shown))
@@ -80,6 +81,12 @@ def draw_limits(key: str, groups: Sequence[Group]) -> Figure | None:
     return figure
 
 
+def _is_search(groups: Sequence[Group]) -> bool:
+    """Whether this is no grid: some key has another value in each group, and others differ as well."""
+    counts = [len({group.values[key] for group in groups}) for key in groups[0].values]
+    return len(groups) >= _FEWEST_SEARCHED and max(counts) == len(groups) and sorted(counts)[-2:][0] > 1 < len(counts)
+
+
 def _by_the_others(key: str, groups: Sequence[Group]) -> dict[tuple[tuple[str, str], ...], list[Group]]:
     panels: dict[tuple[tuple[str, str], ...], list[Group]] = {}
     for group in groups:
@@ -93,8 +100,9 @@ def _scale_axis(axes: Axes, values: Sequence[str]) -> list[float]:
     numbers = [as_number(value) for value in values]
     places = [number for number in numbers if number is not None]
     if len(places) < len(values):
-        places = [float(place) for place in range(len(values))]
-        axes.set_xticks(places, values)
+        words = list(dict.fromkeys(values))
+        places = [float(words.index(value)) for value in values]
+        axes.set_xticks(range(len(words)), words)
     elif min(places) > 0 and max(places) / min(places) >= _WIDE_RANGE:
         axes.set_xscale("log")
     return places

@@ -18,8 +18,21 @@ OVERRIDES = ".hydra/overrides.yaml"  # what Hydra writes for each job
 DIGEST = "config_digest"  # in a job's result
 _LOCK = ".running"
 _LONGEST = 80  # characters of a name, its digest aside
-_HOW = ("hydra.", "hydra/", "launcher=", "sweep.", "callbacks.progress_bar=", "data.num_workers=")
-_NOT_THE_TASK = ("sweep", "callbacks.progress_bar", "data.num_workers")  # keys that leave a job's result as it is
+_HOW = (
+    "hydra.",
+    "hydra/",
+    "launcher=",
+    "sweep.force=",
+    "sweep.threads=",
+    "callbacks.progress_bar=",
+    "data.num_workers=",
+)
+_NOT_THE_TASK = (
+    "sweep.force",
+    "sweep.threads",
+    "callbacks.progress_bar",
+    "data.num_workers",
+)  # keys that leave a job's result as it is
 
 
 def sweep_name(overrides: Sequence[str]) -> str:

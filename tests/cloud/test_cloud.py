@@ -15,7 +15,7 @@ from azure.identity import EnvironmentCredential
 from azure_stub import NAMES, WORKSPACE, AzureStub, Credential, metadata, serve
 from conftest import Run
 
-from sem_lightning.cloud import score, workspace
+from sem_lightning.cloud import score, submission, workspace
 from sem_lightning.model.classifier import load_classifier
 
 TINY = ("imaging.image_size=64", "num_per_class=10", "shares={train: 0.4, val: 0.2, test: 0.2, calibration: 0.2}")
@@ -53,13 +53,29 @@ def test_a_dry_run_writes_a_job_that_the_sdk_takes_and_sends_nothing(run: Run, a
         assert node["component"]["command"] in done.out
         packages = node["component"]["environment"]["conda_file"]["dependencies"][2]["pip"]
         assert any(each.startswith("torch>=") for each in packages)
-    assert (written(done.folder) / "code" / "sem_lightning" / "__main__.py").is_file()
+    assert (written(done.folder) / "code" / "sem_lightning" / "commands" / "train.py").is_file()
+
+
+def test_folders_here_are_uploaded_and_own_configs_come_along(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "noise").mkdir(parents=True)
+    (tmp_path / "conf" / "noise" / "mine.yaml").write_text("defaults:\n  - high\n  - _self_\ndose: 7\n")
+    (tmp_path / "conf" / "noise" / "high.yaml").write_text("dose: 123\n")  # ours comes first, there as here
+    for name in ("good", "gap"):
+        (tmp_path / "my images" / name).mkdir(parents=True)
+    options = ("data=folder", "data.root=my images", "noise=mine", 'hydra.run.dir="a, b (1)"')
+    done = run("cloud", "action=train", "dry_run=true", *options, *NAMES, *QUICK)
+    assert done.code == 0, done.err
+    job = yaml.safe_load(Path("a, b (1)/job.yml").read_text())["jobs"]["train"]
+    assert job["inputs"]["data_root"]["path"] == str(tmp_path / "my images")
+    assert job["component"]["code"] == "./code"
+    assert "dose: 7" in Path("a, b (1)/code/conf/noise/mine.yaml").read_text()
+    assert "123" not in Path("a, b (1)/code/conf/noise/high.yaml").read_text()
 
 
 def test_the_steps_run_here_as_they_are_wired_there(run: Run) -> None:
-    done = run("cloud", "action=pipeline", "local=true", *TINY, *QUICK)
+    done = run("cloud", "action=pipeline", "local=true", 'hydra.run.dir="a, b (1)"', *TINY, *QUICK)
     assert done.code == 0, done.err
-    folder = written(done.folder)
+    folder = Path("a, b (1)")
     trained = json.loads((folder / "run" / "result.json").read_text())
     judged = json.loads((folder / "report" / "report.json").read_text())
     assert trained["test_images"] == 6
@@ -88,6 +104,23 @@ def test_a_failed_job_is_an_exit_code(run: Run, azure: AzureStub) -> None:
     azure.job_states = ["Running", "Failed"]
     done = run("cloud", "action=train", "wait=true", *NAMES, *QUICK)
     assert done.code == 1 and "Failed" in done.err.splitlines()[-1]
+
+
+def test_a_log_that_ends_before_the_job_does_is_no_end(
+    run: Run, azure: AzureStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure.job_states = ["Finalizing", "Finalizing", "Completed"]
+    answer = azure.answer
+
+    def going_on(method: str, path: str, query: str, body: bytes) -> Any:
+        if method == "GET" and "/jobs/" in path and len(azure.job_states) > 1:
+            azure.job_states.pop(0)
+        return answer(method, path, query, body)
+
+    monkeypatch.setattr(azure, "answer", going_on)
+    monkeypatch.setattr(submission, "_POLL", 0.01)
+    done = run("cloud", "action=train", "wait=true", *NAMES, *QUICK)
+    assert done.code == 0 and "Completed" in done.out, done.err
 
 
 def test_ctrl_c_while_waiting_says_how_to_stop_the_job(run: Run, azure: AzureStub, monkeypatch: Any) -> None:
@@ -141,6 +174,7 @@ def test_throttling_that_passes_is_not_noticed(run: Run, azure: AzureStub, monke
 
     monkeypatch.setattr(azure, "answer", relenting)
     assert run("cloud", "action=train", *NAMES, *QUICK).code == 0
+    assert [path for method, path, _ in azure.requests[:2]] == [WORKSPACE, WORKSPACE]  # asked, and asked again
 
 
 def test_a_quota_and_an_expired_token_are_named(run: Run, azure: AzureStub) -> None:
@@ -174,6 +208,13 @@ def test_a_quota_and_an_expired_token_are_named(run: Run, azure: AzureStub) -> N
         (("action=train",), "cloud.subscription_id: needs a value"),
         (("action=train", "cloud.config_file=nowhere.json"), "cloud.config_file"),
         (("action=sweep", "local=true", "seed=0,1"), "local"),
+        (("action=sweep", "experiment=noise_sweep", "trainer.max_epochs=1,2", *NAMES), "write it out"),
+        (("action=train", "model.learning_rate=-1", *NAMES), "model.learning_rate"),
+        (("action=train", "data=folder", *NAMES), "data.root: needs a value"),
+        (("action=train", "cloud.instance_type=Standard_NC6", *NAMES), "cloud.instance_type: does nothing on"),
+        (("action=train", "dry_run=true", "local=true"), "dry_run"),
+        (("action=train", "dry_run=true", "wait=true", *NAMES), "wait"),
+        (("action=deploy", "cloud.deployment=x2", *NAMES), "cloud.deployment"),
         (("action=train", "local=true", "data=folder", "data.root=azureml:x:1"), "which only the cloud has"),
     ],
 )  # fmt: skip
@@ -225,7 +266,7 @@ def test_a_classifier_is_deployed_asked_and_deleted(
 ) -> None:
     done = run("cloud", "action=deploy", f"cloud.model={checkpoint}", "dry_run=true", "hydra.run.dir=dry", *NAMES)
     assert done.code == 0 and not azure.requests, done.err
-    assert yaml.safe_load(Path("dry/deployment.yml").read_text())["model"]["path"].endswith("best.ckpt")
+    assert Path(yaml.safe_load(Path("dry/deployment.yml").read_text())["model"]["path"], "model.safetensors").is_file()
     done = run("cloud", "action=deploy", "cloud.model=sem-lightning:3", *NAMES)
     assert done.code == 0, done.err
     [deployment] = azure.sent("PUT .*/deployments/blue$")
@@ -254,7 +295,19 @@ def test_a_classifier_is_deployed_asked_and_deleted(
     assert done.code == 1 and "endpoint sem-lightning: not found" in done.err
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"image": 3}', b'{"image": "???"}', b'{"image": ""}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"image": 3}',
+        b'{"image": "???"}',
+        b'{"image": ""}',
+        b'{"image": "aGk=", "name": "a.\\u0000"}',
+        b"[" * 100000,
+    ],
+)
 def test_a_request_that_is_none_gets_400(body: bytes, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(checkpoint.parent))
     score.init()

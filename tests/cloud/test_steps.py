@@ -1,5 +1,6 @@
 """What a job runs: our commands, with each override where it belongs and every folder wired."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -16,27 +17,40 @@ def lines(action: str, *overrides: str) -> dict[str, str]:
 
 def test_a_pipeline_gives_each_override_to_the_commands_that_know_it() -> None:
     found = lines("pipeline", "pattern=routing", "num_per_class=50", "seed=3", "trainer.max_epochs=2", "~defect.gap")
-    for part in ("pattern=routing", "num_per_class=50", "seed=3", "'~defect.gap'"):
-        assert part in found["generate"].split()
-    assert "trainer.max_epochs=2" in found["train"] and "seed=3" in found["train"]
+    for part in ("pattern=routing", "num_per_class=50", "seed=3", "~defect.gap"):
+        assert part in shlex.split(found["generate"])
+    assert "trainer.max_epochs=2" in found["train"] and "seed=3" in found["train"] and "logger=mlflow" in found["train"]
     assert "trainer" not in found["generate"] and "pattern" not in found["train"] + found["evaluate"]
-    assert found["evaluate"].startswith("python -m sem_lightning evaluate ckpt=${{inputs.run}}/checkpoints/best.ckpt")
-    assert found["register"].endswith("output=${{outputs.model}}/model.safetensors")
+    assert shlex.split(found["evaluate"])[:4] == [
+        "python", "-m", "sem_lightning.commands.evaluate", 'ckpt="${{inputs.run}}/checkpoints/best.ckpt"',
+    ]  # fmt: skip
+    assert shlex.split(found["register"])[-2:] == ["decision=argmax", 'output="${{outputs.model}}/model.safetensors"']
+    found = lines("pipeline", "logger.every_n_steps=5", "imaging.image_size=256", "trainer=ddp")
+    assert "logger=mlflow" in found["train"] and "data.image_size=256" in found["train"]
+    assert "ddp" not in found["evaluate"] + found["register"]  # of one process
+    found = lines(
+        "pipeline", "decision.max_escape=0.02", "decision=conservative", "shares={train: 0.5, calibration: 0.5}"
+    )
+    assert "decision=conservative decision.max_escape=0.02" in found["register"] and "decision" in found["train"]
 
 
 def test_what_the_cloud_has_and_what_is_here_become_inputs(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    [step] = plan("train", [f"data.root={tmp_path / 'images'}", "data=folder", "ckpt=azureml:sem-lightning:3"])
-    assert step.inputs == {"data_root": str(tmp_path / "images"), "ckpt": "azureml:sem-lightning:3"}
-    assert "data.root=${{inputs.data_root}}" in step.line
-    assert "ckpt=${{inputs.ckpt}}/model.safetensors" in step.line
+    images = tmp_path / "my images"
+    images.mkdir()
+    [step] = plan("train", [f"data.root={images}", "data=folder", "ckpt=azureml:sem-lightning:3"])
+    assert step.inputs == {"data_root": str(images), "ckpt": "azureml:sem-lightning:3"}
+    assert 'data.root="${{inputs.data_root}}"' in shlex.split(step.line)
+    assert 'ckpt="${{inputs.ckpt}}/model.safetensors"' in shlex.split(step.line)
     assert plan("train", ["ckpt=robust"])[0].inputs == {}  # comes with the package
+    (tmp_path / "chip.gds").touch()
+    generate = plan("pipeline", ["pattern=layout", f"pattern.file={tmp_path / 'chip.gds'}"])[0]
+    assert generate.inputs == {"pattern_file": str(tmp_path / "chip.gds")}
 
 
 def test_a_grid_is_what_multirun_makes_of_it() -> None:
     [step] = plan("sweep", ["noise=low,high", "seed=range(0,3)", "noise.dose=[1,2],[3,4]", "trainer.max_epochs=1"])
     assert step.swept == {"noise": ("low", "high"), "seed": ("0", "1", "2"), "noise_dose": ("[1,2]", "[3,4]")}
-    assert "noise.dose=${{inputs.noise_dose}}" in step.line and "trainer.max_epochs=1" in step.line
+    assert "'noise.dose=${{inputs.noise_dose}}'" in step.line and "trainer.max_epochs=1" in step.line
 
 
 @pytest.mark.parametrize(
@@ -51,6 +65,17 @@ def test_a_grid_is_what_multirun_makes_of_it() -> None:
         ("sweep", ["noise=low"], "nothing has several values"),
         ("sweep", ["model.learning_rate=interval(0,1)"], "a grid takes lists and ranges"),
         ("train", ["noise=[1,2"], "noise"),
+        ("train", ["ckpt=nowhere.ckpt"], "ckpt: found 'nowhere.ckpt', expected azureml:..., or a file"),
+        ("train", ["data.root="], "data.root: found ''"),
+        ("train", ["launcher=joblib"], "launcher"),
+        ("evaluate", ["ckpt=[azureml:a:1,azureml:b:2]"], "ckpt"),
+        ("pipeline", ["data.root=."], "data.root"),
+        ("pipeline", ["data.folds=3"], "data.folds"),
+        ("pipeline", ["decision=conservative"], "shares="),
+        ("sweep", ["seed=0,1", "optimized_metric=val/loss"], "optimized_metric=val/loss"),
+        ("sweep", ["seed=0,1", "logger=csv"], "logger=csv"),
+        ("sweep", ["ckpt=azureml:a:1,azureml:b:1"], "files are not swept"),
+        ("sweep", ["seed=glob(*)"], "seed=glob(*)"),
     ],
 )
 def test_what_no_job_can_do_is_refused_by_its_name(action: str, overrides: list[str], named: str) -> None:

@@ -15,6 +15,7 @@ from conftest import TINY, Run
 
 from sem_lightning.sweeps.folder import only_sweep
 
+REPOSITORY = Path(__file__).parents[2]
 QUICK = (*TINY, "logger=none", "model=resnet10")
 
 
@@ -155,7 +156,7 @@ def test_ray_finds_what_one_process_finds(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     plain = [each for each in QUICK if not each.startswith("callbacks")]
     assert run("train", "-m", "seed=0,1", *plain, "hydra.sweep.dir=alone").code == 0
-    command = [sys.executable, "-m", "sem_lightning", "train", "-m", "launcher=ray", "seed=0,1", *plain]
+    command = [sys.executable, str(REPOSITORY / "train.py"), "-m", "launcher=ray", "seed=0,1", *plain]
     done = subprocess.run([*command, "hydra.sweep.dir=ray"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "2 jobs: 2 finished" in done.stdout, done.stderr[-2000:]
     confusions = [
