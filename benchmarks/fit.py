@@ -21,7 +21,7 @@ from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.errors import UserError
 from sem_lightning.fitting.estimate import estimate
 from sem_lightning.fitting.measure import find_family
-from sem_lightning.fitting.microscope import Microscope
+from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope
 
 SIDE = 256
 COMMON = (
@@ -103,6 +103,8 @@ def main() -> None:
             middle = np.median(error)
             spread = 1.4826 * np.median(np.abs(error - middle))
             inside = np.mean(np.abs(error) <= 2 * np.maximum(sigma, 1e-9))
+            if key in LOGARITHMIC:  # a ratio: so many per cent more or less
+                inside = np.mean(np.abs(np.log((true + error) / true)) <= 2 * sigma / (true + error))
             print(
                 f"| {family} | `{key}` | {len(each)} | {true.mean():.3g} | {middle:+.2g} | {spread:.2g} "
                 f"| {np.median(sigma):.2g} | {inside:.2f} |"

@@ -54,7 +54,7 @@ _LEAST = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its standard uncertainty."""
+    """A number and its standard uncertainty, for keys in ``LOGARITHMIC`` that of its logarithm times the number."""
 
     value: float
     sigma: float
