@@ -87,9 +87,10 @@ def run_command(
     except KeyboardInterrupt as interrupt:
         _fail(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", EXIT_INTERRUPTED)
     except ValueError as error:
-        if full_error == "1" or "Config group override must be" not in str(error):
+        said = next((line for start, line in _FROM_PLUGINS.items() if str(error).startswith(start)), None)
+        if full_error == "1" or said is None:
             raise
-        _fail("a config group takes the name of one of its files, see --help; found null", EXIT_ERROR)
+        _fail(said, EXIT_ERROR)
     except _EXPECTED as error:
         if full_error == "1":
             raise
@@ -158,6 +159,12 @@ def describe(error: Exception) -> str:
     return f"{key}: {reason}" if key and not reason.startswith(key) else reason
 
 
+_NOTHING_FINISHED = "no trial of the study finished; the report says why"
+_FROM_PLUGINS = {  # how their errors begin, and what they mean
+    "Config group override must be": "a config group takes the name of one of its files, see --help; found null",
+    "Record does not exist": _NOTHING_FINISHED,
+    "No trials are completed": _NOTHING_FINISHED,
+}
 # of plugins, by Hydra's names
 _EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm", "submitit_local": "slurm", "optuna": "optuna"}
 _MISSING_OPTION = re.compile(r"Could not find '(.+)/([^/']+)'")

@@ -195,3 +195,22 @@ def test_a_study_goes_on_and_ends_trials_that_lag_behind(run: Run) -> None:
 def test_pruning_without_a_study_is_refused(run: Run) -> None:
     done = run("train", "sweep.prune=true", *QUICK)
     assert done.code == 1 and "sweep.prune: is for trials of a study" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ("optimized_metric=test/accuracy",),
+            "optimized_metric: found test/accuracy, but trials are ended by val/loss",
+        ),
+        (
+            ("hydra.sweeper.direction=maximize",),
+            "hydra.sweeper.direction: found maximize, but val/loss is to be minimized",
+        ),
+    ],
+)
+def test_a_study_that_would_look_for_the_worst_is_refused(run: Run, options: tuple[str, ...], said: str) -> None:
+    pytest.importorskip("optuna")
+    done = run("train", "-m", "hparams_search=optuna", "hydra.sweeper.n_trials=1", *options, *QUICK)
+    assert said in done.err and not list(done.folder.rglob("result.json"))

@@ -268,6 +268,24 @@ def test_the_paper_recipe_beats_the_study(run: Run) -> None:
     assert done.result()["metrics"]["test/accuracy"] > 0.893
 
 
+def test_mlflow_hears_where_it_writes_and_no_password_is_repeated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    done = run("train", *TINY, "logger=mlflow")
+    assert done.code == 1 and "set MLFLOW_TRACKING_URI" in done.err
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:hunter2@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    done = run("train", *TINY, "logger=mlflow")
+    assert done.code == 1 and "MLflow cannot write to http://127.0.0.1:9" in done.err
+    kept = [path for path in done.folder.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert "hunter2" not in done.out + done.err and not kept
+
+
+def test_compiling_without_a_compiler_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    done = run("train", *TINY, "model.compile=true")
+    assert done.code == 1 and "model.compile: needs a C++ compiler, and there is no no-such-compiler" in done.err
+
+
 @pytest.mark.slow
 def test_a_compiled_network_learns_the_same(run: Run) -> None:
     losses = []
