@@ -36,15 +36,8 @@ _SCHEMAS = {
     "evaluate": EvaluateSettings,
     "calibrate": CalibrateSettings,
 }
-_CHECKED = (
-    "model",
-    "data",
-    "decision",
-    "logger",
-    "callbacks",
-    "writer",
-    "sweep",
-)  # groups whose values check themselves
+# groups whose values check themselves
+_CHECKED = ("model", "data", "decision", "logger", "callbacks", "writer", "sweep")
 _ALL_ACTIONS = (*ACTIONS, "deploy", "invoke", "delete", "cancel")
 _NO_JOB = ("invoke", "delete", "cancel")  # write nothing that could be looked at before
 
@@ -147,8 +140,6 @@ def _check_step(step: Step) -> None:
     for choice in settings:
         filled = []
         for override in step.overrides:
-            if override.startswith("hydra."):
-                continue
             here = {name: source if source.startswith("/") else "in" for name, source in step.inputs.items()}
             for name, value in (here | choice).items():
                 override = override.replace(f"${{{{inputs.{name}}}}}", value)
