@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, pr
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import Simulator
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell does so in the background, and Ctrl-C is tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COMMANDS = {
     "train": train.main,
