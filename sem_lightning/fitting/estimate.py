@@ -16,7 +16,7 @@ import numpy as np
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.fitting.lines import NotMeasuredError
 from sem_lightning.fitting.measure import measure
-from sem_lightning.fitting.microscope import LOGARITHMIC, WIDEST, Microscope, Values
+from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope, Values
 from sem_lightning.synthesis.field import Float32
 
 _ROUNDS = (7, 15)  # simulated images for each round of corrections; the last gives the uncertainty
@@ -40,7 +40,6 @@ _DOUBT = {
 # What a single image says so little about that estimates go far astray without varying much: the least uncertainty of
 # the logarithm. They are held near what is usual (`_hold`).
 _HELD = {"pattern.correlation_length": 0.5, "imaging.bloom_inside": 0.2, "imaging.bloom_outside": 0.2}
-_AT_A_LIMIT = 1.1  # times an end of what is allowed: an estimate there says nothing
 _LEAST = {
     "pattern.angle": 0.01,
     "imaging.grain_amplitude": 0.003,
@@ -110,9 +109,6 @@ def _hold(key: str, value: float, sigma: float, microscope: Microscope) -> tuple
     low, high = np.log(getattr(getattr(microscope, group), name))
     if low == high:
         return value, sigma
-    least, most = WIDEST[key]
-    if not least * _AT_A_LIMIT < np.exp(value) < most / _AT_A_LIMIT:
-        return float(low + high) / 2, float(high - low)
     weights = np.array([sigma**-2, (high - low) ** -2])
     return float(weights @ [value, (low + high) / 2] / weights.sum()), float(weights.sum() ** -0.5)
 

@@ -14,7 +14,7 @@ from sem_lightning.synthesis.processing import Processing
 from sem_lightning.synthesis.simulator import Scene, render
 
 _SPLIT, _SEED = 9, 20  # of the streams of random numbers: nobody else's
-WIDEST = {
+_WIDEST = {
     "pattern.pitch": (4.0, 4096.0),
     "pattern.duty": (0.15, 0.85),
     "pattern.empty": (0.0, 0.8),
@@ -57,7 +57,7 @@ class Microscope:
         """The nearest value that the simulator takes."""
         group, name = key.split(".")
         limits = getattr(self, group).__dataclass_fields__[name].metadata["limits"]
-        least, most = WIDEST.get(key, (limits.low + (1e-3 if limits.above else 0.0), limits.high))
+        least, most = _WIDEST.get(key, (limits.low + (1e-3 if limits.above else 0.0), limits.high))
         return float(np.clip(value, least, most))
 
     def is_logarithmic(self, key: str) -> bool:
