@@ -16,7 +16,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 TASK = (
     "trainer.accelerator=cpu", "model=resnet10", "logger=none", "callbacks.progress_bar=false", "data.num_workers=0",
-    "data.train_per_class=150", "data.val_per_class=20", "data.test_per_class=100", "data.calibration_per_class=100",
+    "imaging.image_size=64", "data.train_per_class=150", "data.val_per_class=20", "data.test_per_class=100", "data.calibration_per_class=100",
     "trainer.max_epochs=2",
 )  # fmt: skip
 WAYS = {
