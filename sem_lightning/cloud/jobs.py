@@ -13,11 +13,10 @@ from azure.ai.ml.sweep import Choice
 
 from sem_lightning.cloud.package import conda_file, version_of
 from sem_lightning.cloud.settings import AzureSettings
-from sem_lightning.cloud.steps import Step, is_registered_model
+from sem_lightning.cloud.steps import METRIC, Step, is_registered_model
 from sem_lightning.errors import UserError
 from sem_lightning.files import write_atomically
 
-METRIC = "test/accuracy"  # what a sweep compares, as MLflow knows it
 _SERVERLESS = "serverless"
 
 

@@ -23,7 +23,7 @@ MODEL_FILE = "model.safetensors"  # in the folder of a registered classifier
 _DATA = ("data.root", "ckpt", "ckpt_path", "model.weights_path", "pattern.file")
 _REMOTE = "azureml:"
 _ODD = re.compile(r"[^A-Za-z0-9_]+")  # in the name of an input
-_METRIC = "test/accuracy"  # what a sweep job compares
+METRIC = "test/accuracy"  # what a sweep job compares, as MLflow knows it
 
 
 @dataclass(frozen=True)
@@ -167,10 +167,10 @@ def _plan_sweep(parsed: Sequence[Override], swept: Sequence[Override]) -> Step:
     """A training for each combination of values."""
     if not swept:
         raise UserError("action=sweep: nothing has several values; write them as for train.py -m, such as seed=0,1,2")
-    fixed = {"optimized_metric": _METRIC, "logger": "mlflow"}
+    fixed = {"optimized_metric": METRIC, "logger": "mlflow"}
     for each in parsed:
         if each.key_or_group in fixed and each.value() != fixed[each.key_or_group]:
-            raise UserError(f"{each.input_line}: a sweep job compares {_METRIC}, which it hears from MLflow")
+            raise UserError(f"{each.input_line}: a sweep job compares {METRIC}, which it hears from MLflow")
         if each.key_or_group in _DATA and each.is_sweep_override():
             raise UserError(f"{each.input_line}: files are not swept; make a sweep for each")
     values: dict[str, tuple[str, ...]] = {}

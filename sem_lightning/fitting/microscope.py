@@ -60,10 +60,6 @@ class Microscope:
         least, most = _WIDEST.get(key, (limits.low + (1e-3 if limits.above else 0.0), limits.high))
         return float(np.clip(value, least, most))
 
-    def is_logarithmic(self, key: str) -> bool:
-        """Whether a key is drawn, or estimated, on a logarithmic scale."""
-        return key in LOGARITHMIC
-
     def draw(self, shape: tuple[int, int], number: int) -> Scene:
         """A good scene of some height and width, pixels."""
         rng = np.random.default_rng([_SEED, _SPLIT, number])

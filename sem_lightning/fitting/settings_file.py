@@ -7,7 +7,7 @@ from typing import Any
 from sem_lightning.errors import SettingError
 from sem_lightning.fitting.estimate import Estimate
 from sem_lightning.fitting.lines import NotMeasuredError
-from sem_lightning.fitting.microscope import Microscope
+from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope
 from sem_lightning.synthesis.field import FieldOfView
 
 _FEWEST = {"line_space": 3.0, "routing": 4.0}  # pitches that these must show
@@ -63,7 +63,7 @@ def make_ranges(
         margin = _LEAST_WIDTHS.get(key, max(_LEAST_WIDTH * abs(each.value) for each in found))
         low = min(each.value - max(_WIDTH * each.sigma, margin) for each in found)
         high = max(each.value + max(_WIDTH * each.sigma, margin) for each in found)
-        if microscope.is_logarithmic(key):  # never as far down as zero
+        if key in LOGARITHMIC:  # never as far down as zero
             low = max(low, min(each.value for each in found) / 3)
         ranges[group][name] = [microscope.clip(key, low), microscope.clip(key, high)]
     # what was not measured stays as it was drawn here, whatever the configuration's own defaults
