@@ -1,5 +1,6 @@
 """The field of view, and signed distance fields ``phi`` on it: float32 [H, W], nm, positive inside the feature."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ class FieldOfView:
         return across, along
 
     def _positions(self, count: int, origin: float) -> Float32:
-        return (np.arange(count, dtype=np.float32) - (count - 1) / 2) * np.float32(self.pixel_size) - np.float32(origin)
+        return centred(count, self.pixel_size) - np.float32(origin)
 
     def window(self, x: float, y: float, radius: float) -> Window:
         """The pixels within ``radius`` nm of a point, as slices of rows and columns; empty where that is outside."""
@@ -71,6 +72,12 @@ class FieldOfView:
         """Whether a point lies inside the image, at least ``margin`` nm from its border."""
         height, width = self.extent
         return abs(x) <= width / 2 - margin and abs(y) <= height / 2 - margin
+
+
+@functools.lru_cache(maxsize=16)
+def centred(count: int, step: float) -> Float32:
+    """Places of so many samples around 0; shared, not to be written into."""
+    return (np.arange(count, dtype=np.float32) - np.float32((count - 1) / 2)) * np.float32(step)
 
 
 def smooth_union(a: Float32, b: Float32, radius: float) -> Float32:
@@ -89,5 +96,4 @@ def coverage(phi: Float32, pixel_size: float) -> Float32:
     """Share of each pixel that the feature covers, in [0, 1]: the anti-aliased picture of the geometry."""
     share: Float32 = phi * np.float32(1 / pixel_size)
     share += np.float32(0.5)
-    np.maximum(share, np.float32(0), out=share)
-    return np.minimum(share, np.float32(1), out=share)
+    return np.clip(share, 0, 1, out=share)

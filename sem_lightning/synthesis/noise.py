@@ -91,7 +91,8 @@ def count_electrons(brightness: Float32, dose: float, z: Float32, key: int) -> F
         key: Seed for the places with hardly any electrons.
     """
     mean = brightness * np.float32(dose)
-    np.maximum(mean, np.float32(0), out=mean)
+    if float(mean.min()) < 0:
+        np.clip(mean, 0, math.inf, out=mean)
     counted = poisson(z, mean, key, 1)
     counted *= np.float32(1 / dose)
     return counted

@@ -5,10 +5,12 @@ The power spectral density is that of Palasantzas, Phys. Rev. B 48, 14472 (1993)
 amplitudes of that variance, transformed back (Thorsos, J. Acoust. Soc. Am. 83, 78 (1988)).
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
@@ -92,13 +94,20 @@ class Roughness:
 
     def _amplitudes(self, period: int, step: float) -> Float32:
         """Standard deviation of the parts of each Fourier coefficient, for a unit sigma."""
-        frequency = np.fft.rfftfreq(period, step)
-        density = (1 + (2 * np.pi * frequency * self.correlation_length) ** 2) ** (-0.5 - self.hurst)
-        weight = np.full(len(density), 2.0)  # every frequency stands for itself and its negative ...
-        weight[0] = weight[-1] = 1.0  # ... but for the mean and the Nyquist frequency, which are real
-        variance = density / np.sum(weight * density)
+        turns, weight = _frequencies(period, step)
+        density = (1 + (turns * self.correlation_length) ** 2) ** (-0.5 - self.hurst)
+        variance = density / np.add.reduce(weight * density)
         # irfft divides by the period; a complex coefficient shares its variance between two parts.
         return np.asarray(period * np.sqrt(variance / weight), np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _frequencies(period: int, step: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """2 pi f of each Fourier coefficient, 1/nm, and how many frequencies it stands for; not to be written into."""
+    turns = 2 * np.pi * np.fft.rfftfreq(period, step)
+    weight = np.full(len(turns), 2.0)  # every frequency stands for itself and its negative ...
+    weight[0] = weight[-1] = 1.0  # ... but for the mean and the Nyquist frequency, which are real
+    return turns, weight
 
 
 def _fast_length(number: float) -> int:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from sem_lightning.errors import SettingError
-from sem_lightning.synthesis.field import FieldOfView, Float32
+from sem_lightning.synthesis.field import FieldOfView, Float32, centred
 from sem_lightning.synthesis.patterns.pattern import (
     ANYWHERE,
     Pattern,
@@ -87,26 +87,22 @@ class Lines(Pattern):
     def _straight_phi(self, half_across: float, half_along: float, step: float) -> Float32:
         """The lines before they are turned and bent, and a sample more on each side: float32 [across, along]."""
         rows, columns = (round(2 * half / step) + 2 for half in (half_across, half_along))
-        across = (np.arange(rows, dtype=np.float32) - np.float32((rows - 1) / 2)) * np.float32(step)
+        across = centred(rows, step)
         ideal = (across - np.float32(self.phase)) * np.float32(1 / self.pitch)
         nearest = np.rint(ideal).astype(np.int64)
         first = int(nearest[0]) - 1
         edges = self._edge_positions(first, int(nearest[-1]) + 1, columns, step)
 
         right = across >= nearest * np.float32(self.pitch) + np.float32(self.phase) + self._walks(nearest)
+        # Outwards from the line's middle is positive: what lies left of it is turned over, edges and pixels alike.
         side = np.where(right, 1, -1)
-        outwards = side.astype(np.float32)[:, None]
-        place = across[:, None]
-        row = 2 * (nearest - first) + right  # of the edge on the pixel's side of its line
-        inside = edges[row]
-        inside -= place
-        inside *= outwards
-        opposite = edges[row - side]
+        both = np.concatenate([edges, -edges])
+        row = 2 * (nearest - first) + right + len(edges) * ~right  # of the edge on the pixel's side of its line
+        place = (across * side.astype(np.float32))[:, None]
+        inside, opposite, beyond = both.take(row, 0), both.take(row - side, 0), both.take(row + side, 0)
+        np.subtract(inside, place, out=inside)
         np.subtract(place, opposite, out=opposite)
-        opposite *= outwards
-        beyond = edges[row + side]
         np.subtract(place, beyond, out=beyond)
-        beyond *= outwards
         np.minimum(inside, opposite, out=inside)
         phi: Float32 = np.maximum(inside, beyond, out=inside)
         return phi
@@ -119,7 +115,7 @@ class Lines(Pattern):
         lines = np.arange(first, last + 1)
         edges = self.roughness.edges(self.key, len(lines), samples, step, self.edge_correlation)
         centres = self.phase + self.pitch * lines.astype(np.float32) + self._walks(lines)
-        along = (np.arange(samples, dtype=np.float32) - np.float32((samples - 1) / 2)) * np.float32(step)
+        along = centred(samples, step)
         half_width = np.float32(self.cd / 2) * (1 + np.float32(self.taper / max(-float(along[0]), step)) * along)
         edges += centres[:, None, None]
         edges[:, 0] -= half_width
