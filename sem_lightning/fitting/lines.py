@@ -83,7 +83,7 @@ def measure_lines(image: Float32, angle: float, polarity: str) -> Lines:
         correlation_length=xi,
         edge_correlation=_edge_correlation(edges, sigma),
         jitter=_jitter(edges) if abs(angle) < _SEEN_SHIFT else None,
-        phi=turned_back(phi, angle, (image.shape[0], image.shape[1])),
+        phi=_turned_back(phi, angle, (image.shape[0], image.shape[1])),
     )
 
 
@@ -205,6 +205,12 @@ def _distance(shape: tuple[int, int], places: Float64, space: float) -> Float32:
         np.maximum(phi, np.minimum(columns - left, right - columns).astype(np.float32), out=phi)
     phi[phi < -space] = 0
     return phi
+
+
+def _turned_back(phi: Float32, angle: float, shape: tuple[int, int]) -> Float32:
+    """At its old place in the image; 0 also where interpolation would mix in what nobody looked at."""
+    seen = turned_back((phi != 0).astype(np.float32), angle, shape) > 0.999
+    return np.asarray(np.where(seen, turned_back(phi, angle, shape), 0), np.float32)
 
 
 def _fit_profile(turned: Float32, place: Float32, pitch: float, polarity: str, start: EdgeModel) -> EdgeModel:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from conftest import make_simulator
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from sem_lightning.fitting.estimate import estimate
@@ -33,6 +33,7 @@ def microscope(*overrides: str) -> Microscope:
     max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )  # shrinking takes minutes
 @given(angle=st.floats(-89, 90), pitch=st.floats(16, 30), duty=st.floats(0.4, 0.6), number=st.integers(0, 99))
+@example(angle=28.707159410272624, pitch=26.21853186063239, duty=0.5862925875535233, number=34)  # a line half looked at
 def test_lines_of_any_direction_are_measured(angle: float, pitch: float, duty: float, number: int) -> None:
     lines = microscope("pattern.roughness=0.03", "noise=low", "imaging.beam=1.2", "imaging.bloom=0.1")
     made = lines.with_values({"pattern.pitch": pitch, "pattern.duty": duty, "pattern.angle": angle})
