@@ -104,7 +104,7 @@ class Roughness:
 @functools.lru_cache(maxsize=64)
 def _frequencies(period: int, step: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """2 pi f of each Fourier coefficient, 1/nm, and how many frequencies it stands for; not to be written into."""
-    turns = 2 * np.pi * np.fft.rfftfreq(period, step)
+    turns = np.asarray(2 * np.pi * np.fft.rfftfreq(period, step), np.float64)
     weight = np.full(len(turns), 2.0)  # every frequency stands for itself and its negative ...
     weight[0] = weight[-1] = 1.0  # ... but for the mean and the Nyquist frequency, which are real
     return turns, weight
