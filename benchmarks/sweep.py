@@ -1,6 +1,6 @@
 """A sweep with launcher=joblib against the same jobs one after another, with one thread each and with all threads each.
 
-python benchmarks/sweep.py [--jobs 8]          6 minutes on two cores, with nothing else running
+python benchmarks/sweep.py [--jobs 8]          16 minutes on two cores, with nothing else running
 
 Prints seconds and the ratio to joblib's; the goals: 1.8 for one thread each on two cores, at least 1 for all threads.
 """
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 TASK = (
     "trainer.accelerator=cpu", "model=resnet10", "logger=none", "callbacks.progress_bar=false", "data.num_workers=0",
     "imaging.image_size=64", "trainer.max_epochs=2",
-    "data.train_per_class=150", "data.val_per_class=20", "data.test_per_class=100", "data.calibration_per_class=100",
+    "data.train_per_class=800", "data.val_per_class=20", "data.test_per_class=100", "data.calibration_per_class=100",
 )  # fmt: skip
 WAYS = {
     "joblib, a job for each core": ("launcher=joblib",),

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from azure.ai.ml import MLClient
+from azure.ai.ml import MLClient, load_online_deployment, load_online_endpoint
 from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model
 from azure.core.exceptions import ResourceNotFoundError
 
@@ -63,11 +63,18 @@ def _find_model(settings: AzureSettings, folder: Path) -> str | Model:
 
 
 def write_endpoint(endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDeployment, folder: Path) -> list[Path]:
-    """``endpoint.yml`` and ``deployment.yml``, for ``az ml online-endpoint`` and ``az ml online-deployment``."""
+    """``endpoint.yml`` and ``deployment.yml``, for ``az ml online-endpoint`` and ``az ml online-deployment``.
+
+    Checked by the SDK's validators, and by reading them again as ``az`` does.
+    """
     files = {folder / "endpoint.yml": endpoint._to_dict(), folder / "deployment.yml": deployment._to_dict()}
+    for part in (deployment, deployment.code_configuration):
+        part._validate()  # type: ignore[union-attr]  # all that the SDK has for it
     for path, content in files.items():
         text = as_yaml(json.loads(json.dumps(content, default=str)), folder)
         write_atomically(path, lambda temporary, text=text: temporary.write_text(text))  # type: ignore[misc]
+    load_online_endpoint(folder / "endpoint.yml")
+    load_online_deployment(folder / "deployment.yml")
     return list(files)
 
 

@@ -30,11 +30,11 @@ def rehearse(steps: Sequence[Step], folder: Path, own: Sequence[Path]) -> dict[s
         for name, source in step.inputs.items():
             if source not in made and not Path(source).is_absolute():
                 raise UserError(f"step {step.name}: takes {source}, which only the cloud has; leave out local=true")
-            line = line.replace(f"${{{{inputs.{name}}}}}", str(made.get(source, source)))
+            line = line.replace(f"${{{{inputs.{name}}}}}", _quoted(made.get(source, source)))
         for name in step.outputs:
             made[f"{step.name}.{name}"] = folder / name
             (folder / name).mkdir()
-            line = line.replace(f"${{{{outputs.{name}}}}}", str(folder / name))
+            line = line.replace(f"${{{{outputs.{name}}}}}", _quoted(folder / name))
         print(f"{step.name}: {line}", flush=True)
         environment = {
             "MLFLOW_TRACKING_URI": (folder / "mlruns").as_uri(),
@@ -49,3 +49,8 @@ def rehearse(steps: Sequence[Step], folder: Path, own: Sequence[Path]) -> dict[s
     for key, path in made.items():
         print(f"{key}: {path}")
     return made
+
+
+def _quoted(path: Path | str) -> str:
+    """As it stands within the single quotes that a step's line has around its inputs and outputs."""
+    return str(path).replace("'", "'\\''")

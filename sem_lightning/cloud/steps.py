@@ -83,7 +83,9 @@ def plan(action: str, overrides: Sequence[str]) -> list[Step]:
     if action == "generate":
         return [Step(action, action, (*written, port("output", "outputs", "images", f"/{SET}")), inputs, ("images",))]
     if action == "evaluate":
-        return [Step(action, action, (*written, port("hydra.run.dir", "outputs", "report")), inputs, ("report",))]
+        told = () if "mlflow" in given else ("mlflow=true",)
+        line = (*written, *told, port("hydra.run.dir", "outputs", "report"))
+        return [Step(action, action, line, inputs, ("report",))]
     return [Step(action, action, (*written, *_training_flags(given)), inputs, ("run",))]
 
 
@@ -149,7 +151,7 @@ def _plan_pipeline(parsed: Sequence[Override]) -> list[Step]:
         Step(
             "evaluate",
             "evaluate",
-            (checkpoint, *data, *devices, port("hydra.run.dir", "outputs", "report")),
+            (checkpoint, *data, *devices, "mlflow=true", port("hydra.run.dir", "outputs", "report")),
             both,
             ("report",),
         ),

@@ -39,7 +39,7 @@ def wait_for(client: MLClient, name: str) -> None:
             try:
                 client.jobs.stream(name)
             except JobException as error:  # of a failure, whose state says more; and what the SDK makes of Ctrl-C
-                if "interrupted" in str(error):
+                if isinstance(error.__cause__, KeyboardInterrupt):
                     raise KeyboardInterrupt from None
             while (state := _state_of(client, name)) not in _ENDS:  # the log ends before the job does
                 time.sleep(_POLL)

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -95,6 +97,10 @@ def run_command(
         if full_error == "1":
             raise
         _fail(describe(error), EXIT_ERROR)
+    except Exception as error:
+        if full_error == "1" or type(error).__name__ not in _KILLED:
+            raise
+        _fail("a job's process was killed (out of memory?); the same command goes on with what is missing", EXIT_ERROR)
     finally:
         GlobalHydra.instance().clear()
         os.environ.pop("HYDRA_FULL_ERROR")
@@ -111,11 +117,12 @@ def _sweep(conclude: Callable[[Path], None] | None) -> Iterator[None]:
         yield
         return
     overrides = [each for each in sys.argv[1:] if each.startswith("~") or ("=" in each and not each.startswith("-"))]
-    given = [value for key, _, value in (each.partition("=") for each in overrides) if key == _SWEEP_DIR]
-    folder = Path(given[-1] if given else Path("outputs/multirun") / sweep_name(overrides))
+    given = [each for each in overrides if each.lstrip("+").partition("=")[0] == _SWEEP_DIR]
+    folder = _read_folder(given[-1]) if given else Path("outputs/multirun") / sweep_name(overrides)
     if not given:  # beside the others: argparse takes them only in one piece
         sys.argv.insert(sys.argv.index(overrides[0]) if overrides else 1, f"{_SWEEP_DIR}={folder}")
     with only_sweep(folder):
+        started = time.time()
         try:
             yield
         except KeyboardInterrupt:
@@ -123,6 +130,16 @@ def _sweep(conclude: Callable[[Path], None] | None) -> Iterator[None]:
         finally:
             if any(folder.glob(f"*/{OVERRIDES}")):
                 conclude(folder)
+        failed = sum(path.stat().st_mtime >= started for path in folder.glob(f"*/{ERROR}"))
+        if failed:  # which a study goes on without
+            raise UserError(f"jobs that failed: {failed}; the report says why")
+
+
+def _read_folder(override: str) -> Path:
+    value = OverridesParser.create().parse_override(override).value()
+    if not isinstance(value, str | int) or "${" in str(value):
+        raise UserError(f"{_SWEEP_DIR}: found {value}, expected a plain path, so that the same command finds it again")
+    return Path(str(value))
 
 
 def _look_into_own_folder() -> None:
@@ -130,7 +147,8 @@ def _look_into_own_folder() -> None:
     own = Path("conf")
     given = any(argument.split("=")[0] in ("--config-dir", "-cd") for argument in sys.argv)
     if own.is_dir() and own.resolve() != config_folder().resolve() and not given:
-        sys.argv += ["--config-dir", str(own)]
+        # first: argparse takes overrides in one piece only, and Lightning adds some for its other processes
+        sys.argv[1:1] = ["--config-dir", str(own)]
 
 
 def _fail(message: str, code: int) -> None:
@@ -139,7 +157,11 @@ def _fail(message: str, code: int) -> None:
 
 
 def describe(error: Exception) -> str:
-    """An error as one line that begins with the key or file it is about."""
+    """An error as one line that begins with the key or file it is about; passwords in addresses are left out."""
+    return re.sub(r"//[^/@\s]*@", "//", _in_one_line(error)) or type(error).__name__
+
+
+def _in_one_line(error: Exception) -> str:
     if isinstance(error, UserError):
         # From a worker process the message is the worker's whole traceback, which ends in "module.ImageError: message".
         return re.sub(r"^[\w.]+Error: ", "", str(error).strip().splitlines()[-1])
@@ -159,6 +181,8 @@ def describe(error: Exception) -> str:
     return f"{key}: {reason}" if key and not reason.startswith(key) else reason
 
 
+# what launchers raise when the operating system ended a job: joblib's, submitit's, Ray's
+_KILLED = ("TerminatedWorkerError", "BrokenProcessPool", "UncompletedJobError", "WorkerCrashedError")
 _NOTHING_FINISHED = "no trial of the study finished; the report says why"
 _FROM_PLUGINS = {  # how their errors begin, and what they mean
     "Config group override must be": "a config group takes the name of one of its files, see --help; found null",

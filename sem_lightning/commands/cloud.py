@@ -1,5 +1,6 @@
 """``sem-cloud``: the commands as jobs on Azure ML, and a classifier behind an endpoint."""
 
+import itertools
 import json
 import logging
 import shlex
@@ -139,13 +140,13 @@ def _check_step(step: Step) -> None:
     settings = [first] + [first | {name: value} for name, values in step.swept.items() for value in values[1:]]
     for choice in settings:
         filled = []
-        for override in step.overrides:
+        for override in itertools.chain.from_iterable(map(shlex.split, step.overrides)):
             here = {name: source if source.startswith("/") else "in" for name, source in step.inputs.items()}
             for name, value in (here | choice).items():
                 override = override.replace(f"${{{{inputs.{name}}}}}", value)
             for name in step.outputs:
                 override = override.replace(f"${{{{outputs.{name}}}}}", "out")
-            filled += shlex.split(override)
+            filled.append(override)
         config = hydra.compose(step.command, filled, return_hydra_config=True)
         if "sweeper" in config.hydra and config.hydra.sweeper.get("params"):
             grid = " ".join(f"{key}={value}" for key, value in config.hydra.sweeper.params.items())

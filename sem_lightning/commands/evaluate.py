@@ -15,6 +15,7 @@ from sem_lightning.commands.open_data import check_fit, open_classifier, open_so
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, at_least, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
+from sem_lightning.commands.training_run import build_mlflow_logger
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings, register_data_schemas
 from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.data.splits import SPLITS
@@ -45,6 +46,7 @@ class EvaluateSettings(SimulationSettings):
     explain: int = MISSING
     data: DataSettings = MISSING
     trainer: dict[str, Any] = MISSING
+    mlflow: bool = MISSING
 
 
 def main() -> None:
@@ -59,6 +61,7 @@ def evaluate(config: DictConfig) -> float:
     output = Path(HydraConfig.get().runtime.output_dir)
     settings: DataSettings = build(config.data, "data")
     at_least("explain", config.explain, 0)
+    mlflow = build_mlflow_logger() if config.mlflow else None
     opened = _open_classifiers(config)
     seed = int(opened[0][1].hparams["seed"]) if config.seed is None else check_seed(config)
     source = _open_split(config, settings, opened[0][1], seed)
@@ -78,6 +81,11 @@ def evaluate(config: DictConfig) -> float:
         report.print(Console(), title, f"{report.images} images (split {config.split}) in {report.seconds:.1f} s")
     comparisons = [compare(sections[0].report.tested, other.report.tested) for other in sections[1:]]
     _write(config, output, sections, comparisons, pointing, seed)
+    if mlflow is not None:
+        for number, section in enumerate(sections, start=1):
+            start = f"{number}/" if len(sections) > 1 else ""
+            mlflow.log_metrics({f"{start}{name}": value for name, value in section.report.metrics.items()})
+        mlflow.finalize("success")
     return sections[0].report.metrics["test/accuracy"]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ from sem_lightning.files import write_atomically, write_json
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.pretrained import load_pretrained
-from sem_lightning.sweeps.folder import DIGEST, ERROR, RESULT, SETTINGS, config_digest, finished_before
+from sem_lightning.sweeps.folder import ALIKE, DIGEST, ERROR, RESULT, SETTINGS, config_digest, finished_before, only_job
 from sem_lightning.sweeps.report import report_sweep
 from sem_lightning.synthesis.simulator import Simulator
 
@@ -82,30 +83,41 @@ def train(config: DictConfig) -> float:
     """
     output = Path(HydraConfig.get().runtime.output_dir)
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-    try:
-        settings: SweepSettings = build(config.sweep, "sweep")
-        digest = config_digest(config)
-        before = finished_before(output, digest) if in_sweep and not settings.force else None
-        if before is not None and config.optimized_metric in before["metrics"]:
-            print(f"{output.name}: finished before, accuracy {before['metrics']['test/accuracy']:.4f}")
-            return float(before["metrics"][config.optimized_metric])
-        if in_sweep and not _is_alone(config.trainer):
-            raise SettingError(
-                "trainer.devices",
-                f"found {config.trainer.devices}, but the jobs of a sweep (-m) have one process each; run this one by "
-                "itself, or several jobs at a time with hydra/launcher=joblib",
-            )
-        for stale in (RESULT, ERROR):  # of an earlier run
-            (output / stale).unlink(missing_ok=True)
-        threads = settings.threads or (_fair_share(HydraConfig.get().launcher) if in_sweep else None)
-        if threads is not None:
-            torch.set_num_threads(threads)
-        if in_sweep and "n_jobs" in HydraConfig.get().launcher:
-            config.data.num_workers = 0  # joblib's processes cannot start those of a DataLoader, nor is a core left
-        return _train(config, output, digest)
-    except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result
-        write_json(output / ERROR, {"error": describe(error)})
-        raise
+    with only_job(output) if in_sweep else nullcontext():
+        try:
+            return _train_job(config, output) if in_sweep else _train_alone(config, output)
+        except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result
+            write_json(output / ERROR, {"error": describe(error)})
+            raise
+
+
+def _train_alone(config: DictConfig, output: Path) -> float:
+    settings: SweepSettings = build(config.sweep, "sweep")
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    return _train(config, output)
+
+
+def _train_job(config: DictConfig, output: Path) -> float:
+    """A job of a sweep, unless it finished before."""
+    settings: SweepSettings = build(config.sweep, "sweep")
+    before = None if settings.force else finished_before(output, config_digest(config))
+    if before is not None and config.optimized_metric in before["metrics"]:
+        print(f"{output.name}: finished before, accuracy {before['metrics']['test/accuracy']:.4f}")
+        return float(before["metrics"][config.optimized_metric])
+    if not _is_alone(config.trainer):
+        raise SettingError(
+            "trainer.devices",
+            f"found {config.trainer.devices}, but the jobs of a sweep (-m) have one process each; run this one by "
+            "itself, or several jobs at a time with launcher=joblib",
+        )
+    hydra_config = HydraConfig.get()
+    threads = settings.threads or _fair_share(hydra_config.launcher, hydra_config.sweeper.get("n_jobs"))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if "n_jobs" in hydra_config.launcher:
+        config.data.num_workers = 0  # joblib's processes cannot start those of a DataLoader, nor is a core left
+    return _train(config, output)
 
 
 def _is_alone(trainer: DictConfig) -> bool:
@@ -115,15 +127,20 @@ def _is_alone(trainer: DictConfig) -> bool:
     return count in (1, "1") and trainer.get("num_nodes", 1) == 1
 
 
-def _fair_share(launcher: DictConfig) -> int | None:
-    """Threads of a job whose launcher runs several on a machine, so that they do not fight over its cores."""
-    cores = os.cpu_count() or 1
+def _fair_share(launcher: DictConfig, at_a_time: int | None) -> int | None:
+    """Threads of a job whose launcher runs several on a machine, so that they do not fight over its cores.
+
+    Args:
+        launcher: Its settings.
+        at_a_time: Jobs that the sweeper hands to it together; ``None`` for all.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if "n_jobs" in launcher:  # joblib's
         jobs = launcher.n_jobs if launcher.n_jobs > 0 else cores
-        return max(1, cores // int(jobs))
+        return max(1, cores // min(int(jobs), at_a_time or cores))
     ray = OmegaConf.select(launcher, "ray.remote.num_cpus")
     cpus = ray or launcher.get("cpus_per_task")  # submitit's; Hydra's own launcher has none
-    return int(cpus) if cpus else None
+    return max(1, int(cpus)) if cpus else None
 
 
 def _prune(config: DictConfig) -> tuple[Callback, ...]:
@@ -150,8 +167,11 @@ def _report_sweep(folder: Path) -> None:
     print(f"report in {report_sweep(folder, Console())}")
 
 
-def _train(config: DictConfig, output: Path, digest: str) -> float:
+def _train(config: DictConfig, output: Path) -> float:
     quiet_lightning()
+    for stale in (RESULT, ERROR):  # of an earlier run
+        (output / stale).unlink(missing_ok=True)
+    digests = {DIGEST: config_digest(config), ALIKE: config_digest(config, "seed")}
     seed = check_seed(config)
     simulator = build_simulator(config)
     settings = RunSettings(
@@ -195,10 +215,10 @@ def _train(config: DictConfig, output: Path, digest: str) -> float:
             print(f"fold {number} of {len(sources)}: {right.sum()} of {len(right)} right")
     if not runs[0].first:
         return 0.0  # the first process reports
-    return _report(config, output, digest, runs)[config.optimized_metric]
+    return _report(config, output, digests, runs)[config.optimized_metric]
 
 
-def _report(config: DictConfig, output: Path, digest: str, runs: list[Run]) -> dict[str, float]:
+def _report(config: DictConfig, output: Path, digests: dict[str, str], runs: list[Run]) -> dict[str, float]:
     """Write and print what the tests found, of all folds together; returns the metrics of ``result.json``."""
     report = make_report(join([run.tested for run in runs]))
     figures = save_figures(report, output)
@@ -223,8 +243,7 @@ def _report(config: DictConfig, output: Path, digest: str, runs: list[Run]) -> d
         "checkpoint": first.checkpoint if len(runs) == 1 else None,
         "optimized_metric": config.optimized_metric,
         "pruned": first.pruned,
-        DIGEST: digest,
-    }
+    } | digests
     if len(runs) > 1:
         facts["folds"] = [
             {"accuracy": float(run.tested.correct.mean()), "test_images": len(run.tested.labels), "epochs": run.epochs}

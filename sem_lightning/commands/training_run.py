@@ -134,12 +134,12 @@ def _build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
     if settings.kind == "tensorboard":
         return TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
     if settings.kind == "mlflow":
-        return _build_mlflow_logger()
+        return build_mlflow_logger()
     return CSVLogger(output, name="", version="csv") if settings.kind == "csv" else None
 
 
-def _build_mlflow_logger() -> Logger:
-    """Into the run that ``MLFLOW_RUN_ID`` names, as Azure ML does for its jobs, or a new one.
+def build_mlflow_logger() -> Logger:
+    """Writes into the run that ``MLFLOW_RUN_ID`` names, as Azure ML does for its jobs, or a new one.
 
     Raises:
         SettingError: MLflow is not there, or nobody says where it writes.

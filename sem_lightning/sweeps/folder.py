@@ -4,18 +4,21 @@ import fcntl
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from sem_lightning.errors import UserError
 
 RESULT, ERROR, SETTINGS = "result.json", "error.json", "config.yaml"
-OVERRIDES = ".hydra/overrides.yaml"  # what Hydra writes for each job
+OVERRIDES = ".hydra/overrides.yaml"  # what Hydra writes for each job ...
+PLAN = "multirun.yaml"  # ... and for the sweep
 DIGEST = "config_digest"  # in a job's result
+ALIKE = "digest_without_seed"  # there, too
 _LOCK = ".running"
 _LONGEST = 80  # characters of a name, its digest aside
 _HOW = (
@@ -37,10 +40,10 @@ _NOT_THE_TASK = (
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """A folder's name for a sweep over these overrides, whatever their order."""
-    overrides = of_the_task(overrides)
+    overrides = sorted(of_the_task(overrides))
     several = [each for each in overrides if re.search(r"=.*,|range\(|interval\(|glob\(", each)]
     shown = [each for each in overrides if each in several or each.startswith(("experiment=", "hparams_search="))]
-    return short_name(shown, sorted(overrides))
+    return short_name(shown, overrides)
 
 
 def job_name(overrides: str) -> str:
@@ -61,10 +64,10 @@ def short_name(shown: Sequence[str], all_of_it: Sequence[str]) -> str:
     return f"{plain}-{digest}" if plain else digest
 
 
-def config_digest(config: DictConfig) -> str:
-    """A digest of all that decides what a job finds: the same settings, the same digest."""
+def config_digest(config: DictConfig, *left_out: str) -> str:
+    """A digest of all that decides what a job finds, but for some keys: the same settings, the same digest."""
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    for key in _NOT_THE_TASK:
+    for key in (*_NOT_THE_TASK, *left_out):
         group, _, name = key.partition(".")
         (settings.get(group, {}) if name else settings).pop(name or group, None)
     text = json.dumps(settings, sort_keys=True, default=str)
@@ -89,11 +92,30 @@ def only_sweep(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _is_mine(lock):
             raise UserError(
                 f"{folder}: another sweep is running here; wait for its end, or give this one a folder of its own with "
                 "hydra.sweep.dir=..."
-            ) from None
+            )
         yield
+
+
+@contextmanager
+def only_job(folder: Path) -> Iterator[None]:
+    """Keeps others out of a job's folder, and waits for who is there already.
+
+    A launcher's processes outlive a sweep that is killed; the same command then finds them at work.
+    """
+    with (folder / _LOCK).open("a") as lock:
+        if not _is_mine(lock):
+            print(f"{folder.name}: a process of an earlier sweep still works on it; waiting", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_mine(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

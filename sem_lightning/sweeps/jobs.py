@@ -1,18 +1,24 @@
 """The jobs of a sweep, as their folders tell: finished, failed, or neither yet."""
 
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from sem_lightning.errors import UserError
-from sem_lightning.sweeps.folder import ERROR, OVERRIDES, RESULT, of_the_task
+from sem_lightning.sweeps.folder import ALIKE, ERROR, OVERRIDES, PLAN, RESULT, of_the_task
 
-FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
+FINISHED, FAILED, UNFINISHED, OUTDATED = "finished", "failed", "unfinished", "outdated"
+SEED = "seed"
+_UNREADABLE = (OSError, OmegaConfBaseException, ValueError, YAMLError)
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,10 @@ class Job:
     Attributes:
         folder: Its own.
         overrides: Key and value of each of its overrides, in their order.
-        state: ``finished``, ``failed``, or ``unfinished``: running, killed, or partly deleted.
+        state: ``finished``, ``failed``, ``unfinished`` (running, killed, or partly deleted), or ``outdated``: finished
+            with other settings than the newest job of its kind.
         result: What ``result.json`` holds; empty where there is none.
-        error: Why it failed.
+        error: Why it failed, or does not count.
     """
 
     folder: Path
@@ -47,17 +54,34 @@ def read_jobs(folder: Path) -> list[Job]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected that of a sweep, such as outputs/multirun/...")
-    jobs = [_read_job(path.parent.parent) for path in sorted(folder.glob(f"*/{OVERRIDES}"))]
+    found = {path.parent.parent for path in folder.glob(f"*/{OVERRIDES}")}  # what copies without hidden files lack
+    found |= {path.parent for name in (RESULT, ERROR) for path in folder.glob(f"*/{name}")}
+    jobs = _mark_outdated([_read_job(path) for path in sorted(found)])
     if not jobs:
         raise UserError(f"{folder} holds no jobs of a sweep; expected */{OVERRIDES}, which python train.py -m writes")
     return jobs
 
 
+def count_planned(folder: Path) -> int | None:
+    """How many jobs the last sweep into ``folder`` was to have; ``None`` where that cannot be told, as of a study."""
+    try:
+        config = OmegaConf.load(folder / PLAN)
+        given = [f"{key}={value}" for key, value in (OmegaConf.select(config, "hydra.sweeper.params") or {}).items()]
+        given += OmegaConf.select(config, "hydra.overrides.task")
+        parsed = {each.key_or_group: each for each in OverridesParser.create().parse_overrides(given)}  # the last wins
+        if OmegaConf.select(config, "hydra.sweeper.n_trials") is not None:
+            return None
+        swept = [each for each in parsed.values() if each.is_sweep_override()]
+        return math.prod(len(list(each.sweep_string_iterator())) for each in swept)
+    except (*_UNREADABLE, HydraException, TypeError):  # not there, or partly deleted
+        return None
+
+
 def _read_job(folder: Path) -> Job:
     try:
         listed = of_the_task([str(each) for each in OmegaConf.load(folder / OVERRIDES)])
-    except (OSError, OmegaConfBaseException, ValueError):
-        return Job(folder, {}, UNFINISHED, {}, f"{OVERRIDES} cannot be read")
+    except _UNREADABLE:
+        return Job(folder, {}, UNFINISHED, {}, f"{OVERRIDES} cannot be read, so nobody knows what it was")
     overrides = {key: value or "left out" for key, _, value in (each.partition("=") for each in listed)}
     result, error = _read_json(folder / RESULT), _read_json(folder / ERROR)
     if result is not None and "test/accuracy" in result.get("metrics", {}):
@@ -65,6 +89,21 @@ def _read_job(folder: Path) -> Job:
     if error is not None:
         return Job(folder, overrides, FAILED, {}, str(error.get("error")))
     return Job(folder, overrides, UNFINISHED, {}, None)
+
+
+def _mark_outdated(jobs: Sequence[Job]) -> list[Job]:
+    """Of jobs that differ in their seeds alone, those from before a file in ``conf/`` was changed."""
+    kinds: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        if job.state == FINISHED:
+            kind = tuple(f"{key}={value}" for key, value in job.overrides.items() if key != SEED)
+            kinds.setdefault(kind, []).append(job)
+    outdated = set()
+    for alike in kinds.values():
+        newest = max(alike, key=lambda job: (job.folder / RESULT).stat().st_mtime)
+        outdated |= {job.folder for job in alike if job.result.get(ALIKE) != newest.result.get(ALIKE)}
+    why = "has other settings than the newest of its kind, and does not count; run it again, or remove its folder"
+    return [replace(job, state=OUTDATED, error=why) if job.folder in outdated else job for job in jobs]
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -77,5 +116,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 def swept_keys(jobs: Sequence[Job]) -> list[str]:
     """Keys whose values differ between jobs, in the order of their overrides."""
-    keys = dict.fromkeys(key for job in jobs for key in job.overrides)
-    return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
+    known = [job for job in jobs if job.overrides]  # of others nobody knows what they were
+    keys = dict.fromkeys(key for job in known for key in job.overrides)
+    return [key for key in keys if len({job.overrides.get(key) for job in known}) > 1]

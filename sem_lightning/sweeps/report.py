@@ -18,8 +18,18 @@ from torch.utils.tensorboard import SummaryWriter
 from sem_lightning.evaluation.breakdown import DetectionLimit
 from sem_lightning.files import write_atomically
 from sem_lightning.sweeps.figures import draw_against, draw_limits, save_figure
-from sem_lightning.sweeps.jobs import FAILED, FINISHED, UNFINISHED, Job, read_jobs, swept_keys
-from sem_lightning.sweeps.summary import SEED, Group, Rate, best, summarise
+from sem_lightning.sweeps.jobs import (
+    FAILED,
+    FINISHED,
+    OUTDATED,
+    SEED,
+    UNFINISHED,
+    Job,
+    count_planned,
+    read_jobs,
+    swept_keys,
+)
+from sem_lightning.sweeps.summary import Group, Rate, best, summarise
 
 PAGE, LISTING, EVENTS = "report.html", "jobs.csv", "hparams"
 
@@ -35,6 +45,7 @@ def report_sweep(folder: Path, console: Console) -> Path:
     """
     jobs = read_jobs(folder)
     keys, groups = swept_keys(jobs), summarise(jobs)
+    counts = count_states(jobs, count_planned(folder))
     _write_listing(folder / LISTING, jobs, keys)
     figures = {}
     for key in (key for key in keys if key != SEED):
@@ -45,17 +56,18 @@ def report_sweep(folder: Path, console: Console) -> Path:
                 path = folder / f"{what.replace(' ', '_')}_against_{key.replace('/', '_')}.png"
                 save_figure(figure, path)
                 figures[f"{what} against {key}"] = path
-    _write_page(folder / PAGE, folder.name, jobs, groups, figures)
+    _write_page(folder / PAGE, counts, jobs, groups, figures)
     _write_events(folder / EVENTS, jobs, keys)
-    _print(console, jobs, groups)
+    _print(console, counts, jobs, groups)
     return folder / PAGE
 
 
-def count_states(jobs: Sequence[Job]) -> str:
-    """How many jobs are in which state, in words."""
+def count_states(jobs: Sequence[Job], planned: int | None = None) -> str:
+    """How many jobs are in which state, in words, and of how many where not all have begun."""
     states = Counter(job.state for job in jobs)
-    found = [f"{states[state]} {state}" for state in (FINISHED, FAILED, UNFINISHED) if states[state]]
-    return f"{len(jobs)} jobs: {', '.join(found)}"
+    found = [f"{states[state]} {state}" for state in (FINISHED, FAILED, UNFINISHED, OUTDATED) if states[state]]
+    of_all = f"{len(jobs)} of {planned}" if planned is not None and planned > len(jobs) else f"{len(jobs)}"
+    return f"{of_all} jobs: {', '.join(found)}"
 
 
 def in_words(rate: Rate) -> str:
@@ -79,15 +91,17 @@ def _write_listing(path: Path, jobs: Sequence[Job], keys: Sequence[str]) -> None
     write_atomically(path, write)
 
 
-def _write_page(path: Path, name: str, jobs: Sequence[Job], groups: Sequence[Group], figures: dict[str, Path]) -> None:
+def _write_page(
+    path: Path, counts: str, jobs: Sequence[Job], groups: Sequence[Group], figures: dict[str, Path]
+) -> None:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sem_lightning.sweeps", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
     classes = list(dict.fromkeys(label for group in groups for label in group.by_class))
     swept = swept_keys(jobs)
     text = environment.get_template("sweep.html.j2").render(
-        name=name,
-        counts=count_states(jobs),
+        name=path.parent.name,
+        counts=counts,
         classes=classes,
         swept=swept,
         keys=list(groups[0].values) if groups else [],
@@ -145,17 +159,17 @@ def _write_events(folder: Path, jobs: Sequence[Job], keys: Sequence[str]) -> Non
             writer.add_hparams(settings, job.result["metrics"], run_name=".")
 
 
-def _print(console: Console, jobs: Sequence[Job], groups: Sequence[Group]) -> None:
+def _print(console: Console, counts: str, jobs: Sequence[Job], groups: Sequence[Group]) -> None:
     classes = list(dict.fromkeys(label for group in groups for label in group.by_class))
-    table = Table(title=count_states(jobs), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=counts, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for key in groups[0].values if groups else ():
         table.add_column(escape(key))
     for name in ("seeds", "images", "accuracy [95 %]", *classes):
         table.add_column(escape(name), justify="right")
     for group in groups:
         rates = [f"{group.by_class[label].mean:.3f}" if label in group.by_class else "" for label in classes]
-        counts = [str(len(group.jobs)), str(group.overall.images)]
-        cells = [*group.values.values(), *counts, in_words(group.overall), *rates]
+        images = [str(len(group.jobs)), str(group.overall.images)]
+        cells = [*group.values.values(), *images, in_words(group.overall), *rates]
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
     for job in jobs:

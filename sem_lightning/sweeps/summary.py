@@ -9,10 +9,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from sem_lightning.evaluation.metrics import wilson_interval
-from sem_lightning.sweeps.jobs import FINISHED, Job, swept_keys
-
-SEED = "seed"
-_LOSS = "val/loss"
+from sem_lightning.sweeps.jobs import FINISHED, SEED, Job, swept_keys
 
 
 @dataclass(frozen=True)
@@ -109,12 +106,15 @@ def _rate(counts: Sequence[tuple[int, int]]) -> Rate:
 
 
 def best(groups: Sequence[Group], count: int = 3) -> list[Group]:
-    """The groups with the lowest validation loss where that was optimised, else with the highest mean accuracy."""
+    """Those with the best validation metric where one was optimised, else with the highest mean accuracy."""
 
     def rank(group: Group) -> float:
         results = [job.result for job in group.jobs]
-        if any(result.get("optimized_metric") != _LOSS for result in results):
+        metrics = {str(result.get("optimized_metric")) for result in results}
+        metric = metrics.pop()
+        if metrics or not metric.startswith("val/"):
             return -group.overall.mean
-        return float(np.mean([result["metrics"][_LOSS] for result in results]))
+        sign = 1 if metric == "val/loss" else -1
+        return sign * float(np.mean([result["metrics"][metric] for result in results]))
 
     return sorted(groups, key=rank)[:count]

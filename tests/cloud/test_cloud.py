@@ -73,15 +73,16 @@ def test_folders_here_are_uploaded_and_own_configs_come_along(run: Run, tmp_path
 
 
 def test_the_steps_run_here_as_they_are_wired_there(run: Run) -> None:
-    done = run("cloud", "action=pipeline", "local=true", 'hydra.run.dir="a, b (1)"', *TINY, *QUICK)
+    done = run("cloud", "action=pipeline", "local=true", 'hydra.run.dir="John\'s a, b (1)"', *TINY, *QUICK)
     assert done.code == 0, done.err
-    folder = Path("a, b (1)")
+    folder = Path("John's a, b (1)")
     trained = json.loads((folder / "run" / "result.json").read_text())
     judged = json.loads((folder / "report" / "report.json").read_text())
     assert trained["test_images"] == 6
     assert judged["confusion"] == trained["confusion"]  # the same unseen images, the same classifier
     assert load_classifier(folder / "model" / "model.safetensors").classes == ["good", "gap", "bridge"]
-    assert list((folder / "mlruns").rglob("metrics/test/accuracy"))  # what a workspace would show
+    shown = list((folder / "mlruns").rglob("metrics/test/accuracy"))  # what a workspace would show
+    assert len(shown) == 2 and len({path.read_text().split()[1] for path in shown}) == 1  # of training and evaluation
 
 
 def test_a_submitted_pipeline_is_what_was_written_and_nothing_secret_is_kept(run: Run, azure: AzureStub) -> None:

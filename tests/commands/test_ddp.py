@@ -47,6 +47,7 @@ def read_losses(folder: Path) -> list[float]:
 def test_two_processes_learn_what_one_does(checkpoint: Path, tmp_path: Path) -> None:
     arguments = (*COMPARABLE, f"ckpt={checkpoint}")
     one = train(tmp_path / "one", *arguments)
+    (tmp_path / "conf").mkdir()  # which is then looked into: one flag more for the second process, too
     two = train(tmp_path / "two", "trainer=ddp_cpu", *arguments)
     weights = [torch.load(tmp_path / name / "checkpoints/last.ckpt")["state_dict"] for name in ("one", "two")]
     # where a gradient is next to nothing, Adam's step may have either sign

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import TINY, Run
 
-from sem_lightning.sweeps.folder import only_sweep
+from sem_lightning.sweeps.folder import only_job, only_sweep
 
 REPOSITORY = Path(__file__).parents[2]
 QUICK = (*TINY, "logger=none", "model=resnet10")
@@ -96,6 +97,7 @@ def test_a_killed_sweep_is_finished_by_the_same_command(run: Run, tmp_path: Path
         process.send_signal(signal.SIGKILL)
     sweep = sweep_folder(tmp_path / "killed")
     assert 1 <= len(results(sweep)) < 3
+    assert "of 3 jobs: " in run("report", str(sweep)).out or len(list(sweep.glob("*/.hydra"))) == 3
     done = run("train", *command)
     assert done.code == 0 and "finished before" in done.out
     whole = sweep_folder(tmp_path / "whole")
@@ -110,6 +112,61 @@ def test_two_sweeps_do_not_share_a_folder(run: Run) -> None:
         done = run("train", "-m", "seed=0,1", *QUICK, "hydra.sweep.dir=mine")
     assert done.code == 1 and done.err.startswith("error: mine: another sweep is running here")
     assert not list(Path("mine").glob("*/config.yaml"))
+
+
+def test_a_job_that_outlives_its_sweep_is_waited_for(run: Run) -> None:
+    command = ("train", "-m", "seed=0", *QUICK, "hydra.sweep.dir=mine")
+    assert run(*command).code == 0
+    [job] = (path.parent for path in Path("mine").glob("*/result.json"))
+    again = [sys.executable, str(REPOSITORY / "train.py"), *command[1:]]
+    with ExitStack() as at_work:
+        at_work.enter_context(only_job(job))
+        with subprocess.Popen(again, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            waits = next((line for line in process.stderr if "waiting" in line), "")
+            at_work.close()  # the earlier one ends
+            out, _ = process.communicate(timeout=60)
+    assert waits.startswith(f"{job.name}: a process of an earlier sweep")
+    assert process.returncode == 0 and "finished before" in out
+
+
+def test_a_killed_job_is_one_line_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, str(REPOSITORY / "train.py"), "-m", "launcher=joblib", "seed=0,1", *QUICK]
+    command += ["hydra.launcher.n_jobs=2", "trainer.max_epochs=1000"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("outputs/multirun/*/*/config.yaml")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        of_joblib = ["pgrep", "-P", str(process.pid), "-f", "popen_loky_posix"]
+        workers = subprocess.run(of_joblib, capture_output=True, text=True, check=True).stdout.split()
+        for worker in workers:
+            os.kill(int(worker), signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and len(workers) == 2
+    assert "error: a job's process was killed" in err and "the same command goes on" in err and "Traceback" not in err
+
+
+def test_a_folder_is_read_as_hydra_reads_it(run: Run) -> None:
+    done = run("train", "-m", "seed=0", *QUICK, 'hydra.sweep.dir="a, b (1)"')
+    assert done.code == 0 and Path("a, b (1)/report.html").is_file() and len(results(Path("a, b (1)"))) == 1
+    done = run("train", "-m", "seed=0", *QUICK, "hydra.sweep.dir=sweeps/${now:%Y}")
+    assert done.code == 1 and done.err.startswith("error: hydra.sweep.dir: found sweeps/${now:%Y}, expected a plain")
+    assert not Path("sweeps").exists()
+
+
+def test_seeds_with_other_settings_are_not_averaged(run: Run) -> None:
+    assert run("train", "-m", "seed=0,1,2", *QUICK, "hydra.sweep.dir=mine").code == 0
+    stale, bare, _ = sorted(Path("mine").glob("*/result.json"))
+    content = json.loads(stale.read_text())
+    stale.write_text(json.dumps(content | {"digest_without_seed": "before a file in conf/ changed"}))
+    os.utime(stale, (0, 0))
+    (bare.parent / ".hydra/overrides.yaml").unlink()  # as by a copy without hidden files
+    done = run("report", "mine")
+    assert done.code == 0 and "3 jobs: 1 finished, 1 unfinished, 1 outdated" in done.out, done.out
+    page = Path("mine/report.html").read_text()
+    assert "other settings than the newest" in page and "nobody knows what it was" in page
 
 
 def test_a_report_of_a_sweep_that_was_moved_and_partly_deleted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +244,13 @@ def test_a_study_goes_on_and_ends_trials_that_lag_behind(run: Run) -> None:
     trials = optuna.load_study(study_name="sem-lightning", storage=storage).trials
     assert len(trials) == 5 and trials[-1].value == result["metrics"]["val/loss"]
     assert run(*command).code == 0
-    assert len(optuna.load_study(study_name="sem-lightning", storage=storage).trials) == 6
+    study = optuna.load_study(study_name="sem-lightning", storage=storage)
+    assert len(study.trials) == 6
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        for dose in (-1, 50):
+            study.enqueue_trial({"noise.dose": dose})
+    done = run(*command, "hydra.sweeper.n_trials=2", "noise.dose=choice(-1,50)", "sweep.prune=false")
+    assert done.code == 1 and "jobs that failed: 1" in done.err
     page = Path("search/report.html").read_text()
     assert "accuracy against model.learning_rate" in page.lower()
 
