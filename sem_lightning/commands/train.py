@@ -1,7 +1,6 @@
 """``train.py`` / ``sem-train``: fit, restore the best checkpoint, test on unseen images, report."""
 
 import logging
-import os
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +10,9 @@ import lightning
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from rich.console import Console
 
 from sem_lightning.commands.app import describe, run_command
@@ -22,8 +20,9 @@ from sem_lightning.commands.calibrate import check_decision
 from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
+from sem_lightning.commands.sweep_job import is_alone, prune, train_job
 from sem_lightning.commands.trainer import quiet_lightning
-from sem_lightning.commands.training_run import Run, RunSettings, better, run_training
+from sem_lightning.commands.training_run import Run, RunSettings, run_training
 from sem_lightning.commands.training_settings import (
     CallbackSettings,
     DataSettings,
@@ -46,7 +45,7 @@ from sem_lightning.files import write_atomically, write_json
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.pretrained import load_pretrained
-from sem_lightning.sweeps.folder import ALIKE, DIGEST, ERROR, RESULT, SETTINGS, config_digest, finished_before, only_job
+from sem_lightning.sweeps.folder import ALIKE, DIGEST, ERROR, RESULT, SETTINGS, config_digest, only_job
 from sem_lightning.sweeps.report import report_sweep
 from sem_lightning.synthesis.simulator import Simulator
 
@@ -85,7 +84,7 @@ def train(config: DictConfig) -> float:
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     with only_job(output) if in_sweep else nullcontext():
         try:
-            return _train_job(config, output) if in_sweep else _train_alone(config, output)
+            return train_job(config, output, _train) if in_sweep else _train_alone(config, output)
         except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result
             write_json(output / ERROR, {"error": describe(error)})
             raise
@@ -96,71 +95,6 @@ def _train_alone(config: DictConfig, output: Path) -> float:
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     return _train(config, output)
-
-
-def _train_job(config: DictConfig, output: Path) -> float:
-    """A job of a sweep, unless it finished before."""
-    settings: SweepSettings = build(config.sweep, "sweep")
-    before = None if settings.force else finished_before(output, config_digest(config))
-    if before is not None and config.optimized_metric in before["metrics"]:
-        print(f"{output.name}: finished before, accuracy {before['metrics']['test/accuracy']:.4f}")
-        return float(before["metrics"][config.optimized_metric])
-    if not _is_alone(config.trainer):
-        raise SettingError(
-            "trainer.devices",
-            f"found {config.trainer.devices}, but the jobs of a sweep (-m) have one process each; run this one by "
-            "itself, or several jobs at a time with launcher=joblib",
-        )
-    hydra_config = HydraConfig.get()
-    threads = settings.threads or _fair_share(hydra_config.launcher, hydra_config.sweeper.get("n_jobs"))
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if "n_jobs" in hydra_config.launcher:
-        config.data.num_workers = 0  # joblib's processes cannot start those of a DataLoader, nor is a core left
-    return _train(config, output)
-
-
-def _is_alone(trainer: DictConfig) -> bool:
-    """Whether a training has one process: one device of one node."""
-    devices = trainer.get("devices", 1)
-    count = len(devices) if isinstance(devices, ListConfig) else str(devices)
-    return count in (1, "1") and trainer.get("num_nodes", 1) == 1
-
-
-def _fair_share(launcher: DictConfig, at_a_time: int | None) -> int | None:
-    """Threads of a job whose launcher runs several on a machine, so that they do not fight over its cores.
-
-    Args:
-        launcher: Its settings.
-        at_a_time: Jobs that the sweeper hands to it together; ``None`` for all.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if "n_jobs" in launcher:  # joblib's
-        jobs = launcher.n_jobs if launcher.n_jobs > 0 else cores
-        return max(1, cores // min(int(jobs), at_a_time or cores))
-    ray = OmegaConf.select(launcher, "ray.remote.num_cpus")
-    cpus = ray or launcher.get("cpus_per_task")  # submitit's; Hydra's own launcher has none
-    return max(1, int(cpus)) if cpus else None
-
-
-def _prune(config: DictConfig) -> tuple[Callback, ...]:
-    """What ends a trial of a study early.
-
-    Raises:
-        SettingError: There is no study.
-    """
-    sweeper = HydraConfig.get().sweeper
-    if HydraConfig.get().mode != RunMode.MULTIRUN or not sweeper.get("storage"):
-        raise SettingError("sweep.prune", "is for trials of a study; use -m hparams_search=optuna")
-    from sem_lightning.sweeps.pruning import PruneTrial
-
-    monitor, wanted = config.callbacks.monitor, better(config.callbacks.monitor)
-    if config.optimized_metric != monitor:
-        raise SettingError("optimized_metric", f"found {config.optimized_metric}, but trials are ended by {monitor}")
-    direction = getattr(sweeper.direction, "name", sweeper.direction)
-    if not str(direction).startswith(wanted):
-        raise SettingError("hydra.sweeper.direction", f"found {direction}, but {monitor} is to be {wanted}imized")
-    return (PruneTrial(sweeper.storage, sweeper.study_name, list(HydraConfig.get().overrides.task), monitor),)
 
 
 def _report_sweep(folder: Path) -> None:
@@ -182,7 +116,7 @@ def _train(config: DictConfig, output: Path) -> float:
         callbacks=build(config.callbacks, "callbacks"),
         trainer=config.trainer,
         seed=seed,
-        more_callbacks=_prune(config) if config.sweep.prune else (),
+        more_callbacks=prune(config) if config.sweep.prune else (),
     )
     start = _open_start(config, settings.model)
     sources = settings.data.sources(simulator, seed)
@@ -193,7 +127,7 @@ def _train(config: DictConfig, output: Path) -> float:
     _check_metrics(config.optimized_metric, settings.callbacks.monitor, classes)
     if config.trainer.get("limit_test_batches") == 0:
         raise SettingError("trainer.limit_test_batches", "found 0, but every run ends with a test; use 1 or more")
-    if len(sources) > 1 and not _is_alone(config.trainer):
+    if len(sources) > 1 and not is_alone(config.trainer):
         raise SettingError("data.folds", "trains several times, each with one process; use trainer.devices=1")
     if len(sources) > 1 and settings.decision.rule != "argmax":
         raise SettingError("data.folds", "leaves no images to calibrate a decision on; use decision=argmax")

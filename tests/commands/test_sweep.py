@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from conftest import TINY, Run
+from omegaconf import OmegaConf
 
+from sem_lightning.commands.sweep_job import fair_share
 from sem_lightning.sweeps.folder import only_job, only_sweep
 
 REPOSITORY = Path(__file__).parents[2]
@@ -207,6 +209,14 @@ def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run) -> None:
         results_ = [json.loads(path.read_text()) for path in jobs]
         accuracies.append(sorted((one["seed"], one["confusion"], one["metrics"]["val/loss"]) for one in results_))
     assert accuracies[0] == accuracies[1] == accuracies[2]
+
+
+def test_cores_are_shared_between_jobs_that_run_together() -> None:
+    cores = len(os.sched_getaffinity(0))
+    joblib = OmegaConf.create({"n_jobs": -1})
+    assert fair_share(joblib, None) == 1 and fair_share(joblib, 1) == cores  # a study hands out one trial at a time
+    assert fair_share(OmegaConf.create({"ray": {"remote": {"num_cpus": 0.5}}}), None) == 1
+    assert fair_share(OmegaConf.create({}), None) is None
 
 
 def test_ray_finds_what_one_process_finds(run: Run, tmp_path: Path) -> None:
