@@ -77,7 +77,9 @@ class FieldOfView:
 @functools.lru_cache(maxsize=16)
 def centred(count: int, step: float) -> Float32:
     """Places of so many samples around 0; shared, not to be written into."""
-    return (np.arange(count, dtype=np.float32) - np.float32((count - 1) / 2)) * np.float32(step)
+    places = (np.arange(count, dtype=np.float32) - np.float32((count - 1) / 2)) * np.float32(step)
+    places.flags.writeable = False
+    return places
 
 
 def smooth_union(a: Float32, b: Float32, radius: float) -> Float32:

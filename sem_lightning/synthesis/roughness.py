@@ -107,6 +107,7 @@ def _frequencies(period: int, step: float) -> tuple[npt.NDArray[np.float64], npt
     turns = np.asarray(2 * np.pi * np.fft.rfftfreq(period, step), np.float64)
     weight = np.full(len(turns), 2.0)  # every frequency stands for itself and its negative ...
     weight[0] = weight[-1] = 1.0  # ... but for the mean and the Nyquist frequency, which are real
+    turns.flags.writeable = weight.flags.writeable = False
     return turns, weight
 
 
