@@ -33,24 +33,24 @@ def results(sweep: Path) -> dict[str, int]:
 
 
 def test_the_same_command_runs_only_what_is_missing(run: Run) -> None:
-    command = ("train", "-m", "noise=none,high", "seed=0,1", *QUICK)
+    command = ("train", "-m", "noise=none,high", "seed=0", *QUICK)
     Path("conf").mkdir()  # which is then looked into: one flag more on the command line
     first = run(*command)
     assert first.code == 0, first.err
     sweep = sweep_folder(first.folder)
-    assert sweep.name.startswith("noise-none_high_seed-0_1-")
+    assert sweep.name.startswith("noise-none_high-")
     before = results(sweep)
-    assert len(before) == 4 and all(f"noise-{n}_seed-{s}" in " ".join(before) for n in ("none", "high") for s in (0, 1))
-    [lost] = sweep.glob("*noise-high_seed-1*")
+    assert len(before) == 2 and all(f"noise-{name}_seed-0" in " ".join(before) for name in ("none", "high"))
+    [lost] = sweep.glob("*noise-high_seed-0*")
     (lost / "result.json").unlink()
     page = (sweep / "report.html").read_text()
     again = run(*command)
     assert again.code == 0, again.err
-    assert again.out.count("finished before") == 3 and "4 jobs: 4 finished" in again.out
+    assert again.out.count("finished before") == 1 and "2 jobs: 2 finished" in again.out
     after = results(sweep)
     assert {name for name in before if before[name] != after[name]} == {lost.name}
     assert (sweep / "report.html").read_text() == page  # the same numbers, the same page
-    forced = run(*command[:2], "noise=none,high", "seed=0,1", *QUICK, "sweep.force=true")
+    forced = run(*command, "sweep.force=true")
     assert forced.code == 0 and "finished before" not in forced.out
     assert all(time_ > after[name] for name, time_ in results(sweep_folder(first.folder)).items())
 
@@ -150,31 +150,24 @@ def test_a_killed_job_is_one_line_and_the_sweep_goes_on(tmp_path: Path) -> None:
     assert "error: a job's process was killed" in err and "the same command goes on" in err and "Traceback" not in err
 
 
-def test_a_folder_is_read_as_hydra_reads_it(run: Run) -> None:
-    done = run("train", "-m", "seed=0", *QUICK, 'hydra.sweep.dir="a, b (1)"')
-    assert done.code == 0 and Path("a, b (1)/report.html").is_file() and len(results(Path("a, b (1)"))) == 1
+def test_a_folder_that_the_same_command_would_not_find_is_refused(run: Run) -> None:
     done = run("train", "-m", "seed=0", *QUICK, "hydra.sweep.dir=sweeps/${now:%Y}")
     assert done.code == 1 and done.err.startswith("error: hydra.sweep.dir: found sweeps/${now:%Y}, expected a plain")
     assert not Path("sweeps").exists()
 
 
-def test_seeds_with_other_settings_are_not_averaged(run: Run) -> None:
-    assert run("train", "-m", "seed=0,1,2", *QUICK, "hydra.sweep.dir=mine").code == 0
-    stale, bare, _ = sorted(Path("mine").glob("*/result.json"))
-    content = json.loads(stale.read_text())
-    stale.write_text(json.dumps(content | {"digest_without_seed": "before a file in conf/ changed"}))
-    os.utime(stale, (0, 0))
-    (bare.parent / ".hydra/overrides.yaml").unlink()  # as by a copy without hidden files
-    done = run("report", "mine")
-    assert done.code == 0 and "3 jobs: 1 finished, 1 unfinished, 1 outdated" in done.out, done.out
-    page = Path("mine/report.html").read_text()
-    assert "other settings than the newest" in page and "nobody knows what it was" in page
-
-
-def test_a_report_of_a_sweep_that_was_moved_and_partly_deleted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_of_a_sweep_that_was_changed_moved_and_partly_deleted(run: Run) -> None:
     assert run("train", "-m", "seed=0,1,2", "noise=none", *QUICK, "hydra.sweep.dir=mine").code == 0
     Path("mine").rename("moved")
     jobs = sorted(Path("moved").glob("*/result.json"))
+    content = json.loads(jobs[0].read_text())
+    jobs[0].write_text(json.dumps(content | {"digest_without_seed": "before a file in conf/ changed"}))
+    os.utime(jobs[0], (0, 0))
+    (jobs[1].parent / ".hydra/overrides.yaml").unlink()  # as by a copy without hidden files
+    done = run("report", "moved")
+    assert done.code == 0 and "3 jobs: 1 finished, 1 unfinished, 1 outdated" in done.out, done.out
+    page = Path("moved/report.html").read_text()
+    assert "other settings than the newest" in page and "nobody knows what it was" in page
     jobs[0].unlink()
     jobs[1].write_text("{half of")
     done = run("report", "moved")
@@ -188,27 +181,32 @@ def test_a_report_of_a_sweep_that_was_moved_and_partly_deleted(run: Run, monkeyp
 def test_a_report_of_one_configuration_has_its_seeds(run: Run) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    assert run("train", "-m", "seed=0,1", *QUICK, "hydra.sweep.dir=mine").code == 0
-    page = Path("mine/report.html").read_text()
+    assert run("train", "-m", "seed=0,1", *QUICK, 'hydra.sweep.dir="a, b (1)"').code == 0
+    page = Path("a, b (1)/report.html").read_text()
     assert "the one configuration" in page and ">2</td>" in page
-    events = EventAccumulator(str(next(Path("mine/hparams").iterdir())))
+    events = EventAccumulator(str(next(Path("a, b (1)/hparams").iterdir())))
     events.Reload()
     assert "test/accuracy" in events.Tags()["scalars"]
 
 
 def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run) -> None:
-    """joblib's and submitit's processes find what one process finds, one job after the other."""
+    """joblib's, submitit's and Ray's processes find what one process finds, one job after the other."""
     plain = [each for each in QUICK if not each.startswith(("callbacks", "data.num_workers"))]
     accuracies = []
-    for launcher in ((), ("hydra/launcher=joblib",), ("launcher=slurm_local",)):
-        folder = f"hydra.sweep.dir=sweep{len(accuracies)}"
-        done = run("train", "-m", *launcher, "seed=0,1", *plain, folder)
-        assert done.code == 0, done.err[-2000:]
-        assert "2 jobs: 2 finished" in done.out
+    for launcher in ((), ("hydra/launcher=joblib",), ("launcher=slurm_local",), ("launcher=ray",)):
+        arguments = ("-m", *launcher, "seed=0,1", *plain, f"hydra.sweep.dir=sweep{len(accuracies)}")
+        if launcher == ("launcher=ray",):  # which leaves threads behind
+            alone = [sys.executable, str(REPOSITORY / "train.py"), *arguments]
+            ended = subprocess.run(alone, capture_output=True, text=True, check=False)
+            code, out, err = ended.returncode, ended.stdout, ended.stderr
+        else:
+            done = run("train", *arguments)
+            code, out, err = done.code, done.out, done.err
+        assert code == 0 and "2 jobs: 2 finished" in out, err[-2000:]
         jobs = Path(f"sweep{len(accuracies)}").glob("*/result.json")
         results_ = [json.loads(path.read_text()) for path in jobs]
         accuracies.append(sorted((one["seed"], one["confusion"], one["metrics"]["val/loss"]) for one in results_))
-    assert accuracies[0] == accuracies[1] == accuracies[2]
+    assert accuracies[0] == accuracies[1] == accuracies[2] == accuracies[3]
 
 
 def test_cores_are_shared_between_jobs_that_run_together() -> None:
@@ -217,20 +215,6 @@ def test_cores_are_shared_between_jobs_that_run_together() -> None:
     assert fair_share(joblib, None) == 1 and fair_share(joblib, 1) == cores  # a study hands out one trial at a time
     assert fair_share(OmegaConf.create({"ray": {"remote": {"num_cpus": 0.5}}}), None) == 1
     assert fair_share(OmegaConf.create({}), None) is None
-
-
-def test_ray_finds_what_one_process_finds(run: Run, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
-    plain = [each for each in QUICK if not each.startswith("callbacks")]
-    assert run("train", "-m", "seed=0,1", *plain, "hydra.sweep.dir=alone").code == 0
-    command = [sys.executable, str(REPOSITORY / "train.py"), "-m", "launcher=ray", "seed=0,1", *plain]
-    done = subprocess.run([*command, "hydra.sweep.dir=ray"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "2 jobs: 2 finished" in done.stdout, done.stderr[-2000:]
-    confusions = [
-        {path.parent.name: json.loads(path.read_text())["confusion"] for path in Path(folder).glob("*/result.json")}
-        for folder in ("alone", "ray")
-    ]
-    assert confusions[0] == confusions[1] and len(confusions[0]) == 2
 
 
 def test_a_study_goes_on_and_ends_trials_that_lag_behind(run: Run) -> None:
@@ -253,14 +237,13 @@ def test_a_study_goes_on_and_ends_trials_that_lag_behind(run: Run) -> None:
     assert result["epochs"] == 2
     trials = optuna.load_study(study_name="sem-lightning", storage=storage).trials
     assert len(trials) == 5 and trials[-1].value == result["metrics"]["val/loss"]
-    assert run(*command).code == 0
     study = optuna.load_study(study_name="sem-lightning", storage=storage)
-    assert len(study.trials) == 6
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
         for dose in (-1, 50):
             study.enqueue_trial({"noise.dose": dose})
     done = run(*command, "hydra.sweeper.n_trials=2", "noise.dose=choice(-1,50)", "sweep.prune=false")
     assert done.code == 1 and "jobs that failed: 1" in done.err
+    assert len(optuna.load_study(study_name="sem-lightning", storage=storage).trials) == 7
     page = Path("search/report.html").read_text()
     assert "accuracy against model.learning_rate" in page.lower()
 
