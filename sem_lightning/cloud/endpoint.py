@@ -67,14 +67,16 @@ def write_endpoint(endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDep
 
     Checked by the SDK's validators, and by reading them again as ``az`` does.
     """
-    files = {folder / "endpoint.yml": endpoint._to_dict(), folder / "deployment.yml": deployment._to_dict()}
     for part in (deployment, deployment.code_configuration):
         part._validate()  # type: ignore[union-attr]  # all that the SDK has for it
-    for path, content in files.items():
+    files = {
+        folder / "endpoint.yml": (endpoint._to_dict(), load_online_endpoint),
+        folder / "deployment.yml": (deployment._to_dict(), load_online_deployment),
+    }
+    for path, (content, load) in files.items():
         text = as_yaml(json.loads(json.dumps(content, default=str)), folder)
         write_atomically(path, lambda temporary, text=text: temporary.write_text(text))  # type: ignore[misc]
-    load_online_endpoint(folder / "endpoint.yml")
-    load_online_deployment(folder / "deployment.yml")
+        load(path)
     return list(files)
 
 

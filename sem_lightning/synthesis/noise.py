@@ -91,8 +91,7 @@ def count_electrons(brightness: Float32, dose: float, z: Float32, key: int) -> F
         key: Seed for the places with hardly any electrons.
     """
     mean = brightness * np.float32(dose)
-    if float(mean.min()) < 0:
-        np.clip(mean, 0, math.inf, out=mean)
+    np.clip(mean, 0, math.inf, out=mean)
     counted = poisson(z, mean, key, 1)
     counted *= np.float32(1 / dose)
     return counted

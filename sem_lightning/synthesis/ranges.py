@@ -92,16 +92,10 @@ class Settings:
     """Base of the simulator's configs: every ``ranged`` field is checked and becomes a ``(low, high)`` tuple."""
 
     def __post_init__(self) -> None:
-        self._scales: dict[str, tuple[float, float, float | None]] = {}
         for field in dataclasses.fields(self):
             limits = field.metadata.get("limits")
-            if limits is None:
-                continue
-            ends = parse_range(field.name, getattr(self, field.name), limits)
-            setattr(self, field.name, ends)
-            if ends is not None:  # what `value_at` computes with: it is asked forty times an image
-                low, high = ends
-                self._scales[field.name] = (low, high - low, high / low if limits.log and low != high else None)
+            if limits is not None:
+                setattr(self, field.name, parse_range(field.name, getattr(self, field.name), limits))
 
     def draw_value(self, rng: np.random.Generator, name: str) -> float:
         """One value of the range called ``name``, uniform or log-uniform as its field says.
@@ -112,5 +106,9 @@ class Settings:
 
     def value_at(self, name: str, share: float) -> float:
         """The value at ``share`` in [0, 1] of the way from the low end of the range ``name`` to its high end."""
-        low, width, ratio = self._scales[name]
-        return low + width * share if ratio is None else low * ratio**share
+        low, high = getattr(self, name)
+        if low == high:
+            return low  # type: ignore[no-any-return]
+        if self.__dataclass_fields__[name].metadata["limits"].log:
+            return float(low * (high / low) ** share)
+        return low + (high - low) * share  # type: ignore[no-any-return]

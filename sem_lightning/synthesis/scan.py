@@ -69,13 +69,24 @@ class Scan:
         time = _count(view.height)
         averaging = 1 / math.sqrt(frames)
         step = self.line_time * 2e-6 * math.pi
+        numbers = np.array(
+            [
+                (
+                    sine.frequency * step,
+                    2 * math.pi * sine.phase,
+                    sine.amplitude * averaging,
+                    math.radians(sine.direction),
+                )
+                for sine in self.vibration
+            ],
+            np.float32,
+        ).reshape(-1, 4)
+        swings = np.sin(numbers[:, :1] * time + numbers[:, 1:2])
+        heading = numbers[:, 3]
+        moved = np.stack([np.cos(heading), np.sin(heading)]) * numbers[:, 2] @ swings
         share = (time + np.float32(0.5)) * np.float32(1 / view.height) - np.float32(0.5)
-        moved = np.array([[self.drift_x], [self.drift_y]], np.float32) * share
-        for sine in self.vibration:
-            swing = np.sin(time * np.float32(sine.frequency * step) + np.float32(2 * math.pi * sine.phase))
-            heading, amplitude = math.radians(sine.direction), sine.amplitude * averaging
-            moved[0] += swing * np.float32(amplitude * math.cos(heading))
-            moved[1] += swing * np.float32(amplitude * math.sin(heading))
+        moved[0] += share * np.float32(self.drift_x)
+        moved[1] += share * np.float32(self.drift_y)
         if self.jitter > 0:
             moved[0] += normal(self.key, 0, (view.height,)) * np.float32(self.jitter * averaging)
         return np.asarray(moved, np.float32)

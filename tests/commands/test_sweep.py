@@ -33,20 +33,20 @@ def results(sweep: Path) -> dict[str, int]:
 
 
 def test_the_same_command_runs_only_what_is_missing(run: Run) -> None:
-    command = ("train", "-m", "noise=none,high", "seed=0", *QUICK)
+    command = ("train", "-m", "noise=none,high", "seed=0,1", *QUICK)
     Path("conf").mkdir()  # which is then looked into: one flag more on the command line
     first = run(*command)
     assert first.code == 0, first.err
     sweep = sweep_folder(first.folder)
-    assert sweep.name.startswith("noise-none_high-")
+    assert sweep.name.startswith("noise-none_high_seed-0_1-")
     before = results(sweep)
-    assert len(before) == 2 and all(f"noise-{name}_seed-0" in " ".join(before) for name in ("none", "high"))
-    [lost] = sweep.glob("*noise-high_seed-0*")
+    assert len(before) == 4 and all(f"noise-{n}_seed-{s}" in " ".join(before) for n in ("none", "high") for s in (0, 1))
+    [lost] = sweep.glob("*noise-high_seed-1*")
     (lost / "result.json").unlink()
     page = (sweep / "report.html").read_text()
     again = run(*command)
     assert again.code == 0, again.err
-    assert again.out.count("finished before") == 1 and "2 jobs: 2 finished" in again.out
+    assert again.out.count("finished before") == 3 and "4 jobs: 4 finished" in again.out
     after = results(sweep)
     assert {name for name in before if before[name] != after[name]} == {lost.name}
     assert (sweep / "report.html").read_text() == page  # the same numbers, the same page
@@ -237,13 +237,15 @@ def test_a_study_goes_on_and_ends_trials_that_lag_behind(run: Run) -> None:
     assert result["epochs"] == 2
     trials = optuna.load_study(study_name="sem-lightning", storage=storage).trials
     assert len(trials) == 5 and trials[-1].value == result["metrics"]["val/loss"]
+    assert run(*command).code == 0
     study = optuna.load_study(study_name="sem-lightning", storage=storage)
+    assert len(study.trials) == 6
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
         for dose in (-1, 50):
             study.enqueue_trial({"noise.dose": dose})
     done = run(*command, "hydra.sweeper.n_trials=2", "noise.dose=choice(-1,50)", "sweep.prune=false")
     assert done.code == 1 and "jobs that failed: 1" in done.err
-    assert len(optuna.load_study(study_name="sem-lightning", storage=storage).trials) == 7
+    assert len(optuna.load_study(study_name="sem-lightning", storage=storage).trials) == 8
     page = Path("search/report.html").read_text()
     assert "accuracy against model.learning_rate" in page.lower()
 

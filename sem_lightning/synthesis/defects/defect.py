@@ -1,7 +1,6 @@
 """What every type of defect is: a change of the pattern's geometry, or something that lies on it."""
 
 import dataclasses
-import functools
 import math
 import sys
 from abc import ABC
@@ -114,13 +113,6 @@ class Defect(ABC):
         del settings, pattern, view  # most types have nothing of their own to refuse
 
     @classmethod
-    @functools.cache
-    def drawn(cls) -> tuple[tuple[str, bool], ...]:
-        """What is drawn for it beside its severity: each name, and whether it follows from the severity."""
-        fields = [(field.name, field.metadata.get("limits")) for field in dataclasses.fields(cls)]
-        return tuple((name, bool(limits and limits.by_severity)) for name, limits in fields if limits or name == "key")
-
-    @classmethod
     def from_dict(cls, numbers: dict[str, Any]) -> "Defect":
         """The defect whose ``dataclasses.asdict`` gave these numbers, its type under ``type``."""
         values = {name: value for name, value in numbers.items() if name not in ("type", "site")}
@@ -167,11 +159,13 @@ class DefectSettings(Settings):
         """
         severity = self.draw_value(rng, "severity")
         numbers: dict[str, Any] = {"severity": severity}
-        for name, by_severity in self.defect_type.drawn():
-            if name == "key":
-                numbers[name] = draw_key(rng)
-            else:
-                numbers[name] = self.value_at(name, severity if by_severity else rng.random())
+        for field in dataclasses.fields(self.defect_type):
+            limits = field.metadata.get("limits")
+            if limits is not None:
+                share = severity if limits.by_severity else rng.random()
+                numbers[field.name] = self.value_at(field.name, share)
+            elif field.name == "key":
+                numbers["key"] = draw_key(rng)
         for attempt in range(_PLACING_TRIES):
             site = pattern.draw_site(rng, self.defect_type.site_kind, view)
             if site is None:
