@@ -43,14 +43,14 @@ class Processing:
             size = (max(1, round(view.width * self.rescale)), max(1, round(view.height * self.rescale)))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             image = cast(Pixels, cv2.resize(small, (view.width, view.height), interpolation=cv2.INTER_LINEAR))
-        white = np.iinfo(image.dtype).max
+        white = BITS[8 * image.itemsize][0]
         if self.stretch is not None:
             dark, bright = (float(end) for end in np.quantile(image, [self.stretch, 1 - self.stretch]))
             scale = white / max(bright - dark, 1)
             depth = cv2.CV_8U if image.dtype == np.uint8 else cv2.CV_16U
             image = cast(Pixels, cv2.addWeighted(image, scale, image, 0, -dark * scale, dtype=depth))
         if self.banner:
-            image = self._with_banner(image, view, int(white))
+            image = self._with_banner(image, view, white)
         if self.jpeg is not None:
             code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.jpeg])[1]
             image = np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE), np.uint8)

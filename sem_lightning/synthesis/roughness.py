@@ -64,7 +64,7 @@ class Roughness:
             float32 [lines, 2, length], nm: left and right edge, both positive towards larger coordinates.
         """
         # The transform is periodic: a margin of four correlation lengths keeps one end from knowing the other.
-        period = max(_fast_length(length), _fast_length(length + 4 * self.correlation_length / step))
+        period = _fast_length(length + 4 * self.correlation_length / step)
         edges = self.profiles(key, 2 * lines, period, step)[:, :length].reshape(lines, 2, length)
         edges[:, 1] *= np.float32(np.sqrt(1 - edge_correlation**2))
         edges[:, 1] += np.float32(edge_correlation) * edges[:, 0]

@@ -83,8 +83,11 @@ class Scan:
         ).reshape(-1, 4)
         swings = np.sin(numbers[:, :1] * time + numbers[:, 1:2])
         heading = numbers[:, 3]
-        moved = np.stack([np.cos(heading), np.sin(heading)]) * numbers[:, 2] @ swings
-        share = (time + np.float32(0.5)) * np.float32(1 / view.height) - np.float32(0.5)
+        direction = np.empty((2, len(heading)), np.float32)
+        np.cos(heading, out=direction[0])
+        np.sin(heading, out=direction[1])
+        moved = direction * numbers[:, 2] @ swings
+        share = _share_of_image(view.height)
         moved[0] += share * np.float32(self.drift_x)
         moved[1] += share * np.float32(self.drift_y)
         if self.jitter > 0:
@@ -132,6 +135,12 @@ class Scan:
 def _count(number: int) -> Float32:
     """0, 1, 2, ...; shared, never written into."""
     return np.arange(number, dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _share_of_image(lines: int) -> Float32:
+    """When each line is scanned, from -1/2 to 1/2 of the image; shared, never written into."""
+    return np.asarray((_count(lines) + np.float32(0.5)) * np.float32(1 / lines) - np.float32(0.5), np.float32)
 
 
 def resample(image: Float32, maps: tuple[Float32, Float32]) -> Float32:

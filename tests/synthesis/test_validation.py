@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import make_simulator
 
+from sem_lightning.fitting.lines import measure_lines
 from sem_lightning.metrology import common_motion, edge_spread, find_edges, noise_level, power_spectrum
 from sem_lightning.synthesis.patterns.line_space import Lines
 from sem_lightning.synthesis.scan import Sine
@@ -53,6 +54,16 @@ def test_edge_bloom_widens_every_line_alike_as_it_does_in_a_microscope() -> None
     simulator = make_simulator(*SMOOTH, "pattern.pitch=[28,34]", "pattern.duty=[0.4,0.6]", "imaging.pixel_size=0.5")
     bias = [measured - true for measured, true in (measured_cd(simulator, index) for index in range(12))]
     assert np.std(bias) < 0.15 and 0 < np.mean(bias) < 2.5
+
+
+def test_a_model_of_the_edge_finds_the_cd_under_any_bloom() -> None:
+    simulator = make_simulator(
+        *SMOOTH, "pattern.pitch=[20,34]", "imaging.bloom=[0.05,0.4]", "imaging.bloom_inside=[1,3]",
+        "imaging.bloom_outside=[0.7,2]", "imaging.beam=[0.7,1.8]",
+    )  # fmt: skip
+    scenes = [simulator.draw(0, 0, index, "good") for index in range(15)]
+    bias = [measure_lines(picture(scene), 0.0, "bright").model.cd - lines_of(scene).cd for scene in scenes]
+    assert abs(np.mean(bias)) < 0.2 and np.median(np.abs(bias)) < 0.2
 
 
 def test_roughness_spectrum_is_recovered_from_the_edges() -> None:

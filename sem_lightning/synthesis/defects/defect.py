@@ -1,6 +1,7 @@
 """What every type of defect is: a change of the pattern's geometry, or something that lies on it."""
 
 import dataclasses
+import functools
 import math
 import sys
 from abc import ABC
@@ -13,7 +14,7 @@ import numpy as np
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.patterns.pattern import Pattern, PatternSettings, Site
-from sem_lightning.synthesis.ranges import Range, Settings, ranged
+from sem_lightning.synthesis.ranges import Limits, Range, Settings, ranged
 from sem_lightning.synthesis.sampling import draw_key
 
 _PLACING_TRIES = 64
@@ -159,13 +160,11 @@ class DefectSettings(Settings):
         """
         severity = self.draw_value(rng, "severity")
         numbers: dict[str, Any] = {"severity": severity}
-        for field in dataclasses.fields(self.defect_type):
-            limits = field.metadata.get("limits")
-            if limits is not None:
-                share = severity if limits.by_severity else rng.random()
-                numbers[field.name] = self.value_at(field.name, share)
-            elif field.name == "key":
-                numbers["key"] = draw_key(rng)
+        for name, limits in _drawn_fields(self.defect_type):
+            if limits is None:
+                numbers[name] = draw_key(rng)
+            else:
+                numbers[name] = self.value_at(name, severity if limits.by_severity else rng.random())
         for attempt in range(_PLACING_TRIES):
             site = pattern.draw_site(rng, self.defect_type.site_kind, view)
             if site is None:
@@ -176,6 +175,13 @@ class DefectSettings(Settings):
             late = attempt >= _PLACING_TRIES * 3 // 4
             if late or self.defect_type.crosses_border or defect.is_inside(view) != crossing:
                 yield defect
+
+
+@functools.cache
+def _drawn_fields(defect_type: type[Defect]) -> tuple[tuple[str, Limits | None], ...]:
+    """Names of the numbers that a type draws for itself, and their limits; a key has none."""
+    fields = ((field.name, field.metadata.get("limits")) for field in dataclasses.fields(defect_type))
+    return tuple((name, limits) for name, limits in fields if limits is not None or name == "key")
 
 
 def make_settings_types() -> None:

@@ -134,7 +134,7 @@ class Lines(Pattern):
         if kind not in LineSpace.site_kinds:
             return None
         across, along = turn(*draw_point(rng, view), -self.angle)
-        sideways = float(self._sideways(np.array([along], np.float32))[0])
+        sideways = float(self._sideways(np.array([along], np.float32))[0]) if self.bend else 0.0
         cd = self.cd * (1 + self.taper * along / view.half_extent(self.angle)[1])
         ideal = (across - sideways - self.phase) / self.pitch
         if kind == "line":
