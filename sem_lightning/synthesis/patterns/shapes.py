@@ -69,6 +69,8 @@ class Shapes(Pattern):
         """A place on a straight piece of wire (``line``), between two (``space``), or ``anywhere``."""
         if kind == ANYWHERE:
             return draw_anywhere(rng, view, self.pitch)
+        if kind not in SITE_KINDS:
+            return None
         sites = _find_sites(self, kind, view)
         return sites[int(rng.integers(len(sites)))] if sites else None
 
@@ -126,30 +128,47 @@ def polygon_phi(polygon: Polygon, view: FieldOfView, reach: float) -> tuple[tupl
     return window, np.where(inside, distance, -distance)
 
 
+@dataclass(frozen=True)
+class Sites:
+    """Places on straight pieces of wires or spaces: ``x, y, angle, width, reach`` of a `Site` each, float64 [n, 5]."""
+
+    numbers: npt.NDArray[np.float64]
+    pitch: float
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, number: int) -> Site:
+        x, y, angle, width, reach = (float(each) for each in self.numbers[number])
+        return Site(x, y, angle, width, reach, self.pitch)
+
+
 @functools.lru_cache(maxsize=4)
-def _find_sites(pattern: Shapes, kind: str, view: FieldOfView) -> list[Site]:
-    """Every pixel in the middle of a straight piece of wire or space that runs down or across the image."""
-    if kind not in SITE_KINDS:
-        return []
-    phi = clean_phi(pattern, view) * np.float32(1 if kind == "line" else -1)
-    sites = []
-    for angle, field in ((0.0, phi), (90.0, phi.T)):
-        for row, column, width, reach in _find_straight(field, pattern.pitch / view.pixel_size):
-            y, x = (row, column) if angle == 0 else (column, row)
-            sites.append(
-                Site(
-                    x=(x - (view.width - 1) / 2) * view.pixel_size,
-                    y=(y - (view.height - 1) / 2) * view.pixel_size,
-                    angle=angle,
-                    width=width * view.pixel_size,
-                    reach=width * view.pixel_size / 2 + reach,
-                    pitch=pattern.pitch,
-                )
-            )
-    return sites
+def _find_sites(pattern: Shapes, kind: str, view: FieldOfView) -> Sites:
+    return find_sites(clean_phi(pattern, view), kind, pattern.pitch, view)
 
 
-def _find_straight(field: Float32, pitch: float) -> list[tuple[float, float, float, float]]:
+def find_sites(phi: Float32, kind: str, pitch: float, view: FieldOfView) -> Sites:
+    """Every pixel in the middle of a straight piece of wire (``line``) or space that runs down or across the image.
+
+    Args:
+        phi: Signed distance, float32 [H, W], nm, positive in wires.
+        kind: ``line`` or ``space``.
+        pitch: The layout's measure, nm.
+        view: What ``phi`` covers.
+    """
+    wanted = phi if kind == "line" else -phi
+    found = []
+    for angle, field in ((0.0, wanted), (90.0, np.ascontiguousarray(wanted.T))):
+        row, column, width, reach = _find_straight(field, pitch / view.pixel_size)
+        y, x = (row, column) if angle == 0 else (column, row)
+        right, down = (x - (view.width - 1) / 2) * view.pixel_size, (y - (view.height - 1) / 2) * view.pixel_size
+        width = width * view.pixel_size
+        found.append(np.column_stack([right, down, np.full(len(x), angle), width, width / 2 + reach]))
+    return Sites(np.concatenate(found), pitch)
+
+
+def _find_straight(field: Float32, pitch: float) -> npt.NDArray[np.float64]:
     """Middles of what runs down the image.
 
     Args:
@@ -157,35 +176,42 @@ def _find_straight(field: Float32, pitch: float) -> list[tuple[float, float, flo
         pitch: In pixels.
 
     Returns:
-        Row, column and width, in pixels, and the half width of what lies beside, in the field's own unit.
+        Float64 [4, n]: row, column and width, in pixels, and the half width of what lies beside, in the field's own
+        unit.
     """
     run = max(1, round(_STRAIGHT_RUN * pitch))
     height, width = field.shape
     if height <= 2 * run or width < 5:
-        return []
+        return np.empty((4, 0))
     middle = field[run:-run]
     ridge = (middle > 0) & (middle >= np.roll(middle, 1, 1)) & (middle > np.roll(middle, -1, 1))
     for shifted in (field[: -2 * run], field[2 * run :]):  # it goes on, as wide, to both sides
         ridge &= np.abs(shifted - middle) < 0.3 * middle
-    found = []
-    for row, column in np.argwhere(ridge):
-        line = middle[row]
-        left, right = _outside(line[column::-1]), _outside(line[column:])
-        if left is None or right is None:
-            continue
-        (near, before), (far, after) = left, right
-        if near + far < pitch * 2.5 and before > 0 and after > 0:
-            found.append((float(row) + run, float(column) + (far - near) / 2, near + far, min(before, after)))
-    return found
+    # the nearest pixels outside on both sides of every pixel, as far as the image shows them
+    columns = np.arange(width)
+    outside = middle < 0
+    before = np.maximum.accumulate(np.where(outside, columns, -1), axis=1)
+    after = np.minimum.accumulate(np.where(outside, columns, width)[:, ::-1], axis=1)[:, ::-1]
+    row, column = np.nonzero(ridge & (before >= 0) & (after < width))
+    left, right = before[row, column], after[row, column]
+    near = column - left - 1 + _edge(middle[row, left + 1], middle[row, left])
+    far = right - column - 1 + _edge(middle[row, right - 1], middle[row, right])
+    depth = _depths(middle)
+    beside = -np.maximum(depth[row, left], depth[row, right]).astype(np.float64)
+    kept = near + far < pitch * 2.5
+    return np.stack([row + run, column + (far - near) / 2, near + far, beside])[:, kept]
 
 
-def _outside(ray: npt.NDArray[np.float32]) -> tuple[float, float] | None:
-    """Pixels to the edge along a ray from inside, and the half width of what lies beyond; ``None`` at the border."""
-    outside = np.flatnonzero(ray < 0)
-    if len(outside) == 0:
-        return None
-    start = int(outside[0])
-    again = np.flatnonzero(ray[start:] > 0)
-    beyond = ray[start : start + int(again[0])] if len(again) else ray[start:]
-    inner, outer = float(ray[start - 1]), float(ray[start])
-    return start - 1 + inner / (inner - outer), float(-beyond.min())
+def _edge(inner: Float32, outer: Float32) -> npt.NDArray[np.float64]:
+    """Where between two pixels the edge lies, from the inner one."""
+    start = inner.astype(np.float64)
+    return start / (start - outer)
+
+
+def _depths(field: Float32) -> Float32:
+    """For every pixel outside of features the least value of its row between the features to its left and right."""
+    inside = field > 0
+    begins = np.ones(field.shape, bool)
+    begins[:, 1:] = inside[:, 1:] != inside[:, :-1]
+    stretches = np.minimum.reduceat(field.ravel(), np.flatnonzero(begins))
+    return np.asarray(stretches[np.cumsum(begins.ravel()) - 1].reshape(field.shape), np.float32)
