@@ -1,0 +1,180 @@
+"""A classifier on images of another kind of generator, which shares nothing with ours but the three classes.
+
+python benchmarks/foreign.py [--ckpt robust] [--images 300] [--sheet foreign.png]        10 minutes
+
+Plain drawings as many projects make them: rectangles on a binary picture, four times as fine as the image, then one
+of three looks. ``flat``: two grey levels. ``rims``: lines as grey as their spaces, with bright edges. ``thick``: levels
+and broad rims. Blur, Gaussian noise, salt and pepper; no signed distances, spectra or electrons. ``lines`` are parallel
+and bright; ``metal`` are wires on tracks that end anywhere, bright on dark or dark on bright. A defect is a rectangle
+or an ellipse that opens one wire or joins two; that it does is checked by counting connected parts. Files of 128 to 512
+pixels go through sem-predict itself.
+"""
+
+import argparse
+import csv
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.evaluation.metrics import wilson_interval
+
+CLASSES = ("good", "gap", "bridge")
+SIZES, LOOKS = (128, 256, 512), ("flat", "rims", "thick")
+KINDS = {"lines": False, "bright metal": False, "dark metal": True}
+FINE = 4
+Mask = npt.NDArray[np.uint8]
+
+
+def draw_lines(rng: np.random.Generator, size: int) -> tuple[Mask, list[tuple[int, int, int]]]:
+    """Upright lines: the mask, and left, right and pitch of each."""
+    pitch = size * FINE / np.exp(rng.uniform(np.log(3), np.log(18)))
+    width, phase = pitch * rng.uniform(0.35, 0.65), rng.uniform(0, pitch)
+    mask = np.zeros((size * FINE, size * FINE), np.uint8)
+    lines = []
+    for left in np.arange(phase - pitch, size * FINE, pitch):
+        lines.append((round(left), round(left + width), round(pitch)))
+        mask[:, max(lines[-1][0], 0) : max(lines[-1][1], 0)] = 1
+    return mask, lines
+
+
+def draw_metal(rng: np.random.Generator, size: int) -> tuple[Mask, list[tuple[int, int, int]]]:
+    """Upright wires on tracks, each in pieces, some joined to the next by a crossing."""
+    mask, lines = draw_lines(rng, size)
+    tall = len(mask)
+    for left, right, pitch in lines:
+        left, right = max(left, 0), max(right, 0)
+        y = int(rng.uniform(-4, 4) * pitch)
+        while y < tall:
+            y += int(pitch * rng.uniform(2, 12))
+            space = int(pitch * rng.uniform(1.6, 4))  # no gap is as long
+            mask[max(y, 0) : max(y + space, 0), left:right] = 0
+            y += space
+            if rng.random() < 0.2 and 0 < y < tall:
+                mask[y : y + right - left, left : right + pitch - (right - left)] = 1
+    return mask, lines
+
+
+def parts(mask: Mask) -> int:
+    return int(cv2.connectedComponents(mask, connectivity=4)[0])
+
+
+def add_defect(rng: np.random.Generator, mask: Mask, lines: list[tuple[int, int, int]], label: str) -> Mask | None:
+    """The mask with a gap or a bridge well inside the image, or ``None`` where none was found."""
+    tall = len(mask)
+    for _ in range(60):
+        left, right, pitch = lines[int(rng.integers(len(lines)))]
+        length = pitch * np.exp(rng.uniform(np.log(0.35), np.log(1.2)))
+        y = rng.uniform(0.1, 0.9) * tall
+        if label == "bridge":
+            left, right = right, left + pitch
+        if left < 0.05 * tall or right > 0.95 * tall or right - left < 2 * FINE:
+            continue
+        # straight on both sides, so that it is no piece of a design
+        near = mask[max(int(y - 1.5 * length - pitch / 2), 0) : int(y + 1.5 * length + pitch / 2), :]
+        beside = near[:, [left - 1, min(right, tall - 1)]] if label == "bridge" else near[:, [(left + right) // 2]]
+        if not beside.all() or (label == "bridge" and near[:, (left + right) // 2].any()):
+            continue
+        changed = mask.copy()
+        colour = int(label == "bridge")
+        middle = ((left + right) / 2, y)
+        if rng.random() < 0.5:
+            corners = [(left - 1, round(y - length / 2)), (right, round(y + length / 2))]
+            cv2.rectangle(changed, *corners, colour, -1)
+        else:
+            axes = (0.75 * (right - left), max(length / 2, FINE))
+            cv2.ellipse(changed, (middle, (2 * axes[0], 2 * axes[1]), 0.0), colour, -1)
+        if parts(changed) - parts(mask) == (-1 if label == "bridge" else 1):
+            return changed
+    return None
+
+
+def render(rng: np.random.Generator, mask: Mask, size: int, look: str, dark: bool) -> npt.NDArray[np.uint8]:
+    """A grey image of the mask."""
+    fine = mask.astype(np.float32)
+    if dark:
+        fine = 1 - fine
+    low, high = rng.uniform(0.1, 0.4), rng.uniform(0.5, 0.85)
+    if look == "rims":
+        high = low + rng.uniform(0.05, 0.15)
+    image = low + (high - low) * fine
+    if look != "flat":
+        kernel = np.ones((3, 3), np.uint8)
+        edge = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, kernel).astype(np.float32)
+        width = FINE * (rng.uniform(0.6, 1.0) if look == "rims" else rng.uniform(1.0, 2.0))
+        rim = cv2.GaussianBlur(edge, (0, 0), width)
+        image = image + rng.uniform(0.2, 0.5) * rim / max(float(rim.max()), 1e-6)
+    image = cv2.GaussianBlur(image, (0, 0), FINE * rng.uniform(0.4, 1.2))
+    image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.5:
+        image = image.T
+    image = image + rng.normal(0, rng.uniform(0.01, 0.08), image.shape)
+    hit = rng.random(image.shape)
+    image = np.where(hit < 0.0005, 0, np.where(hit > 0.9995, 1, image))
+    return np.asarray(np.clip(image * 255, 0, 255).round(), np.uint8)
+
+
+def draw(rng: np.random.Generator, kind: str, size: int, look: str, label: str) -> npt.NDArray[np.uint8]:
+    while True:
+        mask, lines = draw_lines(rng, size) if kind == "lines" else draw_metal(rng, size)
+        changed = mask if label == "good" else add_defect(rng, mask, lines, label)
+        if changed is not None:
+            return render(rng, changed, size, look, KINDS[kind])
+
+
+def predicted(folder: Path, ckpt: str) -> list[str]:
+    """What sem-predict calls each file, in the order of their names."""
+    table = folder / "predictions.csv"
+    module = [sys.executable, "-m", "sem_lightning.commands.predict"]
+    options = [f"ckpt={ckpt}", f"images='{folder}/*.png'", f"output={table}", f"hydra.run.dir={folder}"]
+    subprocess.run([*module, *options], check=True, stdout=subprocess.DEVNULL)
+    with table.open() as rows:
+        return [row["label"] for row in sorted(csv.DictReader(rows), key=lambda row: row["path"])]
+
+
+def measure(kind: str, size: int, ckpt: str, count: int) -> str:
+    """Accuracy with its interval, and recall of each class."""
+    rng = np.random.default_rng([7, list(KINDS).index(kind), size])
+    labels = np.array([CLASSES[number % 3] for number in range(count)])
+    with tempfile.TemporaryDirectory() as folder:
+        for number, label in enumerate(labels):
+            image = draw(rng, kind, size, LOOKS[number // 3 % 3], label)
+            cv2.imwrite(f"{folder}/{number:04d}.png", image)
+        right = np.array(predicted(Path(folder), ckpt)) == labels
+    low, high = wilson_interval(int(right.sum()), count)
+    recalls = ", ".join(f"{right[labels == name].mean():.2f}" for name in CLASSES)
+    return f"{right.mean():.3f} [{low:.3f}, {high:.3f}] ({recalls})"
+
+
+def save_sheet(path: str) -> None:
+    """Some images of each kind and look, a row for each class."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for label in CLASSES:
+        images = [draw(rng, kind, 128, look, label) for kind in KINDS for look in LOOKS]
+        rows.append(np.hstack([cv2.copyMakeBorder(image, 2, 2, 2, 2, cv2.BORDER_CONSTANT) for image in images]))
+    cv2.imwrite(path, np.vstack(rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ckpt", default="robust")
+    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--sheet", help="draw some of the images into this file, and measure nothing")
+    arguments = parser.parse_args()
+    if arguments.sheet:
+        save_sheet(arguments.sheet)
+        return
+    print(f"| kind | {' | '.join(f'{size} x {size}' for size in SIZES)} |")
+    print("| --- |" + " --- |" * len(SIZES))
+    for kind in KINDS:
+        cells = [measure(kind, size, arguments.ckpt, arguments.images) for size in SIZES]
+        print(f"| {kind} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
