@@ -31,9 +31,10 @@ from sem_lightning.fitting.usable import (
 )
 from sem_lightning.inspection.find import find_images
 from sem_lightning.synthesis.field import Float32
-from sem_lightning.synthesis.imaging import POLARITIES, Imaging
+from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
 from sem_lightning.synthesis.patterns.line_space import LineSpace
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 from sem_lightning.synthesis.patterns.routing import Routing
 
 EXIT_SOME_UNUSED = 3

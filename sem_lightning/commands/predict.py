@@ -29,7 +29,7 @@ from sem_lightning.model.classifier import SEMClassifier, check_scales
 from sem_lightning.model.saliency import check_captum
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
-from sem_lightning.synthesis.imaging import POLARITIES
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 
 EXIT_SOME_UNREADABLE = 3
 _ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images

@@ -12,7 +12,8 @@ from sem_lightning.data.datamodule import FolderSource, Source, SyntheticSource
 from sem_lightning.errors import SettingError
 from sem_lightning.model.classifier import FROZEN, SCHEDULES, check_scales
 from sem_lightning.model.resnet import NETWORKS, POOLINGS
-from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE, POLARITIES
+from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
 
 

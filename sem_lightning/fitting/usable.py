@@ -15,7 +15,7 @@ from sem_lightning.fitting.measure import find_direction, find_family, find_pola
 from sem_lightning.inspection.data_bar import crop_data_bar
 from sem_lightning.inspection.pixel_size import read_pixel_size
 from sem_lightning.synthesis.field import Float32
-from sem_lightning.synthesis.imaging import POLARITIES
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 
 _LEAST_SIDE = 2 * PATCH
 _LARGEST_SIDE = 1024  # pixels: of larger images the middle is measured, which says as much

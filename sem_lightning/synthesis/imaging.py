@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -11,13 +11,13 @@ import numpy as np
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.beam import Beam
 from sem_lightning.synthesis.defects.defect import Cover
-from sem_lightning.synthesis.field import FieldOfView, Float32, coverage
+from sem_lightning.synthesis.field import FieldOfView, Float32, centred, coverage
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
-from sem_lightning.synthesis.sampling import draw_key
-from sem_lightning.synthesis.scan import Scan, Sine
+from sem_lightning.synthesis.sampling import draw_key, uniform
+from sem_lightning.synthesis.scan import UNEVEN_STREAM, Scan, Sine
 from sem_lightning.synthesis.texture import OPERATIONS, Grain
 
-POLARITIES = ("bright", "dark")
 MAX_IMAGE_SIZE = 8192
 _SINES = 2
 _SHRINK = 4
@@ -42,6 +42,8 @@ class Exposure:
         beam: The electron beam.
         grain: Surface texture.
         scan: How the beam was led.
+        uneven: How much brighter one side of the image is than the other, of the brightness in the middle.
+        uneven_direction: Where that side lies, degrees from the image's x.
     """
 
     polarity: str
@@ -56,6 +58,8 @@ class Exposure:
     beam: Beam
     grain: Grain
     scan: Scan
+    uneven: float = 0.0  # so that scenes from before it came replay
+    uneven_direction: float = 0.0
 
     def render(self, phi: Float32, covers: Sequence[Cover], view: FieldOfView) -> Float32:
         """Brightness of the geometry under a beam that is led perfectly: float32 [H, W].
@@ -79,7 +83,18 @@ class Exposure:
             self._lay(cover, image, view)
         if self.grain.amplitude > 0:
             image *= self.grain.render(view)
-        return self.beam.blur(image, view.pixel_size)
+        image = self.beam.blur(image, view.pixel_size)
+        return self._light_unevenly(image) if self.uneven > 0 else image
+
+    def _light_unevenly(self, image: Float32) -> Float32:
+        """The image brighter towards one side, where more of the electrons find the detector; in place."""
+        height, width = image.shape
+        turn = math.radians(self.uneven_direction)
+        image *= np.float32(1) + (
+            centred(width, self.uneven * math.cos(turn) / width)
+            + centred(height, self.uneven * math.sin(turn) / height)[:, None]
+        )
+        return image
 
     def _shade(self, high: Float32, view: FieldOfView) -> Float32:
         """What is left of the brightness: the ground loses light in proportion to the walls within range."""
@@ -144,6 +159,7 @@ class Imaging(Settings):
     charging: Range = ranged("of the brightness", low=0, high=1, why="charge takes no more than all")
     charging_length: Range = ranged("nm", low=0, above=True, why="a decay needs a length")
     streaks: Range = ranged("of white", low=0, high=0.5, why="beyond that lines are black and white")
+    uneven: Range = ranged("of the brightness", low=0, high=1.5, why="beyond that a corner is black")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -176,7 +192,7 @@ class Imaging(Settings):
 
     def draw(self, rng: np.random.Generator, usual_polarity: str) -> Exposure:
         """One exposure from the ranges; ``usual_polarity`` is what ``polarity=auto`` means."""
-        return Exposure(
+        exposure = Exposure(
             polarity=usual_polarity if self.polarity == "auto" else self.polarity,
             dark=self.draw_value(rng, "dark"),
             contrast=self.draw_value(rng, "contrast"),
@@ -201,6 +217,11 @@ class Imaging(Settings):
             ),
             scan=self._draw_scan(rng),
         )
+        if self.uneven[1] == 0:
+            return exposure
+        # from a stream of its own, which came last: what the others draw does not depend on it
+        share, turn = (float(number) for number in uniform(exposure.scan.key, UNEVEN_STREAM, (2,)))
+        return replace(exposure, uneven=self.value_at("uneven", share), uneven_direction=360 * turn)
 
     def _draw_scan(self, rng: np.random.Generator) -> Scan:
         drift, heading = self.draw_value(rng, "drift"), 2 * math.pi * rng.random()

@@ -12,6 +12,7 @@ from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.sampling import normal
 
 _SHRINK = 4  # charge is smooth: it is followed at a quarter of the pixels along a line
+JITTER_STREAM, STREAKS_STREAM, UNEVEN_STREAM = 0, 1, 2  # of its key
 _TAIL = 3.0  # lengths of decay after which charge is gone
 
 
@@ -48,7 +49,7 @@ class Scan:
         charging: How much brightness a bright stretch takes from what is scanned after it, of its own.
         charging_length: Over which that decays along the line, nm.
         streaks: Standard deviation of the lines' brightness, of white.
-        key: Seed of jitter and streaks.
+        key: Seed of jitter and streaks, and of uneven light.
     """
 
     line_time: float
@@ -91,7 +92,7 @@ class Scan:
         moved[0] += share * np.float32(self.drift_x)
         moved[1] += share * np.float32(self.drift_y)
         if self.jitter > 0:
-            moved[0] += normal(self.key, 0, (view.height,)) * np.float32(self.jitter * averaging)
+            moved[0] += normal(self.key, JITTER_STREAM, (view.height,)) * np.float32(self.jitter * averaging)
         return np.asarray(moved, np.float32)
 
     def reach(self, frames: int) -> float:
@@ -127,7 +128,7 @@ class Scan:
             tail = cv2.resize(tail, (width, height), interpolation=cv2.INTER_LINEAR)
             image = np.asarray(cv2.addWeighted(image, 1, tail, -self.charging, self.charging * mean), np.float32)
         if self.streaks > 0:
-            image += normal(self.key, 1, (image.shape[0], 1)) * np.float32(self.streaks)
+            image += normal(self.key, STREAKS_STREAM, (image.shape[0], 1)) * np.float32(self.streaks)
         return image
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from conftest import make_simulator
 
 from sem_lightning.synthesis.beam import Beam
 from sem_lightning.synthesis.field import FieldOfView
@@ -82,6 +83,22 @@ def test_grain_size_sets_how_far_the_texture_correlates() -> None:
         return float(np.mean(relief[:, 3:] * relief[:, :-3]) / np.mean(relief**2))
 
     assert neighbours(1.0) < 0.1 < 0.3 < neighbours(4.0)
+
+
+def test_uneven_light_is_a_ramp_towards_its_direction() -> None:
+    flat = expose()
+    for direction in (0.0, 90.0):
+        gain = expose(uneven=0.4, uneven_direction=direction) / flat
+        along = gain if direction == 0 else gain.T
+        assert np.allclose(along[:, -1] - along[:, 0], 0.4 * 127 / 128, atol=1e-5)
+        assert gain.mean() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_uneven_light_moves_no_other_number_of_a_scene() -> None:
+    even, uneven = (make_simulator(f"imaging.uneven={value}").draw(0, 0, 5, "gap") for value in ("0", "[0.1,0.6]"))
+    assert 0.1 <= uneven.exposure.uneven <= 0.6 and even.exposure.uneven == 0
+    exposure = dataclasses.replace(uneven.exposure, uneven=0.0, uneven_direction=0.0)
+    assert dataclasses.replace(uneven, exposure=exposure) == even
 
 
 def test_drawn_numbers_stay_in_their_ranges(simulator: Simulator) -> None:

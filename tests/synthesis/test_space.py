@@ -58,6 +58,7 @@ IMAGING = [
     "charging",
     "charging_length",
     "streaks",
+    "uneven",
 ]
 NOISE = ["dose", "frames", "smear", "gaussian", "salt_pepper", "contrast", "brightness", "gamma"]
 # Each is scaled to about the size of what it is multiplied with, so that a good part of the space validates.

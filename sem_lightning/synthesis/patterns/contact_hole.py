@@ -148,7 +148,6 @@ def _range_around(half_extent: float, phase: float, pitch: float) -> range:
 class ContactHole(PeriodicSettings):
     """Ranges of a contact-hole array (``conf/pattern/contact_hole.yaml`` documents each)."""
 
-    usual_polarity: ClassVar[str] = "dark"
     site_kinds: ClassVar[tuple[str, ...]] = ("hole", "between_holes", ANYWHERE)
 
     arrays: list[str]
@@ -174,6 +173,10 @@ class ContactHole(PeriodicSettings):
         staggered = math.hypot(0.5, self.row_pitch[0])
         apart = {"square": self.row_pitch[0], "staggered": staggered, "hexagonal": 1.0}
         return float(min(1.0, *(apart[name] for name in self.arrays)))
+
+    @property
+    def usual_polarity(self) -> str:
+        return "dark"
 
     def check(self, view: FieldOfView) -> None:
         """Refuse what this field of view cannot show.

@@ -55,7 +55,6 @@ class Chip:
 class Layout(RoughnessSettings, PatternSettings):
     """A layer of a chip (``conf/pattern/layout.yaml`` documents each key)."""
 
-    usual_polarity: ClassVar[str] = "dark"
     site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
 
     file: str
@@ -69,6 +68,10 @@ class Layout(RoughnessSettings, PatternSettings):
     @property
     def chip(self) -> Chip:
         return read_chip(self.file, self.layer, self.datatype, self.cell)
+
+    @property
+    def usual_polarity(self) -> str:
+        return "dark"
 
     @property
     def pitches(self) -> tuple[float, float]:

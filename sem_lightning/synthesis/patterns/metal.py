@@ -8,7 +8,7 @@ import numpy as np
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView
-from sem_lightning.synthesis.patterns.pattern import PeriodicSettings
+from sem_lightning.synthesis.patterns.pattern import POLARITIES, PeriodicSettings
 from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
 from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.sampling import draw_key
@@ -24,14 +24,24 @@ class MetalSettings(PeriodicSettings, ABC):
         counted: What a pitch is the distance of: tracks, or wires.
     """
 
-    usual_polarity: ClassVar[str] = "dark"
     site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
     counted: ClassVar[str]
+
+    polarity: str
 
     corner: Range = ranged("of the CD", low=0, high=0.5, why="rounder than half a wire there is no wire")
     roughness: Range = ranged(
         "of the CD (3 sigma)", low=0, high=0.5, why="edges rougher than half the CD open and close wires"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.polarity not in POLARITIES:
+            raise SettingError("polarity", f"found {self.polarity!r}, expected one of {', '.join(POLARITIES)}")
+
+    @property
+    def usual_polarity(self) -> str:
+        return self.polarity
 
     def check(self, view: FieldOfView) -> None:
         """Refuse what this field of view cannot show.

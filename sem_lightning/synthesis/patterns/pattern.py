@@ -14,6 +14,7 @@ from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
 from sem_lightning.synthesis.roughness import Roughness, RoughnessSettings
 
+POLARITIES = ("bright", "dark")
 ANYWHERE = "anywhere"  # the kind of site that every pattern has
 
 
@@ -99,12 +100,15 @@ class PatternSettings(Settings, ABC):
     """Ranges of a kind of pattern.
 
     Class attributes:
-        usual_polarity: What ``imaging.polarity=auto`` means: whether the feature is bright or dark in most microscopes.
         site_kinds: Kinds of places that it offers to defects.
     """
 
-    usual_polarity: ClassVar[str] = "bright"
     site_kinds: ClassVar[tuple[str, ...]] = (ANYWHERE,)
+
+    @property
+    def usual_polarity(self) -> str:
+        """What ``imaging.polarity=auto`` means: whether the feature is ``bright`` or ``dark`` in most microscopes."""
+        return "bright"
 
     @property
     def alternatives(self) -> "Sequence[PatternSettings]":

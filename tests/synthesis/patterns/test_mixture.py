@@ -9,15 +9,20 @@ from conftest import Run, make_simulator
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.simulator import Scene, render
 
-PARTS = ("upright", "level", "turned", "routing", "sparse", "wires", "combs")
+PARTS = (
+    *("upright", "level", "turned", "fine", "routing", "sparse", "wires", "combs"),
+    *("bright_routing", "bright_sparse", "bright_wires"),
+)
 
 
 def test_parts_are_drawn_equally_often_with_their_own_polarity() -> None:
     simulator = make_simulator("pattern=mixed")
     scenes = [simulator.draw(0, 0, i, "good") for i in range(300)]
     counts = Counter((scene.pattern.name, scene.exposure.polarity) for scene in scenes)
-    assert set(counts) == {("line_space", "bright"), ("shapes", "dark")}  # three parts, and four
-    assert 100 < counts["line_space", "bright"] < 157
+    assert set(counts) == {("line_space", "bright"), ("shapes", "dark"), ("shapes", "bright")}
+    for kind, parts in ((("line_space", "bright"), 4), (("shapes", "dark"), 4), (("shapes", "bright"), 3)):
+        expected = 300 * parts / len(PARTS)
+        assert abs(counts[kind] - expected) < 3.5 * (expected * (1 - parts / len(PARTS))) ** 0.5, kind
     assert simulator.polarity is None
     assert make_simulator("pattern=mixed", "imaging.polarity=dark").polarity == "dark"
     assert all(label in simulator.classes for label in ("good", "gap", "bridge"))

@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
+import pytest
 from conftest import make_simulator
 
+from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.patterns.shapes import Shapes, polygon_phi
 from sem_lightning.synthesis.simulator import Simulator
@@ -129,3 +131,13 @@ def test_wires_turn_by_a_right_angle_either_way_and_touch_nothing() -> None:
             assert 1 <= len(touching) <= 2  # the wire that turns, and perhaps the one that goes on
             sides |= {"right" if other[0][0] < (low + high)[0] / 2 else "left" for other in touching[:1]}
     assert crossing > 3 and sides == {"right", "left"}
+
+
+def test_wires_have_the_polarity_of_their_pattern_unless_the_imaging_says_otherwise() -> None:
+    def polarity(*overrides: str) -> str:
+        return simulator_with(*overrides).draw(0, 0, 0, "good").exposure.polarity
+
+    assert polarity() == "dark" and polarity("pattern.polarity=bright") == "bright"
+    assert polarity("pattern.polarity=bright", "imaging.polarity=dark") == "dark"
+    with pytest.raises(SettingError, match=r"pattern\.polarity: found 'grey', expected one of bright, dark"):
+        simulator_with("pattern.polarity=grey")
