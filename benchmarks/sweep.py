@@ -1,6 +1,6 @@
 """A sweep with launcher=joblib against the same jobs one after another, with one thread each and with all threads each.
 
-python benchmarks/sweep.py [--jobs 8]          16 minutes on two cores, with nothing else running
+python benchmarks/sweep.py [--jobs 8]          13 minutes on two cores, with nothing else running
 
 Prints seconds and the ratio to joblib's; the goals: 1.8 for one thread each on two cores, at least 1 for all threads.
 """
