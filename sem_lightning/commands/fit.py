@@ -158,7 +158,7 @@ def _choose_microscope(settings: FitSettings, usable: list[Usable]) -> tuple[Mic
         polarity = settings.polarity
     elif not seen:
         print(f"polarity: {polarity} features assumed, as is usual; the images look the same either way (polarity=...)")
-    wires = replace(settings.wires, direction=common_direction(usable))
+    wires = replace(settings.wires, direction=common_direction(usable), polarity=polarity)
     imaging = replace(settings.imaging, polarity=polarity)
     base = settings.lines if family == "line_space" else wires
     return Microscope(base, imaging, settings.noise, polarity), family, pixel_size
