@@ -24,6 +24,7 @@ import numpy.typing as npt
 from sem_lightning.evaluation.metrics import wilson_interval
 
 CLASSES = ("good", "gap", "bridge")
+CHANGE = {"gap": 1, "bridge": -1}  # of the number of connected parts
 SIZES, LOOKS = (128, 256, 512), ("flat", "rims", "thick")
 KINDS = {"lines": False, "bright metal": False, "dark metal": True}
 FINE = 4
@@ -69,7 +70,7 @@ def add_defect(rng: np.random.Generator, mask: Mask, lines: list[tuple[int, int,
     for _ in range(60):
         left, right, pitch = lines[int(rng.integers(len(lines)))]
         length = pitch * np.exp(rng.uniform(np.log(0.35), np.log(1.2)))
-        y = rng.uniform(0.1, 0.9) * tall
+        y = rng.uniform(0.05 * tall + length, 0.95 * tall - length)
         if label == "bridge":
             left, right = right, left + pitch
         if left < 0.05 * tall or right > 0.95 * tall or right - left < 2 * FINE:
@@ -88,7 +89,7 @@ def add_defect(rng: np.random.Generator, mask: Mask, lines: list[tuple[int, int,
         else:
             axes = (0.75 * (right - left), max(length / 2, FINE))
             cv2.ellipse(changed, (middle, (2 * axes[0], 2 * axes[1]), 0.0), colour, -1)
-        if parts(changed) - parts(mask) == (-1 if label == "bridge" else 1):
+        if parts(changed) - parts(mask) == CHANGE[label]:
             return changed
     return None
 

@@ -10,7 +10,7 @@ An unseen preset is the nearest to an unseen microscope that can be measured her
 import argparse
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +116,16 @@ def sources_for(names: Sequence[str], axis: str, seed: int) -> list[SyntheticSou
     return [SyntheticSource(compose_simulator(*presets[name]), seed, per_class, True, None, easy) for name in names]
 
 
-def train_on(names: Sequence[str], axis: str, seed: int) -> SEMClassifier:
+def train_on(
+    names: Sequence[str], axis: str, seed: int, change: Callable[[SEMClassifier], None] | None = None
+) -> SEMClassifier:
+    """A classifier trained on the named presets; ``change`` may alter it before."""
     settings = settings_for(seed)
     source = SeveralSources(sources_for(names, axis, seed))
     lightning.seed_everything(seed, workers=True, verbose=False)
     classifier = build_classifier(settings.model, source, seed)
+    if change is not None:
+        change(classifier)
     with tempfile.TemporaryDirectory() as folder:
         run_training(settings, source, classifier, Path(folder), None)
     return classifier.eval()

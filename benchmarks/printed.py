@@ -1,45 +1,87 @@
 """A classifier on real images: as they are, and with gaps and bridges printed into them.
 
-python benchmarks/printed.py "../shared/real_sem/*reference*" [--ckpt robust] [--each 40] [--sheet F]        3 minutes
+python benchmarks/printed.py "../shared/real_sem/*reference*" [--ckpt robust] [--each 40] [--sheet F]        5 minutes
 
 From good images of a metal layer (dark wires) pieces of several sizes are cut at random. A third stays as it is: real
 in every pixel. Into the others a gap or a bridge of defect=basic is printed: the outline of the real wires is changed
-as in the simulator, and the brightness by what the image's own mean profile across an edge says of the change. Layout,
-noise and rim stay the real ones. Pieces overlap, and come from as few images as are given: so no intervals.
+as in the simulator; where it moved, brightness is the image's own mean profile across an edge, under noise with the
+spectrum of its own flat areas. That a gap opens a wire and a bridge joins two is checked by counting connected parts.
+Layout, noise and profile are real, a defect's shape is ours. Pieces overlap, and come from as few images as are given:
+so no intervals.
 """
 
 import argparse
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from compare_real import levels
-from foreign import CLASSES, predicted
+from foreign import CHANGE, CLASSES, parts, predicted
 
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.data.images import read_gray
+from sem_lightning.fitting.wires import measure_wires
 from sem_lightning.inspection.find import find_images
-from sem_lightning.metrology import edge_profile, outline_distance
+from sem_lightning.metrology import edge_profile
 from sem_lightning.synthesis.defects.defect import DefectSettings
 from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.patterns.shapes import find_sites
 
 SIZES = (128, 192, 256, 320)
 REACH = 12  # pixels from an edge, beyond which brightness does not change
-PLACES = np.arange(-REACH, REACH + 0.25, 0.5)
+FLAT = 32  # pixels: side of the patches that noise is taken from
+MOVED = 0.5  # pixels by which the outline must have moved for brightness to follow
 
 
-def add_defect(
-    rng: np.random.Generator, image: Float32, phi: Float32, profile: np.ndarray, settings: DefectSettings
-) -> Float32 | None:
-    """A piece of a real image with a defect, or ``None`` where it has no place for one."""
-    view = FieldOfView(*image.shape, 1.0)
-    inside = phi[phi > 1]
-    pitch = 4 * float(np.quantile(inside, 0.8)) if len(inside) else 0.0
-    kind = settings.defect_type.site_kind
-    sites = find_sites(phi, kind, pitch, view) if pitch else ()
-    if not sites:
+@dataclass(frozen=True)
+class Subject:
+    """A good image and what it measures: signed distance in wires, pitch, mean profile, and its own noise."""
+
+    image: Float32
+    phi: Float32
+    pitch: float
+    profile: np.ndarray
+    noise: Float32
+
+    def brightness(self, phi: Float32) -> Float32:
+        return np.interp(phi, np.linspace(-REACH, REACH, len(self.profile)), self.profile).astype(np.float32)
+
+    def cut(self, top: int, left: int, size: int) -> "Subject":
+        part = (slice(top, top + size), slice(left, left + size))
+        return Subject(self.image[part], self.phi[part], self.pitch, self.profile, self.noise[part])
+
+
+def measure(path: Path) -> Subject:
+    image = read_gray(path)
+    wires = measure_wires(image, "dark")
+    profile = edge_profile(image, wires.phi, REACH)
+    place = np.arange(len(profile))
+    known = profile > 0  # of what lies deeper in a wire than any does, nothing is known
+    profile = np.interp(place, place[known], profile[known])
+    return Subject(image, wires.phi, wires.pitch, profile, draw_noise(image, wires.phi))
+
+
+def draw_noise(image: Float32, phi: Float32) -> Float32:
+    """Gaussian noise with the spectrum of the image's flat ground."""
+    spectra = []
+    for top in range(0, image.shape[0] - FLAT, FLAT // 2):
+        for left in range(0, image.shape[1] - FLAT, FLAT // 2):
+            part = (slice(top, top + FLAT), slice(left, left + FLAT))
+            if phi[part].max() < -REACH:
+                spectra.append(np.abs(np.fft.fft2(image[part] - image[part].mean())) ** 2)
+    amplitude = np.sqrt(np.mean(spectra, axis=0)) / FLAT
+    kernel = np.fft.fftshift(np.fft.ifft2(amplitude).real).astype(np.float32)
+    white = np.random.default_rng(3).standard_normal(image.shape).astype(np.float32)
+    return np.asarray(cv2.filter2D(white, -1, kernel), np.float32)
+
+
+def add_defect(rng: np.random.Generator, piece: Subject, settings: DefectSettings) -> Float32 | None:
+    """The piece with a defect printed into it, or ``None`` where it has no place for one."""
+    view = FieldOfView(*piece.phi.shape, 1.0)
+    sites = find_sites(piece.phi, settings.defect_type.site_kind, piece.pitch, view)
+    if not len(sites):
         return None
 
     class Traced:  # what candidates() asks of a pattern
@@ -49,32 +91,56 @@ def add_defect(
     for defect in settings.candidates(rng, Traced(), view, crossing=False):  # type: ignore[arg-type]
         window = defect.window(view)
         across, along = view.axes(defect.site.x, defect.site.y, defect.site.angle, window)
-        here = phi[window]
-        changed = defect.change(here, across, along, view)
-        if defect.is_inside(view) and np.count_nonzero((changed > 0) != (here > 0)) >= 8:
-            printed = image.copy()
-            printed[window] += np.interp(changed, PLACES, profile) - np.interp(here, PLACES, profile)
-            return printed
+        phi = piece.phi.copy()
+        phi[window] = defect.change(piece.phi[window], across, along, view)
+        opened = parts(np.uint8(phi > 0)) - parts(np.uint8(piece.phi > 0))
+        if not defect.is_inside(view) or opened != CHANGE[settings.defect_type.name]:
+            continue
+        near = np.clip(phi, -REACH, REACH) - np.clip(piece.phi, -REACH, REACH)
+        share = cv2.GaussianBlur((np.abs(near) > MOVED).astype(np.float32), (0, 0), 0.7)
+        return piece.image + share * (piece.brightness(phi) + piece.noise - piece.image)
     return None
 
 
-def cut(rng: np.random.Generator, path: Path, size: int, label: str) -> Float32 | None:
+def cut(rng: np.random.Generator, subject: Subject, size: int, label: str) -> Float32 | None:
     """A random piece of that size and class."""
-    image = read_gray(path)
-    if min(image.shape) < size:
+    height, width = subject.image.shape
+    if min(height, width) < size:
         return None
-    phi = outline_distance(image, sum(levels(image)) / 2, 1.0)
-    profile = edge_profile(image, phi, REACH)
     settings = None if label == "good" else compose_simulator().defect.types[label]
     for _ in range(50):
-        top, left = (int(rng.integers(0, n - size + 1)) for n in image.shape)
-        part = (slice(top, top + size), slice(left, left + size))
-        if not 0.05 < np.mean(phi[part] > 0) < 0.9:  # hardly a pattern
+        piece = subject.cut(int(rng.integers(0, height - size + 1)), int(rng.integers(0, width - size + 1)), size)
+        if not 0.05 < np.mean(piece.phi > 0) < 0.9:  # hardly a pattern
             continue
-        piece = image[part] if settings is None else add_defect(rng, image[part], phi[part], profile, settings)
-        if piece is not None:
-            return piece
+        image = piece.image if settings is None else add_defect(rng, piece, settings)
+        if image is not None:
+            return image
     return None
+
+
+def save_sheet(path: str, subjects: Sequence[Subject]) -> None:
+    """Some pieces of each image, a row for each class."""
+    rng = np.random.default_rng(5)
+    rows = [[cut(rng, subject, 192, label) for subject in subjects for _ in range(3)] for label in CLASSES]
+    found = [[piece for piece in row if piece is not None] for row in rows]
+    most = min(len(row) for row in found)
+    sheet = np.vstack([np.hstack(row[:most]) for row in found])
+    cv2.imwrite(path, np.uint8(255 * np.clip(sheet, 0, 1)))
+
+
+def judge(subject: Subject, size: int, ckpt: str, each: int) -> str:
+    """Accuracy, pieces, and recall of each class."""
+    rng = np.random.default_rng([5, size])
+    pieces = [(label, cut(rng, subject, size, label)) for label in CLASSES for _ in range(each)]
+    labels = np.array([label for label, piece in pieces if piece is not None])
+    if not len(labels):
+        return "-"
+    with tempfile.TemporaryDirectory() as folder:
+        for number, piece in enumerate(piece for _, piece in pieces if piece is not None):
+            cv2.imwrite(f"{folder}/{number:04d}.png", np.uint8(255 * np.clip(piece, 0, 1) + 0.5))
+        right = np.array(predicted(Path(folder), ckpt)) == labels
+    recalls = ", ".join(f"{right[labels == name].mean():.2f}" if (labels == name).any() else "-" for name in CLASSES)
+    return f"{right.mean():.3f} of {len(labels)} ({recalls})"
 
 
 def main() -> None:
@@ -84,30 +150,15 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=40, help="pieces of each image, size and class")
     parser.add_argument("--sheet", help="draw some of the pieces into this file, and measure nothing")
     arguments = parser.parse_args()
-    paths = find_images(arguments.images)
-    rng = np.random.default_rng(5)
+    subjects = {path.stem: measure(path) for path in find_images(arguments.images)}
     if arguments.sheet:
-        rows = [np.hstack([piece for path in paths for _ in range(3)
-                           if (piece := cut(rng, path, 192, label)) is not None]) for label in CLASSES]  # fmt: skip
-        width = min(row.shape[1] for row in rows)
-        cv2.imwrite(arguments.sheet, np.uint8(255 * np.clip(np.vstack([row[:, :width] for row in rows]), 0, 1)))
+        save_sheet(arguments.sheet, list(subjects.values()))
         return
     print(f"| image | {' | '.join(f'{size} x {size}' for size in SIZES)} |")
     print("| --- |" + " --- |" * len(SIZES))
-    for path in paths:
-        cells = []
-        for size in SIZES:
-            pieces = [(label, cut(rng, path, size, label)) for label in CLASSES for _ in range(arguments.each)]
-            labels = np.array([label for label, piece in pieces if piece is not None])
-            with tempfile.TemporaryDirectory() as folder:
-                for number, piece in enumerate(piece for _, piece in pieces if piece is not None):
-                    cv2.imwrite(f"{folder}/{number:04d}.png", np.uint8(255 * np.clip(piece, 0, 1)))
-                right = np.array(predicted(Path(folder), arguments.ckpt)) == labels
-            recalls = ", ".join(
-                f"{right[labels == name].mean():.2f}" if (labels == name).any() else "-" for name in CLASSES
-            )
-            cells.append(f"{right.mean():.3f} of {len(labels)} ({recalls})")
-        print(f"| {path.stem} | {' | '.join(cells)} |", flush=True)
+    for name, subject in subjects.items():
+        cells = [judge(subject, size, arguments.ckpt, arguments.each) for size in SIZES]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,127 @@
+"""Recipes that might carry further, on presets that training left out.
+
+python benchmarks/recipes.py [--seeds 0]        25 minutes
+
+The trainings of leave_one_out.py (ResNet10, fields of 64 pixels) without one preset, which they are then tested on, and
+on those that they saw. Each recipe changes one thing:
+
+- blur-pool: what the stem's max-pooling keeps is smoothed before it is thinned out (Zhang, ICML 2019)
+- no max-pool: every feature map has twice the pixels along each side
+- larger input: the image enlarged twice before it is looked at
+- equalised: grey levels replaced by their ranks, so that no tone curve is left
+- AugMix: two mixtures of tone curves, blur and noise beside each image, whose answers shall agree (Hendrycks et al.,
+  ICLR 2020)
+"""
+
+import argparse
+import time
+import types
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from leave_one_out import AXES, TESTED, count_right, describe, train_on
+from torch import Tensor, nn
+
+from sem_lightning.commands.trainer import quiet_lightning
+from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.mask_loss import mask_loss
+
+LEFT_OUT = (("imaging", "low_dose"), ("imaging", "review_sem"), ("pattern", "freeform"))
+CONSISTENCY = 4.0  # weight of the agreement beside the losses
+
+
+class Blur(nn.Module):
+    """Binomial smoothing of each channel, every other pixel kept."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        taps = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype, device=x.device) / 4
+        kernel = torch.outer(taps, taps).expand(x.shape[1], 1, 3, 3)
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, stride=2, groups=x.shape[1])
+
+
+def blur_pool(classifier: SEMClassifier) -> None:
+    classifier.net.backbone.maxpool = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), Blur())
+
+
+def no_max_pool(classifier: SEMClassifier) -> None:
+    classifier.net.backbone.maxpool = nn.Identity()
+
+
+def before_looking(classifier: SEMClassifier, prepare: Callable[[Tensor], Tensor]) -> None:
+    classifier.net.register_forward_pre_hook(lambda net, inputs: (prepare(inputs[0]),))
+
+
+def enlarge(image: Tensor) -> Tensor:
+    return F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def equalise(image: Tensor) -> Tensor:
+    flat = image.flatten(1)
+    levels = flat.sort(dim=1).values
+    ranks = torch.searchsorted(levels, flat) + torch.searchsorted(levels, flat, right=True)  # ties in the middle
+    return (ranks.to(image.dtype) / (2 * flat.shape[1])).view_as(image)
+
+
+def mix(image: Tensor) -> Tensor:
+    """An image beside itself under two random chains of tone curves, blur and noise."""
+    shares = torch.from_numpy(np.random.dirichlet([1.0, 1.0, 1.0]).astype(np.float32))
+    mixed = shares[0] * image
+    for share in shares[1:]:
+        changed = image.clamp(0, 1)
+        for kind in torch.randperm(3)[: int(torch.randint(1, 4, ()))].tolist():
+            if kind == 0:
+                changed = changed ** float(torch.empty(()).uniform_(0.5, 2.0))
+            elif kind == 1:
+                changed = F.avg_pool2d(F.pad(changed, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+            else:
+                changed = (changed + 0.1 * torch.randn_like(changed)).clamp(0, 1)
+        mixed = mixed + share * changed
+    return mixed
+
+
+def augmix(classifier: SEMClassifier) -> None:
+    def step(self: SEMClassifier, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        count = len(batch["label"])
+        mixed = [mix(image) for _ in range(2) for image in batch["image"].split(1)]
+        prediction = self(torch.cat([batch["image"], *mixed]))
+        loss = F.cross_entropy(prediction.logits[:count], batch["label"])
+        loss = loss + mask_loss(tuple(each[:count] for each in prediction.maps), batch["label"], batch["mask"])
+        answers = prediction.logits.softmax(1).view(3, count, -1)
+        agreed = answers.mean(0).clamp(min=1e-7).log()
+        return loss + CONSISTENCY * sum(F.kl_div(agreed, each, reduction="batchmean") for each in answers) / 3
+
+    classifier.training_step = types.MethodType(step, classifier)  # type: ignore[method-assign]
+
+
+RECIPES: dict[str, Callable[[SEMClassifier], None] | None] = {
+    "as it is": None,
+    "blur-pool": blur_pool,
+    "no max-pool": no_max_pool,
+    "larger input": lambda classifier: before_looking(classifier, enlarge),
+    "equalised": lambda classifier: before_looking(classifier, equalise),
+    "AugMix": augmix,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    quiet_lightning()
+    print("| recipe | left out | seed | on what it left out | on the others | seconds |")
+    print("| --- | --- | ---: | --- | ---: | ---: |")
+    for seed in parser.parse_args().seeds:
+        for axis, name in LEFT_OUT:
+            others = [other for other in AXES[axis] if other != name]
+            for recipe, change in RECIPES.items():
+                started = time.perf_counter()
+                classifier = train_on(others, axis, seed, change)
+                seconds = time.perf_counter() - started
+                seen = np.mean([count_right(classifier, other, axis, seed) for other in others]) / TESTED
+                found = describe(count_right(classifier, name, axis, seed))
+                print(f"| {recipe} | `{axis}={name}` | {seed} | {found} | {seen:.3f} | {seconds:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
