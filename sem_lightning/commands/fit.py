@@ -61,7 +61,10 @@ _SATURATED = (
     "noise.gaussian",
     "noise.salt_pepper",
 )
-_NEVER = "drift, vibration, charging, shadows, asymmetry, defocus apart from the beam: one image does not tell them"
+_NEVER = (
+    "drift, vibration, charging, shadows, asymmetry, uneven light, defocus apart from the beam: one image does not "
+    "tell them"
+)
 
 
 @dataclass

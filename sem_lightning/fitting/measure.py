@@ -106,9 +106,9 @@ def measure(image: Float32, family: str, polarity: str) -> Values:
             "pattern.empty": 1 - wires.cover / full,
         }
         along_rows = False
-    uneven = measure_graininess(image, phi)
+    graininess = measure_graininess(image, phi)
     if not along_rows:
-        values["imaging.streaks"] = uneven.streaks
+        values["imaging.streaks"] = graininess.streaks
     return values | {
         "imaging.dark": model.dark,
         "imaging.contrast": model.contrast,
@@ -116,11 +116,11 @@ def measure(image: Float32, family: str, polarity: str) -> Values:
         "imaging.bloom_inside": model.bloom_inside,
         "imaging.bloom_outside": model.bloom_outside,
         "imaging.beam": model.beam,
-        "imaging.grain_amplitude": uneven.grain,
-        "noise.dose": uneven.dose,
-        "noise.smear": uneven.smear,
-        "noise.gaussian": uneven.gaussian,
-        "noise.salt_pepper": uneven.salt_pepper,
+        "imaging.grain_amplitude": graininess.grain,
+        "noise.dose": graininess.dose,
+        "noise.smear": graininess.smear,
+        "noise.gaussian": graininess.gaussian,
+        "noise.salt_pepper": graininess.salt_pepper,
     }
 
 

@@ -90,10 +90,9 @@ class Exposure:
         """The image brighter towards one side, where more of the electrons find the detector; in place."""
         height, width = image.shape
         turn = math.radians(self.uneven_direction)
-        image *= np.float32(1) + (
-            centred(width, self.uneven * math.cos(turn) / width)
-            + centred(height, self.uneven * math.sin(turn) / height)[:, None]
-        )
+        across = centred(width, 1 / width) * np.float32(self.uneven * math.cos(turn))
+        down = centred(height, 1 / height) * np.float32(self.uneven * math.sin(turn))
+        image *= across + (down + np.float32(1))[:, None]
         return image
 
     def _shade(self, high: Float32, view: FieldOfView) -> Float32:
@@ -159,7 +158,7 @@ class Imaging(Settings):
     charging: Range = ranged("of the brightness", low=0, high=1, why="charge takes no more than all")
     charging_length: Range = ranged("nm", low=0, above=True, why="a decay needs a length")
     streaks: Range = ranged("of white", low=0, high=0.5, why="beyond that lines are black and white")
-    uneven: Range = ranged("of the brightness", low=0, high=1.5, why="beyond that a corner is black")
+    uneven: Range = ranged("of the brightness", low=0, high=1.4, why="beyond that a corner is black")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -56,7 +56,7 @@ def test_edge_bloom_widens_every_line_alike_as_it_does_in_a_microscope() -> None
     assert np.std(bias) < 0.15 and 0 < np.mean(bias) < 2.5
 
 
-def test_a_model_of_the_edge_finds_the_cd_under_any_bloom() -> None:
+def test_a_model_of_the_edge_finds_the_cd_without_bias_whatever_the_bloom() -> None:
     simulator = make_simulator(
         *SMOOTH, "pattern.pitch=[20,34]", "imaging.bloom=[0.05,0.4]", "imaging.bloom_inside=[1,3]",
         "imaging.bloom_outside=[0.7,2]", "imaging.beam=[0.7,1.8]",

@@ -157,7 +157,7 @@ def find_sites(phi: Float32, kind: str, pitch: float, view: FieldOfView) -> Site
         pitch: The layout's measure, nm.
         view: What ``phi`` covers.
     """
-    wanted = phi if kind == "line" else -phi
+    wanted = {"line": phi, "space": -phi}[kind]
     found = []
     for angle, field in ((0.0, wanted), (90.0, np.ascontiguousarray(wanted.T))):
         row, column, width, reach = _find_straight(field, pitch / view.pixel_size)
@@ -188,10 +188,10 @@ def _find_straight(field: Float32, pitch: float) -> npt.NDArray[np.float64]:
     for shifted in (field[: -2 * run], field[2 * run :]):  # it goes on, as wide, to both sides
         ridge &= np.abs(shifted - middle) < 0.3 * middle
     # the nearest pixels outside on both sides of every pixel, as far as the image shows them
-    columns = np.arange(width)
+    columns = np.arange(width, dtype=np.int32)
     outside = middle < 0
-    before = np.maximum.accumulate(np.where(outside, columns, -1), axis=1)
-    after = np.minimum.accumulate(np.where(outside, columns, width)[:, ::-1], axis=1)[:, ::-1]
+    before = np.maximum.accumulate(np.where(outside, columns, np.int32(-1)), axis=1)
+    after = np.minimum.accumulate(np.where(outside, columns, np.int32(width))[:, ::-1], axis=1)[:, ::-1]
     row, column = np.nonzero(ridge & (before >= 0) & (after < width))
     left, right = before[row, column], after[row, column]
     near = column - left - 1 + _edge(middle[row, left + 1], middle[row, left])
@@ -214,4 +214,4 @@ def _depths(field: Float32) -> Float32:
     begins = np.ones(field.shape, bool)
     begins[:, 1:] = inside[:, 1:] != inside[:, :-1]
     stretches = np.minimum.reduceat(field.ravel(), np.flatnonzero(begins))
-    return np.asarray(stretches[np.cumsum(begins.ravel()) - 1].reshape(field.shape), np.float32)
+    return np.asarray(stretches[np.cumsum(begins.ravel(), dtype=np.int32) - 1].reshape(field.shape), np.float32)
