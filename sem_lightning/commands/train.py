@@ -229,6 +229,8 @@ def _open_start(config: DictConfig, settings: ModelSettings) -> SEMClassifier | 
     if config.ckpt is None:
         if settings.frozen != "nothing" and not given:
             raise SettingError("model.frozen", "what starts from nothing has to learn; give ckpt, or use nothing")
+        if settings.start_share > 0:
+            raise SettingError("model.start_share", "is a share of a classifier to start from; give ckpt, or use 0")
         return None
     if given:
         raise SettingError("model.pretrained", "ckpt brings weights of its own; use one of both")

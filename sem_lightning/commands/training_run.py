@@ -23,7 +23,7 @@ from sem_lightning.evaluation.recorder import Recorder
 from sem_lightning.evaluation.tensorboard import lay_out_charts
 from sem_lightning.evaluation.tested import Tested
 from sem_lightning.model.checkpoint import read_checkpoint
-from sem_lightning.model.classifier import SEMClassifier, save_rule
+from sem_lightning.model.classifier import SEMClassifier, save_rule, save_weights
 
 log = logging.getLogger(__name__)
 
@@ -99,12 +99,17 @@ def run_training(
         classifier.net.compile()  # in place: names of weights stay
     datamodule = SEMDataModule(source, settings.data.batch_size, settings.data.num_workers, settings.seed)
 
+    start = {name: value.clone() for name, value in classifier.state_dict().items()}
     started = time.perf_counter()
     with explain_interrupt(trainer, Path(last.dirpath or output)):
         trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
     seconds = time.perf_counter() - started
     if best.best_model_path:
         classifier.load_state_dict(read_checkpoint(Path(best.best_model_path))["state_dict"])
+        if settings.model.start_share > 0:
+            classifier.take_back(start, settings.model.start_share)
+            if trainer.is_global_zero:
+                save_weights(Path(best.best_model_path), classifier)
     else:
         log.warning("no epoch was validated, so the last weights are tested")
     with explain_interrupt(trainer, Path(last.dirpath or output)):

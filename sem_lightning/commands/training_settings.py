@@ -135,6 +135,7 @@ class ModelSettings:
     warmup: float
     mask_weight: float
     frozen: str
+    start_share: float
     compile: bool
     balance: bool
 
@@ -148,6 +149,8 @@ class ModelSettings:
             raise SettingError("pretrained", f"there are ImageNet weights for resnet18, none for {self.network}")
         if self.learning_rate <= 0:
             raise SettingError("learning_rate", f"found {self.learning_rate:g}, expected a number above 0")
+        if not 0 <= self.start_share < 1:
+            raise SettingError("start_share", f"found {self.start_share:g}, expected a share from 0 to below 1")
         for key in ("weight_decay", "mask_weight"):
             if getattr(self, key) < 0:
                 raise SettingError(key, f"found {getattr(self, key):g}, expected a number from 0")

@@ -101,6 +101,21 @@ class SEMClassifier(lightning.LightningModule):
         prediction: Prediction = self.net(image.contiguous(memory_format=torch.channels_last))
         return prediction
 
+    def take_back(self, start: dict[str, Tensor], share: float) -> None:
+        """Take back a share of what training changed since ``start``, batch norms' statistics included.
+
+        Between the weights that it started from and those that it ended with lie classifiers that do better on what
+        either knows than both (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
+
+        Args:
+            start: A state of this classifier.
+            share: From 0, nothing, to 1, everything.
+        """
+        with torch.no_grad():
+            for name, value in self.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(start[name], share)
+
     def heatmap(self, prediction: Prediction) -> Tensor:
         """Where the defect is believed to be: [B, H/16, W/16], probability that a cell is not good."""
         probability: Tensor = 1 - prediction.maps[0].softmax(dim=1)[:, 0]
@@ -253,6 +268,12 @@ def save_rule(path: Path, rule: Rule, target: Path | None = None) -> None:
         write_atomically(target, lambda temporary: write_compact(temporary, state, RULE_KEY))
     else:
         write_atomically(target, lambda temporary: torch.save(state, temporary))
+
+
+def save_weights(path: Path, classifier: SEMClassifier) -> None:
+    """Put other weights of the same classifier into its checkpoint, whole or not at all."""
+    state = _read(path) | {"state_dict": classifier.state_dict()}
+    write_atomically(path, lambda temporary: torch.save(state, temporary))
 
 
 def _read(path: Path) -> dict[str, Any]:

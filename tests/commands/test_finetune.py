@@ -84,6 +84,20 @@ def test_folds_test_every_image_once_by_a_classifier_that_never_saw_it(
     assert again.code == 1 and "all folds of this folder but number 1" in again.err
 
 
+def test_a_share_of_what_training_changed_is_taken_back(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "mine")
+    states = [load_classifier(checkpoint).state_dict()]
+    for share in ("0", "0.3"):
+        done = run("train", *QUICK, f"ckpt={checkpoint}", f"model.start_share={share}", f"hydra.run.dir={share}")
+        assert done.code == 0, done.err
+        states.append(load_classifier(tmp_path / share / "checkpoints" / "best.ckpt").state_dict())
+    start, full, some = states
+    changed = [name for name, value in start.items() if value.is_floating_point() and not value.equal(full[name])]
+    assert changed
+    for name, value in start.items():
+        assert torch.allclose(some[name], full[name] + 0.3 * (value - full[name]), atol=1e-6), name
+
+
 @pytest.mark.parametrize("folds", [3, 5])
 def test_folds_divide_every_class(folds: int, tmp_path: Path) -> None:
     write_labelled(tmp_path / "mine", each=7)
@@ -106,6 +120,11 @@ def test_folds_divide_every_class(folds: int, tmp_path: Path) -> None:
         (("data.folds=3", "ckpt_path=last.ckpt"), "ckpt_path: goes on with one training, not with one for each fold"),
         (("ckpt=nothing.ckpt",), "nothing.ckpt: No such file"),
         (("ckpt=null",), "model.frozen: what starts from nothing has to learn"),
+        (("model.start_share=1",), "model.start_share: found 1, expected a share from 0 to below 1"),
+        (
+            ("ckpt=null", "model.frozen=nothing", "model.start_share=0.5"),
+            "model.start_share: is a share of a classifier",
+        ),
         (("model.frozen=all",), "model.frozen: found 'all', expected one of nothing, stem"),
         (("data.polarity=dark",), "ckpt: it was trained on bright features; the data has dark ones"),
         (("model.weights_path=w.pth",), "model.pretrained: ckpt brings weights of its own"),
