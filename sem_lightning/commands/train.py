@@ -274,6 +274,9 @@ def build_classifier(
     )
     if start is not None:
         same = start.classes == source.classes
+        if not same and settings.start_share > 0:
+            known = ", ".join(start.classes)
+            raise SettingError("model.start_share", f"ckpt knows {known}, so other answers start from nothing; use 0")
         classifier.net.take_weights(start.net, heads=same)
         if not same:
             log.info("ckpt knows %s: the answers for %s start anew", ", ".join(start.classes), ", ".join(counts))

@@ -99,15 +99,16 @@ def run_training(
         classifier.net.compile()  # in place: names of weights stay
     datamodule = SEMDataModule(source, settings.data.batch_size, settings.data.num_workers, settings.seed)
 
-    start = {name: value.clone() for name, value in classifier.state_dict().items()}
+    share = settings.model.start_share
+    start = {name: value.clone() for name, value in classifier.state_dict().items()} if share > 0 else {}
     started = time.perf_counter()
     with explain_interrupt(trainer, Path(last.dirpath or output)):
         trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
     seconds = time.perf_counter() - started
     if best.best_model_path:
         classifier.load_state_dict(read_checkpoint(Path(best.best_model_path))["state_dict"])
-        if settings.model.start_share > 0:
-            classifier.take_back(start, settings.model.start_share)
+        if share > 0:
+            classifier.take_back(start, share)
             if trainer.is_global_zero:
                 save_weights(Path(best.best_model_path), classifier)
     else:

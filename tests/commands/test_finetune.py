@@ -61,6 +61,8 @@ def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoi
     before = load_classifier(checkpoint).net.state_dict()
     after = load_classifier(done.run_folder() / "checkpoints/best.ckpt")
     assert after.classes == ["good", "scratch"]
+    mixed = run("train", *QUICK, f"ckpt={checkpoint}", "model.start_share=0.5")
+    assert mixed.code == 1 and "model.start_share: ckpt knows good, gap, bridge" in mixed.err
     name = "backbone.layer3.0.conv1.weight"
     assert torch.allclose(before[name], after.net.state_dict()[name], atol=1e-6)
 
