@@ -266,6 +266,7 @@ def build_classifier(
         schedule=settings.schedule,
         warmup=settings.warmup,
         mask_weight=settings.mask_weight,
+        consistency=settings.consistency,
         network=settings.network,
         pooling=settings.pooling,
         scales=settings.scales,

@@ -49,6 +49,8 @@ class SyntheticSettings(DataSettings):
     class_weights: list[float] | None
     small_field_epochs: int
     small_field_size: int
+    large_field_every: int
+    large_field_size: int
     easy_epochs: int
     twins: bool
 
@@ -65,7 +67,14 @@ class SyntheticSettings(DataSettings):
             per_class,
             self.fresh_each_epoch,
             self.class_weights,
-            Curriculum(self.small_field_epochs, self.small_field_size, self.easy_epochs, self.twins),
+            Curriculum(
+                self.small_field_epochs,
+                self.small_field_size,
+                self.large_field_every,
+                self.large_field_size,
+                self.easy_epochs,
+                self.twins,
+            ),
         )
 
 
@@ -134,6 +143,7 @@ class ModelSettings:
     schedule: str
     warmup: float
     mask_weight: float
+    consistency: float
     frozen: str
     start_share: float
     compile: bool
@@ -151,7 +161,7 @@ class ModelSettings:
             raise SettingError("learning_rate", f"found {self.learning_rate:g}, expected a number above 0")
         if not 0 <= self.start_share < 1:
             raise SettingError("start_share", f"found {self.start_share:g}, expected a share from 0 to below 1")
-        for key in ("weight_decay", "mask_weight"):
+        for key in ("weight_decay", "mask_weight", "consistency"):
             if getattr(self, key) < 0:
                 raise SettingError(key, f"found {getattr(self, key):g}, expected a number from 0")
         if not 0 < self.warmup < 1:

@@ -8,44 +8,73 @@ from sem_lightning.synthesis.simulator import Simulator
 
 
 @dataclass(frozen=True)
+class Stages:
+    """The simulators of all training epochs, see `Curriculum`."""
+
+    early: tuple[Simulator, ...]
+    usual: Simulator
+    large: Simulator | None
+    large_every: int
+
+    def of(self, epoch: int) -> Simulator:
+        """What draws the scenes of an epoch, the first being 0."""
+        if epoch < len(self.early):
+            return self.early[epoch]
+        if self.large is not None and (epoch + 1) % self.large_every == 0:
+            return self.large
+        return self.usual
+
+
+@dataclass(frozen=True)
 class Curriculum:
-    """What the training scenes of early epochs look like, and whether scenes come in pairs.
+    """What the training scenes of some epochs look like, and whether scenes come in pairs.
 
     Attributes:
         small_field_epochs: First epochs that look at smaller fields of view, which are cheaper to train on.
         small_field_size: Image size in these, pixels of the same size in nm.
+        large_field_every: Every how many epochs one looks at larger fields of view, as prediction does at scales above
+            1; 0 for never.
+        large_field_size: Image size in these, pixels of the same size in nm.
         easy_epochs: First epochs that draw from the easier half of the ranges: graver defects, higher doses.
         twins: Every other image is the one before it without its defect, so that half of them are good.
     """
 
     small_field_epochs: int = 0
     small_field_size: int = 64
+    large_field_every: int = 0
+    large_field_size: int = 256
     easy_epochs: int = 0
     twins: bool = False
 
-    def early_stages(self, simulator: Simulator) -> list[Simulator]:
-        """The simulators of the first epochs, one each; later ones use ``simulator`` itself.
+    def stages(self, simulator: Simulator) -> Stages:
+        """The simulators of all epochs, most of which use ``simulator`` itself.
 
         Raises:
-            SettingError: A negative number of epochs, or small fields that cannot hold the pattern.
+            SettingError: A negative number of epochs, or fields that cannot hold the pattern.
         """
-        for key in ("small_field_epochs", "easy_epochs"):
+        for key in ("small_field_epochs", "large_field_every", "easy_epochs"):
             if getattr(self, key) < 0:
                 raise SettingError(f"data.{key}", f"found {getattr(self, key)}, expected at least 0")
-        stages = []
+        early = []
         for epoch in range(max(self.small_field_epochs, self.easy_epochs)):
             stage = _ease(simulator) if epoch < self.easy_epochs else simulator
-            stages.append(self._shrink(stage) if epoch < self.small_field_epochs else stage)
-        return stages
+            small = epoch < self.small_field_epochs
+            early.append(_resize(stage, "small_field_size", self.small_field_size) if small else stage)
+        every = self.large_field_every
+        large = _resize(simulator, "large_field_size", self.large_field_size) if every else None
+        return Stages(tuple(early), simulator, large, every)
 
-    def _shrink(self, simulator: Simulator) -> Simulator:
-        try:
-            return replace(simulator, imaging=replace(simulator.imaging, image_size=self.small_field_size))
-        except SettingError as error:
-            raise SettingError(
-                "data.small_field_size",
-                f"{self.small_field_size} pixels are too few ({error}); enlarge it or set data.small_field_epochs=0",
-            ) from None
+    @property
+    def has_stages(self) -> bool:
+        """Whether epochs differ."""
+        return bool(self.small_field_epochs or self.large_field_every or self.easy_epochs)
+
+
+def _resize(simulator: Simulator, key: str, size: int) -> Simulator:
+    try:
+        return replace(simulator, imaging=replace(simulator.imaging, image_size=size))
+    except SettingError as error:
+        raise SettingError(f"data.{key}", f"{size} pixels do not do ({error}); set another size") from None
 
 
 def _ease(simulator: Simulator) -> Simulator:

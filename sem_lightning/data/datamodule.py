@@ -57,7 +57,7 @@ class SyntheticSource:
         per_class: Images of each class in each split; for ``train``, in each epoch.
         fresh: Draw new training scenes in every epoch.
         class_weights: Relative frequency of each class in the training split; ``None`` balances them exactly.
-        curriculum: What is special about early training epochs.
+        curriculum: What is special about some training epochs.
 
     Raises:
         SettingError: A split with no images, weights that are not one non-negative number for each class, or a
@@ -88,10 +88,11 @@ class SyntheticSource:
         self._fresh = fresh
         self._weights = None if class_weights is None else _check_weights(class_weights, self.classes)
         self._curriculum = curriculum
-        early_stages = curriculum.early_stages(simulator)
-        if early_stages and not fresh:
+        curriculum.stages(simulator)  # for its errors, before anything is trained
+        if curriculum.has_stages and not fresh:
             raise SettingError(
-                "data.fresh_each_epoch", "must be true with data.small_field_epochs or data.easy_epochs above 0"
+                "data.fresh_each_epoch",
+                "must be true with data.small_field_epochs, data.large_field_every or data.easy_epochs above 0",
             )
         if curriculum.twins and self._weights is not None:
             raise SettingError("data.twins", "every other image is good, so data.class_weights must be null")

@@ -23,7 +23,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         fresh: Indices from ``size`` upwards are new images; otherwise they are the first ``size`` again.
         class_weights: Relative frequency of each class, drawn at random; ``None`` takes the classes in turn, so that
             they are exactly balanced.
-        curriculum: What is special about early epochs.
+        curriculum: What is special about some epochs.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         self.fresh = fresh
         self.class_weights = class_weights
         self.twins = curriculum.twins
-        self._early_stages = curriculum.early_stages(simulator)
+        self._stages = curriculum.stages(simulator)
 
     def __len__(self) -> int:
         return self.size
@@ -51,7 +51,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
     def scene(self, index: int) -> Scene:
         """The scene behind ``dataset[index]``."""
         epoch = index // self.size
-        simulator = self._early_stages[epoch] if epoch < len(self._early_stages) else self.simulator
+        simulator = self._stages.of(epoch)
         if not self.fresh:
             index %= self.size
         if not self.twins:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +17,7 @@ from sem_lightning.decision.rule import Rule
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.evaluation.metrics import build_metrics, name_scalars
 from sem_lightning.files import write_atomically
+from sem_lightning.model.augmix import disagreement, mix
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.compact import SUFFIX, read_compact, write_compact
 from sem_lightning.model.mask_loss import mask_loss
@@ -23,6 +25,7 @@ from sem_lightning.model.resnet import GrayResNet, Prediction
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
+MIXTURES = 2  # beside each image, as in AugMix
 MAX_SCALE = 8  # of what prediction looks at, times the image size
 FROZEN = ("nothing", "stem")
 SCHEDULES = ("constant", "linear", "onecycle")
@@ -46,6 +49,8 @@ class SEMClassifier(lightning.LightningModule):
         schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).
         warmup: Share of training until the rate has reached its peak.
         mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 learns from labels alone.
+        consistency: Weight of AugMix's disagreement between an image and two mixtures of it with itself under random
+            tone curves, contrast, blur and noise; 0 leaves them out. Three images are looked at instead of one.
         network: ``resnet18``, ``resnet18_small`` or ``resnet10``.
         pooling: ``average`` or ``peaks``, see `GrayResNet`.
         scales: Sizes at which prediction looks at an image, times ``image_size``: several for a classifier that was
@@ -68,6 +73,7 @@ class SEMClassifier(lightning.LightningModule):
         schedule: str = "constant",
         warmup: float = 0.1,
         mask_weight: float = 0.0,
+        consistency: float = 0.0,
         network: str = "resnet18",
         pooling: str = "average",
         scales: Sequence[float] = (1.0,),
@@ -134,7 +140,7 @@ class SEMClassifier(lightning.LightningModule):
         self.train()  # Lightning leaves modules in the mode that they are in
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        prediction = self(batch["image"])
+        prediction, differing = self._look(batch["image"], batch_index)
         weights = None if self.loss_weights is None else self.loss_weights.to(prediction.logits.device)
         loss = F.cross_entropy(prediction.logits, batch["label"], weight=weights)
         self.log("train/label_loss", loss)
@@ -142,8 +148,23 @@ class SEMClassifier(lightning.LightningModule):
             map_loss = mask_loss(prediction.maps, batch["label"], batch["mask"])
             self.log("train/mask_loss", map_loss)
             loss = loss + float(self.hparams["mask_weight"]) * map_loss
+        if differing is not None:
+            self.log("train/disagreement", differing)
+            loss = loss + float(self.hparams["consistency"]) * differing
         self.log("train/loss", loss, prog_bar=True)
         return loss
+
+    def _look(self, image: Tensor, batch_index: int) -> tuple[Prediction, Tensor | None]:
+        """The prediction for training images and, where that counts, how far those for mixtures of them disagree."""
+        if self.hparams["consistency"] == 0:
+            return self(image), None
+        # no stream that goes on from batch to batch: a training that was killed and is resumed draws the same
+        place = (self.hparams["seed"], self.current_epoch, batch_index, self.global_rank)
+        generator = torch.Generator(image.device).manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+        logits, maps, features = self(torch.cat([image, *(mix(image, generator) for _ in range(MIXTURES))]))
+        count = len(image)
+        prediction = Prediction(logits[:count], (maps[0][:count], maps[1][:count]), features[:count])
+        return prediction, disagreement(logits.unflatten(0, (MIXTURES + 1, count)))
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         logits = self(batch["image"]).logits

@@ -1,6 +1,8 @@
 """``train.py`` as typed: what it writes, how it resumes, what it refuses."""
 
+import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -81,8 +83,9 @@ def test_the_same_seed_gives_the_same_run_and_another_another(run: Run) -> None:
     assert not same_weights(first / "checkpoints/last.ckpt", third / "checkpoints/last.ckpt")
 
 
-def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
-    options = (*TINY, "model.schedule=constant")
+@pytest.mark.parametrize("consistency", [0, 4])
+def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run, consistency: float) -> None:
+    options = (*TINY, "model.schedule=constant", f"model.consistency={consistency}")
     whole = run("train", *options, "trainer.max_epochs=2").run_folder()
     half = run("train", *options, "trainer.max_epochs=1").run_folder()
     resumed = run("train", *options, "trainer.max_epochs=2", f"ckpt_path={half}/checkpoints/last.ckpt")
@@ -116,12 +119,27 @@ def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None
 
 def test_every_way_to_learn_more_from_an_image_runs(run: Run) -> None:
     ways = ("data.small_field_epochs=1", "data.easy_epochs=1", "data.twins=true", "data.small_field_size=48")
+    ways += ("data.large_field_every=2", "data.large_field_size=96")
     ways += ("defect.gap.length=[0.5,1]", "defect.bridge.length=[0.5,1]")
     done = run("train", *TINY, *ways, "trainer.max_epochs=2", "callbacks=early_stopping", "logger=csv")
     assert done.code == 0, done.err
     assert list(done.run_folder().glob("csv/metrics.csv"))
     done = run("train", *TINY, "model=plain", "data.class_weights=[2,1,1]", "model.schedule=linear")
     assert done.code == 0, done.err
+
+
+def test_consistency_adds_what_answers_disagree_by(run: Run) -> None:
+    alone = run("train", *TINY, "logger=csv", "logger.every_n_steps=1").run_folder()
+    together = run("train", *TINY, "logger=csv", "logger.every_n_steps=1", "model.consistency=2").run_folder()
+    assert not same_weights(alone / "checkpoints/last.ckpt", together / "checkpoints/last.ckpt")
+    rows = list(csv.DictReader((together / "csv/metrics.csv").read_text().splitlines()))
+    losses = [{name: float(value) for name, value in row.items() if value} for row in rows if row["train/loss"]]
+    assert losses
+    for loss in losses:
+        assert 0 < loss["train/disagreement"] < math.log(3)
+        parts = loss["train/label_loss"] + loss["train/mask_loss"] + 2 * loss["train/disagreement"]
+        assert loss["train/loss"] == pytest.approx(parts, rel=1e-5)
+    assert "train/disagreement" not in (alone / "csv/metrics.csv").read_text()
 
 
 def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> None:
@@ -151,6 +169,7 @@ def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> 
         (["data.train_per_class=0"], "data.train_per_class: found 0"),
         (["data.class_weights=[1,2]"], "data.class_weights: found"),
         (["model.schedule=steps"], "model.schedule: found 'steps', expected one of constant, linear, onecycle"),
+        (["model.consistency=-1"], "model.consistency: found -1, expected a number from 0"),
         (["optimized_metric=test/luck"], "optimized_metric: found 'test/luck'"),
         (
             ["callbacks.monitor=val/acuracy"],

@@ -72,6 +72,17 @@ def test_small_fields_come_first_and_keep_the_pixel_size(simulator: Simulator) -
     assert train.scene(0).view.pixel_size == simulator.imaging.pixel_size
 
 
+def test_large_fields_come_every_nth_epoch_and_show_more(simulator: Simulator) -> None:
+    curriculum = Curriculum(easy_epochs=1, large_field_every=2, large_field_size=192)
+    source = SyntheticSource(simulator, 0, SIZES, True, None, curriculum)
+    train = source.dataset("train")
+    assert [train[12 * epoch]["image"].shape[-1] for epoch in range(6)] == [128, 192, 128, 192, 128, 192]
+    assert source.dataset("val")[0]["image"].shape[-1] == source.dataset("test")[0]["image"].shape[-1] == 128
+    assert train.scene(12).view.pixel_size == simulator.imaging.pixel_size
+    early = SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(easy_epochs=2, large_field_every=2))
+    assert early.dataset("train").scene(12).view.height == 128  # easy scenes first
+
+
 def test_easy_epochs_draw_from_the_easier_half(simulator: Simulator) -> None:
     train = SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(easy_epochs=3)).dataset("train")
     easy = [train.scene(i) for i in range(36)]
@@ -97,6 +108,12 @@ def test_a_curriculum_needs_fresh_images_and_room(simulator: Simulator) -> None:
         SyntheticSource(simulator, 0, SIZES, False, None, Curriculum(small_field_epochs=2))
     with pytest.raises(SettingError, match="small_field_size"):
         SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(small_field_epochs=2, small_field_size=20))
+    with pytest.raises(SettingError, match="fresh_each_epoch"):
+        SyntheticSource(simulator, 0, SIZES, False, None, Curriculum(large_field_every=2))
+    with pytest.raises(SettingError, match="large_field_size: 9000 pixels"):
+        SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(large_field_every=2, large_field_size=9000))
+    with pytest.raises(SettingError, match="large_field_every"):
+        SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(large_field_every=-2))
     with pytest.raises(SettingError, match="easy_epochs"):
         SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(easy_epochs=-1))
 

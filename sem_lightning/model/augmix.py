@@ -1,0 +1,105 @@
+"""AugMix: images under mixtures of changes that tell nothing of the class, whose answers shall agree.
+
+Hendrycks et al., AugMix: a simple data processing method to improve robustness and uncertainty, ICLR 2020. Their
+changes turn and shear photographs; these are what programs do to an image between the microscope and its file: tone
+curves, contrast, smoothing, sharpening, noise, lost resolution.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHAINS, LONGEST = 2, 3  # beside the image itself, and changes in each
+Change = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def uniform(images: Tensor, generator: torch.Generator, low: float, high: float) -> Tensor:
+    """One number for each image: float32 [B, 1, 1, 1]."""
+    return low + (high - low) * torch.rand((len(images), 1, 1, 1), generator=generator, device=images.device)
+
+
+def tone(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A power of the brightness, from its root to its square."""
+    return images ** uniform(images, generator, -1, 1).exp2()
+
+
+def contrast(images: Tensor, generator: torch.Generator) -> Tensor:
+    """More or less of it, around the image's mean."""
+    middle = images.mean(dim=(1, 2, 3), keepdim=True)
+    return middle + uniform(images, generator, 0.5, 1.5) * (images - middle)
+
+
+def neighbourhood(images: Tensor) -> Tensor:
+    """Mean of 3 x 3 pixels around each."""
+    return F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def smoothing(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A share of each pixel replaced by its neighbourhood's mean."""
+    return torch.lerp(images, neighbourhood(images), uniform(images, generator, 0, 1))
+
+
+def sharpening(images: Tensor, generator: torch.Generator) -> Tensor:
+    """An unsharp mask, as microscopes' own programs offer."""
+    return images + uniform(images, generator, 0.3, 1.5) * (images - neighbourhood(images))
+
+
+def noise(images: Tensor, generator: torch.Generator) -> Tensor:
+    """White noise of 2 to 12 % of the range."""
+    white = torch.randn(images.shape, generator=generator, device=images.device)
+    return images + uniform(images, generator, 0.02, 0.12) * white
+
+
+def lost_resolution(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shrunk to two thirds and enlarged again."""
+    small = F.interpolate(images, scale_factor=2 / 3, mode="bilinear", align_corners=False)
+    return F.interpolate(small, size=images.shape[2:], mode="bilinear", align_corners=False)
+
+
+CHANGES: tuple[Change, ...] = (tone, contrast, smoothing, sharpening, noise, lost_resolution)
+
+
+def mix(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image mixed with itself at the ends of chains of random changes.
+
+    Args:
+        images: float32 [B, 1, H, W], 0 to 1.
+        generator: On the images' device.
+
+    Returns:
+        As ``images``; the shares of the image and of its chains are uniform on the simplex.
+    """
+    shares = -torch.rand((CHAINS + 1, len(images), 1, 1, 1), generator=generator, device=images.device).log()
+    shares = shares / shares.sum(dim=0)
+    mixed = shares[0] * images
+    for share in shares[1:]:
+        mixed = mixed + share * _change(images, generator)
+    return mixed
+
+
+def _change(images: Tensor, generator: torch.Generator) -> Tensor:
+    """The end of a chain of one to three changes, drawn for each image."""
+    count = len(images)
+    lengths = torch.randint(1, LONGEST + 1, (count,), generator=generator, device=images.device)
+    changed = images.clamp(0, 1)
+    for step in range(LONGEST):
+        kinds = torch.randint(len(CHANGES), (count,), generator=generator, device=images.device)
+        for kind, change in enumerate(CHANGES):
+            chosen = ((kinds == kind) & (step < lengths)).nonzero()[:, 0]
+            if len(chosen):
+                changed[chosen] = change(changed[chosen], generator).clamp(0, 1)
+    return changed
+
+
+def disagreement(answers: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of several answers to the same images, in nats, averaged over the images.
+
+    Args:
+        answers: Logits [N, B, C]: N answers to each of B images.
+    """
+    each = answers.float().log_softmax(dim=2)
+    mean = (torch.logsumexp(each, dim=0) - torch.log(torch.tensor(float(len(each))))).expand_as(each)
+    divergence: Tensor = F.kl_div(mean, each, reduction="none", log_target=True).sum(dim=2).mean()
+    return divergence
