@@ -25,12 +25,7 @@ from sem_lightning.synthesis.simulator import render
 
 SIZES = (128, 256, 512)
 SCALES = ((1.0,), (1.0, 2.0), (1.0, 2.0, 4.0))
-WIDE = [
-    f"defect.{name}.{key}"
-    for name in ("gap", "bridge")
-    for key in ("length=[0.35,3.0]", "bulge=[-0.6,1.2]", "smoothing=[0.03,0.3]", "raggedness=[0.0,0.2]")
-]
-TASK = ("pattern=mixed", "imaging=any", "noise=any", "processing=any", "defect.border=0.05", *WIDE)
+TASK = ("pattern=mixed", "imaging=any", "noise=any", "processing=any", "defect=any")
 
 
 def prepare(image: Float32, seen: int, scales: tuple[float, ...]) -> Prepared:

@@ -25,6 +25,7 @@ class Limits:
     log: bool
     optional: bool
     by_severity: bool
+    by_key: bool
     why: str
 
     def describe(self) -> str:
@@ -47,6 +48,7 @@ def ranged(
     log: bool = False,
     optional: bool = False,
     by_severity: bool = False,
+    by_key: bool = False,
     why: str = "",
 ) -> Any:
     """A dataclass field holding a range.
@@ -59,9 +61,12 @@ def ranged(
         log: Draw log-uniformly rather than uniformly.
         optional: ``None`` is allowed and means that the effect is absent.
         by_severity: Follows from a defect's severity: 0 is the low end, 1 the high end.
+        by_key: Drawn from a defect's key, not in the order of the others, whose draws it so leaves as they were.
         why: What is wrong beyond the limits, for the error message.
     """
-    return dataclasses.field(metadata={"limits": Limits(unit, low, high, above, log, optional, by_severity, why)})
+    return dataclasses.field(
+        metadata={"limits": Limits(unit, low, high, above, log, optional, by_severity, by_key, why)}
+    )
 
 
 def parse_range(key: str, value: object, limits: Limits) -> tuple[float, float] | None:

@@ -41,6 +41,7 @@ class Strip(Defect):
         slant: Shift along the line for each nm across it.
         smoothing: Radius over which it melts into the pattern, pitches.
         raggedness: Uneven edges, standard deviation of each, of its length.
+        squareness: How much of bulge, slant and raggedness is left out: 1 leaves a rectangle.
         key: Seed of these.
     """
 
@@ -50,11 +51,19 @@ class Strip(Defect):
     slant: float = ranged("", low=-1, high=1, why="steeper it runs along the line")
     smoothing: float = ranged("of the pitch", low=0.01, high=0.5, why="beyond half a pitch it melts into the next line")
     raggedness: float = ranged("of its length", low=0, high=0.3, why="beyond that its ends meet")
+    squareness: float = ranged("", low=0, high=1, by_key=True, why="it is a share")
+
+    @property
+    def _unevenness(self) -> tuple[float, float, float]:
+        """What squareness leaves of bulge, slant and raggedness."""
+        left = 1 - self.squareness
+        return left * self.bulge, left * self.slant, left * self.raggedness
 
     @property
     def half_size(self) -> tuple[float, float]:
-        longest = self.length * self.site.pitch / 2 * (1 + max(self.bulge, 0))
-        return self._half_width, longest + abs(self.slant) * self._half_width
+        bulge, slant, _ = self._unevenness
+        longest = self.length * self.site.pitch / 2 * (1 + max(bulge, 0))
+        return self._half_width, longest + abs(slant) * self._half_width
 
     @property
     def _half_width(self) -> float:
@@ -63,32 +72,35 @@ class Strip(Defect):
 
     @property
     def radius(self) -> float:
-        longest = _MOST_RAGGED * self.length * self.site.pitch / 2 * (1 + max(self.bulge, 0))
+        bulge, slant, _ = self._unevenness
+        longest = _MOST_RAGGED * self.length * self.site.pitch / 2 * (1 + max(bulge, 0))
         reach = self.site.reach
-        return math.hypot(reach, longest + abs(self.slant) * reach) + self.smoothing * self.site.pitch
+        return math.hypot(reach, longest + abs(slant) * reach) + self.smoothing * self.site.pitch
 
     def sized(self, view: FieldOfView) -> Self:
-        narrow, wide = 1 + min(self.bulge, 0), 1 + max(self.bulge, 0)
+        bulge, _, _ = self._unevenness
+        narrow, wide = 1 + min(bulge, 0), 1 + max(bulge, 0)
         shortest = _FEWEST_PIXELS * view.pixel_size / narrow
         longest = max(0.8 * min(view.extent) / wide, shortest)
         return replace(self, length=min(max(self.length * self.site.pitch, shortest), longest) / self.site.pitch)
 
     def strip(self, across: Float32, along: Float32) -> Float32:
         """Signed distance of the strip alone; it ends at the site's reach, in the middle of what lies beyond."""
+        bulge, slant, raggedness = self._unevenness
         share = np.minimum(np.abs(across) * np.float32(2 / max(self.site.width, 1e-6)), np.float32(1))
-        half_length = np.float32(self.length * self.site.pitch / 2) * (1 + np.float32(self.bulge) * share * share)
-        offset = along - np.float32(self.slant) * across
-        if self.raggedness > 0:
+        half_length = np.float32(self.length * self.site.pitch / 2) * (1 + np.float32(bulge) * share * share)
+        offset = along - np.float32(slant) * across
+        if raggedness > 0:
             nominal = half_length
-            half_length = half_length + self._waves(across, offset > 0)
+            half_length = half_length + self._waves(raggedness, across, offset > 0)
             half_length = np.clip(half_length, nominal * np.float32(0.5), nominal * np.float32(_MOST_RAGGED))
         strip: Float32 = np.minimum(half_length - np.abs(offset), np.float32(self.site.reach) - np.abs(across))
         return strip
 
-    def _waves(self, across: Float32, ahead: npt.NDArray[np.bool_]) -> Float32:
+    def _waves(self, raggedness: float, across: Float32, ahead: npt.NDArray[np.bool_]) -> Float32:
         """Uneven ends, each with waves of its own: nm, as a function of the place across."""
         # wavelengths of two widths and its fractions, the longer the stronger
-        strength = np.float32(self.raggedness * self.length * self.site.pitch) * _STRENGTHS
+        strength = np.float32(raggedness * self.length * self.site.pitch) * _STRENGTHS
         drawn = normal(self.key, 0, (2, 2, _WAVES)) * strength
         waves = drawn[:, 0] @ _COSINES + drawn[:, 1] @ _SINES
         sample = across * np.float32(1 / (_WAVE_STEP * max(self.site.width, 1e-6))) + np.float32(

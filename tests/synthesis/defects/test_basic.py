@@ -1,5 +1,7 @@
 """Gaps open, bridges short, good images do neither: judged by connected components of the geometry."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from conftest import make_simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sem_lightning.synthesis.defects.gap import Gap
 from sem_lightning.synthesis.field import smooth_subtraction, smooth_union
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
 
@@ -81,6 +84,32 @@ def test_the_smallest_still_open_and_short(label: str) -> None:
         change = count_parts(scene.phi(), connectivity) - count_parts(clean_phi(scene), connectivity)
         # at this size a cut can leave a crumb of one pixel on a rough edge, one part more
         assert change >= 1 if label == "gap" else change == -1, index
+
+
+@pytest.mark.parametrize("label", ["gap", "bridge"])
+def test_a_square_defect_is_a_rectangle_at_the_same_place(label: str) -> None:
+    uneven = ("bulge=[0.3,0.8]", "slant=[0.2,0.4]", "raggedness=0.1")
+    ragged = make_simulator(*(f"defect.{label}.{key}" for key in uneven))
+    square = make_simulator(*(f"defect.{label}.{key}" for key in (*uneven, "squareness=1")))
+    plain = make_simulator(*(f"defect.{label}.{key}" for key in ("bulge=0", "slant=0", "raggedness=0")))
+    for index in range(50):
+        scenes = [simulator.draw(0, 0, index, label) for simulator in (square, plain)]
+        assert scenes[0].defects[0].site == scenes[1].defects[0].site
+        assert np.array_equal(scenes[0].phi(), scenes[1].phi())
+        assert not np.array_equal(scenes[0].phi(), ragged.draw(0, 0, index, label).phi())
+
+
+def test_squareness_is_drawn_beside_everything_else() -> None:
+    simulator = make_simulator()
+    some = make_simulator("defect.gap.squareness=[0.2,0.8]")
+    shares = []
+    for index in range(300):
+        usual, drawn = (each.draw(0, 0, index, "gap").defects[0] for each in (simulator, some))
+        assert isinstance(usual, Gap) and isinstance(drawn, Gap)
+        assert usual.squareness == 0 and replace(drawn, squareness=0.0, site=usual.site, length=usual.length) == usual
+        shares.append(drawn.squareness)
+    assert min(shares) >= 0.2 and max(shares) <= 0.8
+    assert 0.47 < np.mean(shares) < 0.53 and 0.16 < np.std(shares) < 0.19  # uniform
 
 
 def test_mask_and_box_say_where_the_defect_is() -> None:
