@@ -9,7 +9,7 @@ import cv2
 import lightning
 from torch.utils.data import DataLoader, Dataset
 
-from sem_lightning.data.curriculum import Curriculum
+from sem_lightning.data.curriculum import STAGE_KEYS, Curriculum
 from sem_lightning.data.folder import FolderDataset, check_complete, describe_folder, read_folder, split_files
 from sem_lightning.data.ranks import rank, world_size
 from sem_lightning.data.splits import SPLITS, EpochSampler
@@ -92,7 +92,7 @@ class SyntheticSource:
         if curriculum.has_stages and not fresh:
             raise SettingError(
                 "data.fresh_each_epoch",
-                "must be true with data.small_field_epochs, data.large_field_every or data.easy_epochs above 0",
+                f"must be true with any of {', '.join(f'data.{key}' for key in STAGE_KEYS)} above 0",
             )
         if curriculum.twins and self._weights is not None:
             raise SettingError("data.twins", "every other image is good, so data.class_weights must be null")
@@ -213,6 +213,9 @@ class SEMDataModule(lightning.LightningDataModule):
                 "images or more for each",
             )
         sampler = EpochSampler(size, self.seed, self.source.group, rank(), world_size())
+        if self.trainer is not None:
+            # of a resumed run workers fetch the first images before Lightning (2.6) names the epoch
+            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         batch_size = self.batch_size // world_size()
         # A lone last image cannot be batch-normalised.
         drop_last = len(sampler) % batch_size == 1 and len(sampler) > 1
