@@ -1,5 +1,6 @@
 """The typed config groups of training and testing: data, model, logger, callbacks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,12 +158,12 @@ class ModelSettings:
         one_of("schedule", self.schedule, SCHEDULES)
         if self.network != "resnet18" and (self.pretrained or self.weights_path):
             raise SettingError("pretrained", f"there are ImageNet weights for resnet18, none for {self.network}")
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise SettingError("learning_rate", f"found {self.learning_rate:g}, expected a number above 0")
         if not 0 <= self.start_share < 1:
             raise SettingError("start_share", f"found {self.start_share:g}, expected a share from 0 to below 1")
         for key in ("weight_decay", "mask_weight", "consistency"):
-            if getattr(self, key) < 0:
+            if not 0 <= getattr(self, key) < math.inf:
                 raise SettingError(key, f"found {getattr(self, key):g}, expected a number from 0")
         if not 0 < self.warmup < 1:
             raise SettingError("warmup", f"found {self.warmup:g}, expected a share of training between 0 and 1")

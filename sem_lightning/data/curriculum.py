@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.simulator import Simulator
 
+STAGE_KEYS = ("small_field_epochs", "large_field_every", "easy_epochs")  # each 0 where all epochs are alike
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -52,7 +54,7 @@ class Curriculum:
         Raises:
             SettingError: A negative number of epochs, or fields that cannot hold the pattern.
         """
-        for key in ("small_field_epochs", "large_field_every", "easy_epochs"):
+        for key in STAGE_KEYS:
             if getattr(self, key) < 0:
                 raise SettingError(f"data.{key}", f"found {getattr(self, key)}, expected at least 0")
         early = []
@@ -60,21 +62,24 @@ class Curriculum:
             stage = _ease(simulator) if epoch < self.easy_epochs else simulator
             small = epoch < self.small_field_epochs
             early.append(_resize(stage, "small_field_size", self.small_field_size) if small else stage)
-        every = self.large_field_every
+        every, usual = self.large_field_every, simulator.imaging.image_size
+        if every and self.large_field_size <= usual:
+            found = f"found {self.large_field_size}, expected more than the {usual} pixels of other epochs"
+            raise SettingError("data.large_field_size", found)
         large = _resize(simulator, "large_field_size", self.large_field_size) if every else None
         return Stages(tuple(early), simulator, large, every)
 
     @property
     def has_stages(self) -> bool:
         """Whether epochs differ."""
-        return bool(self.small_field_epochs or self.large_field_every or self.easy_epochs)
+        return any(getattr(self, key) for key in STAGE_KEYS)
 
 
 def _resize(simulator: Simulator, key: str, size: int) -> Simulator:
     try:
         return replace(simulator, imaging=replace(simulator.imaging, image_size=size))
     except SettingError as error:
-        raise SettingError(f"data.{key}", f"{size} pixels do not do ({error}); set another size") from None
+        raise SettingError(f"data.{key}", f"found {size}, which fields cannot have ({error})") from None
 
 
 def _ease(simulator: Simulator) -> Simulator:

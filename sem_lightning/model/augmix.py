@@ -5,13 +5,16 @@ changes turn and shear photographs; these are what programs do to an image betwe
 curves, contrast, smoothing, sharpening, noise, lost resolution.
 """
 
+import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHAINS, LONGEST = 2, 3  # beside the image itself, and changes in each
+MIXTURES = 2  # that are looked at beside each image
+CHAINS, LONGEST = 2, 3  # of a mixture, beside the image itself, and changes in each
 Change = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -26,7 +29,7 @@ def tone(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def contrast(images: Tensor, generator: torch.Generator) -> Tensor:
-    """More or less of it, around the image's mean."""
+    """More or less of it, around the image's mean; the network undoes it, but not what follows it in a chain."""
     middle = images.mean(dim=(1, 2, 3), keepdim=True)
     return middle + uniform(images, generator, 0.5, 1.5) * (images - middle)
 
@@ -54,24 +57,33 @@ def noise(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def lost_resolution(images: Tensor, generator: torch.Generator) -> Tensor:
     """Shrunk to two thirds and enlarged again."""
-    small = F.interpolate(images, scale_factor=2 / 3, mode="bilinear", align_corners=False)
+    fewer = [2 * side // 3 for side in images.shape[2:]]
+    small = F.interpolate(images, size=fewer, mode="bilinear", align_corners=False)
     return F.interpolate(small, size=images.shape[2:], mode="bilinear", align_corners=False)
 
 
 CHANGES: tuple[Change, ...] = (tone, contrast, smoothing, sharpening, noise, lost_resolution)
 
 
+def draws_of(seed: int, epoch: int, batch_index: int, rank: int, device: torch.device) -> torch.Generator:
+    """What mixes one batch: no stream that goes on, so that a training that is resumed draws the same."""
+    place = np.random.SeedSequence((seed, epoch, batch_index, rank))
+    return torch.Generator(device).manual_seed(int(place.generate_state(1)[0]))
+
+
 def mix(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each image mixed with itself at the ends of chains of random changes.
 
     Args:
-        images: float32 [B, 1, H, W], 0 to 1.
+        images: Floating-point [B, 1, H, W], 0 to 1.
         generator: On the images' device.
 
     Returns:
-        As ``images``; the shares of the image and of its chains are uniform on the simplex.
+        float32 [B, 1, H, W]; the shares of the image and of its chains are uniform on the simplex.
     """
-    shares = -torch.rand((CHAINS + 1, len(images), 1, 1, 1), generator=generator, device=images.device).log()
+    images = images.float()
+    # exponential draws, none of them 0 or infinite, divided by their sum
+    shares = torch.empty((CHAINS + 1, len(images), 1, 1, 1), device=images.device).exponential_(generator=generator)
     shares = shares / shares.sum(dim=0)
     mixed = shares[0] * images
     for share in shares[1:]:
@@ -100,6 +112,6 @@ def disagreement(answers: Tensor) -> Tensor:
         answers: Logits [N, B, C]: N answers to each of B images.
     """
     each = answers.float().log_softmax(dim=2)
-    mean = (torch.logsumexp(each, dim=0) - torch.log(torch.tensor(float(len(each))))).expand_as(each)
+    mean = (torch.logsumexp(each, dim=0) - math.log(len(each))).expand_as(each)
     divergence: Tensor = F.kl_div(mean, each, reduction="none", log_target=True).sum(dim=2).mean()
     return divergence

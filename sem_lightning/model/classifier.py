@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,7 +16,7 @@ from sem_lightning.decision.rule import Rule
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.evaluation.metrics import build_metrics, name_scalars
 from sem_lightning.files import write_atomically
-from sem_lightning.model.augmix import disagreement, mix
+from sem_lightning.model.augmix import MIXTURES, disagreement, draws_of, mix
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.compact import SUFFIX, read_compact, write_compact
 from sem_lightning.model.mask_loss import mask_loss
@@ -25,7 +24,6 @@ from sem_lightning.model.resnet import GrayResNet, Prediction
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
-MIXTURES = 2  # beside each image, as in AugMix
 MAX_SCALE = 8  # of what prediction looks at, times the image size
 FROZEN = ("nothing", "stem")
 SCHEDULES = ("constant", "linear", "onecycle")
@@ -49,8 +47,8 @@ class SEMClassifier(lightning.LightningModule):
         schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).
         warmup: Share of training until the rate has reached its peak.
         mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 learns from labels alone.
-        consistency: Weight of AugMix's disagreement between an image and two mixtures of it with itself under random
-            tone curves, contrast, blur and noise; 0 leaves them out. Three images are looked at instead of one.
+        consistency: Weight of how far answers to an image and to two mixtures with itself disagree (AugMix, see
+            `mix`); 0 leaves the mixtures out. Three images are looked at instead of one.
         network: ``resnet18``, ``resnet18_small`` or ``resnet10``.
         pooling: ``average`` or ``peaks``, see `GrayResNet`.
         scales: Sizes at which prediction looks at an image, times ``image_size``: several for a classifier that was
@@ -158,10 +156,9 @@ class SEMClassifier(lightning.LightningModule):
         """The prediction for training images and, where that counts, how far those for mixtures of them disagree."""
         if self.hparams["consistency"] == 0:
             return self(image), None
-        # no stream that goes on from batch to batch: a training that was killed and is resumed draws the same
-        place = (self.hparams["seed"], self.current_epoch, batch_index, self.global_rank)
-        generator = torch.Generator(image.device).manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-        logits, maps, features = self(torch.cat([image, *(mix(image, generator) for _ in range(MIXTURES))]))
+        generator = draws_of(self.hparams["seed"], self.current_epoch, batch_index, self.global_rank, image.device)
+        mixed = [mix(image, generator).to(image.dtype) for _ in range(MIXTURES)]
+        logits, maps, features = self(torch.cat([image, *mixed]))
         count = len(image)
         prediction = Prediction(logits[:count], (maps[0][:count], maps[1][:count]), features[:count])
         return prediction, disagreement(logits.unflatten(0, (MIXTURES + 1, count)))

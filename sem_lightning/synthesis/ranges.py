@@ -49,6 +49,7 @@ def ranged(
     optional: bool = False,
     by_severity: bool = False,
     by_key: bool = False,
+    default: float | None = None,
     why: str = "",
 ) -> Any:
     """A dataclass field holding a range.
@@ -61,12 +62,15 @@ def ranged(
         log: Draw log-uniformly rather than uniformly.
         optional: ``None`` is allowed and means that the effect is absent.
         by_severity: Follows from a defect's severity: 0 is the low end, 1 the high end.
-        by_key: Drawn from a defect's key, not in the order of the others, whose draws it so leaves as they were.
+        by_key: Drawn from the key of a defect, a field before it, and not in turn with the other numbers, which so stay
+            as they were before this one came.
+        default: Of a number that came later, for scenes from before it.
         why: What is wrong beyond the limits, for the error message.
     """
-    return dataclasses.field(
-        metadata={"limits": Limits(unit, low, high, above, log, optional, by_severity, by_key, why)}
-    )
+    limits = Limits(unit, low, high, above, log, optional, by_severity, by_key, why)
+    if default is None:
+        return dataclasses.field(metadata={"limits": limits})
+    return dataclasses.field(default=default, metadata={"limits": limits})
 
 
 def parse_range(key: str, value: object, limits: Limits) -> tuple[float, float] | None:

@@ -110,8 +110,10 @@ def test_a_curriculum_needs_fresh_images_and_room(simulator: Simulator) -> None:
         SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(small_field_epochs=2, small_field_size=20))
     with pytest.raises(SettingError, match="fresh_each_epoch"):
         SyntheticSource(simulator, 0, SIZES, False, None, Curriculum(large_field_every=2))
-    with pytest.raises(SettingError, match="large_field_size: 9000 pixels"):
+    with pytest.raises(SettingError, match="large_field_size: found 9000"):
         SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(large_field_every=2, large_field_size=9000))
+    with pytest.raises(SettingError, match="large_field_size: found 128, expected more than the 128"):
+        SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(large_field_every=2, large_field_size=128))
     with pytest.raises(SettingError, match="large_field_every"):
         SyntheticSource(simulator, 0, SIZES, True, None, Curriculum(large_field_every=-2))
     with pytest.raises(SettingError, match="easy_epochs"):

@@ -1,14 +1,16 @@
 """Mixtures of an image with itself, and how far answers to them disagree."""
 
+import csv
 import math
 
 import pytest
 import torch
+from conftest import TINY, Run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.model.augmix import CHANGES, Change, disagreement, mix
+from sem_lightning.model.augmix import CHANGES, Change, disagreement, draws_of, lost_resolution, mix
 from sem_lightning.synthesis.simulator import render
 
 CERTAIN = 1e4  # a logit that leaves no doubt
@@ -49,6 +51,11 @@ def test_a_seed_is_a_mixture_and_no_two_images_share_one(images: torch.Tensor) -
     assert len({image.numpy().tobytes() for image in same}) == 8
 
 
+def test_shares_are_numbers_even_where_a_uniform_draw_is_zero() -> None:
+    # a batch of a real training, whose draws hold a zero: its logarithm once made a share infinite and the weights NaN
+    assert mix(torch.full((16, 1, 16, 16), 0.5), draws_of(22, 7, 60, 0, torch.device("cpu"))).isfinite().all()
+
+
 def test_a_mixture_shows_the_same_pattern(images: torch.Tensor) -> None:
     mixed = torch.cat([mix(images, drawn(seed)) for seed in range(20)])
     alike = correlation(images.repeat(20, 1, 1, 1), mixed)
@@ -63,6 +70,17 @@ def test_each_change_keeps_where_things_are(change: Change, images: torch.Tensor
     assert correlation(images, changed).min() > 0.6
     moved = images.roll(1, dims=3)
     assert (correlation(images, changed) > correlation(moved, changed)).all()
+
+
+def test_lost_resolution_moves_nothing() -> None:
+    ramp = torch.linspace(0, 1, 128).expand(1, 1, 128, 128)
+    inside = slice(8, -8)  # at its ends a ramp is no ramp any more
+    assert torch.allclose(lost_resolution(ramp, drawn(0))[..., inside], ramp[..., inside], atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_images_of_other_precision_are_mixed(images: torch.Tensor, dtype: torch.dtype) -> None:
+    assert torch.allclose(mix(images.to(dtype), drawn(0)), mix(images, drawn(0)), atol=0.02)
 
 
 def test_who_agrees_and_who_does_not() -> None:
@@ -83,3 +101,23 @@ def test_following_its_gradient_brings_answers_together() -> None:
     before.backward()
     assert answers.grad is not None
     assert disagreement(answers.detach() - answers.grad) < before
+
+
+def test_each_batch_of_each_process_has_draws_of_its_own() -> None:
+    places = [(seed, epoch, batch, rank) for seed in (0, 1) for epoch in (0, 1) for batch in (0, 1) for rank in (0, 1)]
+    first = [torch.rand(4, generator=draws_of(*place, torch.device("cpu"))).tolist() for place in places]
+    assert len({tuple(numbers) for numbers in first}) == len(places)
+    assert first[0] == torch.rand(4, generator=draws_of(0, 0, 0, 0, torch.device("cpu"))).tolist()
+
+
+def test_consistency_adds_what_answers_disagree_by(run: Run) -> None:
+    alone = run("train", *TINY, "logger=csv", "logger.every_n_steps=1").run_folder()
+    together = run("train", *TINY, "logger=csv", "logger.every_n_steps=1", "model.consistency=2").run_folder()
+    rows = list(csv.DictReader((together / "csv/metrics.csv").read_text().splitlines()))
+    losses = [{name: float(value) for name, value in row.items() if value} for row in rows if row["train/loss"]]
+    assert losses
+    for loss in losses:
+        assert loss["train/disagreement"] > 0
+        parts = loss["train/label_loss"] + loss["train/mask_loss"] + 2 * loss["train/disagreement"]
+        assert loss["train/loss"] == pytest.approx(parts, rel=1e-5)
+    assert "train/disagreement" not in (alone / "csv/metrics.csv").read_text()

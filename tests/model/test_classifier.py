@@ -65,6 +65,14 @@ def test_a_checkpoint_loads_without_unpickling(tmp_path: Path) -> None:
     assert classifier.hparams["polarity"] == "dark" and classifier.hparams["pixel_size"] == 0.8
 
 
+def test_checkpoints_from_before_consistency_load(tmp_path: Path) -> None:
+    path = save(tmp_path / "old.ckpt")
+    state = torch.load(path, weights_only=True)
+    del state["hyper_parameters"]["consistency"]
+    torch.save(state, path)
+    assert load_classifier(path).hparams["consistency"] == 0
+
+
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         load_classifier(tmp_path / "missing.ckpt")

@@ -18,7 +18,6 @@ from sem_lightning.synthesis.ranges import Limits, Range, Settings, ranged
 from sem_lightning.synthesis.sampling import draw_key, uniform
 
 _PLACING_TRIES = 64
-_KEYED_STREAM = 1  # of a defect's key; 0 is its shape's
 _GLOW = 12.0  # nm beyond its outline that the rim of what lies on the pattern may still be seen
 
 
@@ -161,11 +160,11 @@ class DefectSettings(Settings):
         """
         severity = self.draw_value(rng, "severity")
         numbers: dict[str, Any] = {"severity": severity}
-        for name, limits in _drawn_fields(self.defect_type):
+        for place, (name, limits) in enumerate(_drawn_fields(self.defect_type)):
             if limits is None:
                 numbers[name] = draw_key(rng)
             elif limits.by_key:
-                numbers[name] = self.value_at(name, float(uniform(numbers["key"], _KEYED_STREAM, (1,))[0]))
+                numbers[name] = self.value_at(name, float(uniform(numbers["key"], place, (1,))[0]))
             else:
                 numbers[name] = self.value_at(name, severity if limits.by_severity else rng.random())
         for attempt in range(_PLACING_TRIES):

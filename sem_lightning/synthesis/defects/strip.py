@@ -51,7 +51,7 @@ class Strip(Defect):
     slant: float = ranged("", low=-1, high=1, why="steeper it runs along the line")
     smoothing: float = ranged("of the pitch", low=0.01, high=0.5, why="beyond half a pitch it melts into the next line")
     raggedness: float = ranged("of its length", low=0, high=0.3, why="beyond that its ends meet")
-    squareness: float = ranged("", low=0, high=1, by_key=True, why="it is a share")
+    squareness: float = ranged("", low=0, high=1, by_key=True, default=0.0, why="it is a share")
 
     @property
     def _unevenness(self) -> tuple[float, float, float]:

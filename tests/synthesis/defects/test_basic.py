@@ -112,6 +112,13 @@ def test_squareness_is_drawn_beside_everything_else() -> None:
     assert 0.47 < np.mean(shares) < 0.53 and 0.16 < np.std(shares) < 0.19  # uniform
 
 
+def test_scenes_from_before_squareness_replay(simulator: Simulator) -> None:
+    scene = simulator.draw(0, 0, 1, "gap")
+    stored = scene.to_dict()
+    del stored["defects"][0]["squareness"]
+    assert Scene.from_dict(stored) == scene
+
+
 def test_mask_and_box_say_where_the_defect_is() -> None:
     simulator = make_simulator("imaging=ideal")  # a scan without fail leaves the geometry where it is
     for index in SEEDS:
