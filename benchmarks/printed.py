@@ -11,6 +11,7 @@ so no intervals.
 """
 
 import argparse
+import functools
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,6 +78,11 @@ def draw_noise(image: Float32, phi: Float32) -> Float32:
     return np.asarray(cv2.filter2D(white, -1, kernel), np.float32)
 
 
+@functools.cache
+def defect_types() -> dict[str, DefectSettings]:
+    return compose_simulator().defect.types
+
+
 def add_defect(rng: np.random.Generator, piece: Subject, settings: DefectSettings) -> Float32 | None:
     """The piece with a defect printed into it, or ``None`` where it has no place for one."""
     view = FieldOfView(*piece.phi.shape, 1.0)
@@ -107,7 +113,7 @@ def cut(rng: np.random.Generator, subject: Subject, size: int, label: str) -> Fl
     height, width = subject.image.shape
     if min(height, width) < size:
         return None
-    settings = None if label == "good" else compose_simulator().defect.types[label]
+    settings = None if label == "good" else defect_types()[label]
     for _ in range(50):
         piece = subject.cut(int(rng.integers(0, height - size + 1)), int(rng.integers(0, width - size + 1)), size)
         if not 0.05 < np.mean(piece.phi > 0) < 0.9:  # hardly a pattern
