@@ -16,6 +16,7 @@ from sem_lightning.synthesis.ranges import Range, ranged
 Boxes = npt.NDArray[np.float64]  # [n, 4]: left, top, right, bottom, nm
 _TRIES = 90  # groups of wires offered to an image; those that would touch another are dropped
 _MISSES = 12  # that many in a row, and there is no room
+_FACING = (1.0, 2.5)  # pitches between an end and one that faces it: fewer would be a gap
 
 
 @dataclass(kw_only=True)
@@ -31,6 +32,7 @@ class Freeform(MetalSettings):
     comb: Range = ranged("weight", low=0, why="it is a weight")
     meander: Range = ranged("weight", low=0, why="it is a weight")
     plate: Range = ranged("weight", low=0, why="it is a weight")
+    facing: Range = ranged("of the groups of wires", low=0, high=1, why="it is a share")
 
     def lay_out(
         self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
@@ -85,14 +87,39 @@ class _Ground:
         group = self._turned(group)
         low, high = group[:, :2].min(axis=0), group[:, 2:].max(axis=0)
         reach = self.half + np.minimum((high - low) / 2, self.half) / 2
-        x, y = (2 * self.rng.random(2) - 1) * reach - (low + high) / 2
-        group = group + np.array([x, y, x, y])
+        shift = (2 * self.rng.random(2) - 1) * reach - (low + high) / 2
+        if self.settings.facing[1] > 0 and self.rng.random() < self.value("facing"):
+            before = self._before_an_end(group)
+            shift = shift if before is None else before
+        group = group + np.tile(shift, 2)
         left, top, right, bottom = group.clip(self.ends[[0, 1, 0, 1]], self.ends[[2, 3, 2, 3]]).T
         area = float((right - left) @ (bottom - top))
         if area == 0 or _touch(group, self.placed, self.pitch - self.cd).any():
             return 0.0
         self.placed = np.concatenate([self.placed, group])
         return area
+
+    def _before_an_end(self, group: Boxes) -> npt.NDArray[np.float64] | None:
+        """The shift that brings the group before a wire's end in the image, if there is one, perhaps a little aside."""
+        sides = [(place, side) for place in range(len(self.placed)) for side in (0, 2)]
+        ends = []
+        for place, side in sides:
+            box = self.placed[place]
+            along = int(box[2] - box[0] < box[3] - box[1])  # 0 where it runs along x
+            end = (box[:2] + box[2:]) / 2
+            end[along] = box[along + side]
+            if (np.abs(end) < self.half - 2 * self.pitch).all():
+                ends.append((end, along, side))
+        if not ends:
+            return None
+        aim, along, side = ends[int(self.rng.integers(len(ends)))]
+        first = group[0]
+        near = (first[:2] + first[2:]) / 2
+        near[along] = first[along + 2 - side]
+        aim[along] += (side - 1) * self.pitch * self.rng.uniform(*_FACING)
+        aim[1 - along] += self.pitch * self.rng.normal(0, 0.5)
+        shift: npt.NDArray[np.float64] = aim - near
+        return shift
 
     def _turned(self, group: Boxes) -> Boxes:
         quarter, mirror = self.rng.random(2) < 0.5

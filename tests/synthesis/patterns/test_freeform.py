@@ -30,8 +30,9 @@ def boxes_of(simulator: Simulator, index: int) -> tuple[np.ndarray, Shapes]:
     return np.array([[*np.min(each, axis=0), *np.max(each, axis=0)] for each in pattern.polygons]), pattern
 
 
-def test_wires_of_different_nets_keep_the_smallest_space() -> None:
-    simulator = simulator_with("pattern.duty=0.5", "pattern.pitch=16", *SMOOTH)
+@pytest.mark.parametrize("facing", [0, 1])
+def test_wires_of_different_nets_keep_the_smallest_space(facing: float) -> None:
+    simulator = simulator_with("pattern.duty=0.5", "pattern.pitch=16", f"pattern.facing={facing}", *SMOOTH)
     for index in range(30):
         scene = simulator.draw(0, 0, index, "good")
         metal = (scene.phi() > 0).astype(np.uint8)
@@ -42,6 +43,27 @@ def test_wires_of_different_nets_keep_the_smallest_space() -> None:
             other = np.diff(nearest, axis=axis) != 0
             between = np.minimum(*(np.delete(distance, drop, axis=axis) for drop in (0, -1)))[other]
             assert between.size == 0 or between.min() > 8 / 2 - 1.6, index
+
+
+def test_wires_that_face_an_end_lie_one_to_two_and_a_half_pitches_before_it() -> None:
+    def spaces(facing: float) -> list[int]:
+        """Pixels from each end of a wire to the next metal before it, where there is any within the image."""
+        simulator = simulator_with(
+            "pattern.pitch=10", "pattern.fill=0.2", f"pattern.facing={facing}", *SMOOTH, *only("none")
+        )
+        found = []
+        for index in range(40):
+            boxes, _ = boxes_of(simulator, index)
+            metal = simulator.draw(0, 0, index, "good").phi() > 0
+            for left, top, right, bottom in boxes + 96:
+                if right - left > bottom - top and 0 <= (middle := round((top + bottom) / 2)) < 192 and 0 < right < 188:
+                    ahead = metal[middle, round(right) + 1 :]
+                    found += [int(ahead.argmax())] if ahead.any() and not ahead[0] else []
+        return found
+
+    facing, free = spaces(1), spaces(0)
+    near = [sum(9 <= space <= 26 for space in each) / len(each) for each in (facing, free)]
+    assert len(facing) > 50 and near[0] > 1.5 * near[1], (len(facing), near)
 
 
 def test_more_fill_is_more_metal_and_thick_wires_are_as_thick_as_asked_for() -> None:
