@@ -1,6 +1,6 @@
 """What a user's unlabelled images could teach the packaged classifier: batch norm's statistics, or its own answers.
 
-python benchmarks/adapt.py [--ckpt robust] [--images 300]        10 minutes
+python benchmarks/adapt.py [--ckpt robust] [--images 300]        2 minutes
 
 Of each style a set of unlabelled images, and 600 other ones to test on. ``statistics`` replaces the means and variances
 of all batch norms by those of the unlabelled images, wholly or half (sem-predict adapt=on); ``self-training``
