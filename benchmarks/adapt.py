@@ -3,7 +3,7 @@
 python benchmarks/adapt.py [--ckpt robust] [--images 300]        2 minutes
 
 Of each style a set of unlabelled images, and 600 other ones to test on. ``statistics`` replaces the means and variances
-of all batch norms by those of the unlabelled images, wholly or half (sem-predict adapt=on); ``self-training``
+of all batch norms by those of the unlabelled images, wholly or half (sem-predict adapt=true); ``self-training``
 goes on learning, stem and batch norms frozen, from the answers that it is surer than 0.9 of (Lee, ICML workshop 2013).
 """
 

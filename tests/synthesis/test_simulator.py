@@ -19,8 +19,8 @@ from sem_lightning.synthesis.processing import ProcessingSettings
 from sem_lightning.synthesis.ranges import Limits, parse_range
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
 
-ANY = {"low": -1e9, "high": 1e9, "above": False, "log": False, "optional": False, "by_severity": False}
-ANY |= {"by_key": False, "why": ""}
+FLAGS = ("above", "log", "optional", "by_severity", "by_key")
+ANY = {"low": -1e9, "high": 1e9, "why": "", **dict.fromkeys(FLAGS, False)}
 
 
 def test_a_scene_survives_json_and_renders_the_same_bytes(simulator: Simulator) -> None:

@@ -101,15 +101,14 @@ class _Ground:
 
     def _before_an_end(self, group: Boxes) -> npt.NDArray[np.float64] | None:
         """The shift that brings the group before a wire's end in the image, if there is one, perhaps a little aside."""
-        sides = [(place, side) for place in range(len(self.placed)) for side in (0, 2)]
         ends = []
-        for place, side in sides:
-            box = self.placed[place]
+        for box in self.placed:
             along = int(box[2] - box[0] < box[3] - box[1])  # 0 where it runs along x
-            end = (box[:2] + box[2:]) / 2
-            end[along] = box[along + side]
-            if (np.abs(end) < self.half - 2 * self.pitch).all():
-                ends.append((end, along, side))
+            for side in (0, 2):
+                end = (box[:2] + box[2:]) / 2
+                end[along] = box[along + side]
+                if (np.abs(end) < self.half - 2 * self.pitch).all():
+                    ends.append((end, along, side))
         if not ends:
             return None
         aim, along, side = ends[int(self.rng.integers(len(ends)))]
