@@ -171,12 +171,24 @@ class SEMClassifier(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         scalars = name_scalars(self.val_metrics.compute(), self.classes, "val")
         # a metric of our own: Lightning 2.6 divides shares of different sizes by a mean that it rounds down
-        self.log("val/loss", self.val_loss.compute(), prog_bar=True, sync_dist=True)
+        loss = self.val_loss.compute()
         self.val_loss.reset()
+        if not loss.isfinite():
+            raise UserError(self._explain_divergence(float(loss)))
+        self.log("val/loss", loss, prog_bar=True, sync_dist=True)
         # of several processes all have the same values, so that their mean is what each has
         self.log("val/accuracy", scalars.pop("val/accuracy"), prog_bar=True, sync_dist=True)
         self.log_dict(scalars, sync_dist=True)
         self.val_metrics.reset()
+
+    def _explain_divergence(self, loss: float) -> str:
+        """What to do where training has led to a loss that is no number; no checkpoint holds such weights."""
+        done = int(self.current_epoch)
+        kept = f"; the checkpoints are of epoch {done} or earlier" if done else ""
+        return (
+            f"val/loss is {loss:g} after epoch {done + 1}: training has diverged; a model.learning_rate below "
+            f"{self.hparams['learning_rate']:g} or trainer.gradient_clip_val=1 may help{kept}"
+        )
 
     def test_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
         """``logits`` and ``features`` of a batch, for callbacks that report."""

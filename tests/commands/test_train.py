@@ -103,6 +103,25 @@ def test_the_default_recipe_can_be_resumed_for_more_epochs(run: Run) -> None:
     assert more.result()["epochs"] == 2
 
 
+def test_a_training_that_diverges_stops_and_keeps_what_was_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sem_lightning.model.classifier import SEMClassifier
+
+    step = SEMClassifier.training_step
+
+    def broken_later(self: SEMClassifier, batch: dict[str, torch.Tensor], index: int) -> torch.Tensor:
+        return step(self, batch, index) * (float("nan") if self.current_epoch == 1 else 1)
+
+    monkeypatch.setattr(SEMClassifier, "training_step", broken_later)
+    done = run("train", *TINY, "trainer.max_epochs=3")
+    assert done.code == 1 and done.err.count("\n") == 1, done.err
+    assert "val/loss is nan after epoch 2: training has diverged; a model.learning_rate below" in done.err
+    assert "the checkpoints are of epoch 1 or earlier" in done.err
+    for name in ("best.ckpt", "last.ckpt"):
+        weights = load_weights(done.run_folder() / "checkpoints" / name)
+        assert all(value.isfinite().all() for value in weights.values() if value.is_floating_point()), name
+    assert not (done.run_folder() / "result.json").exists()
+
+
 def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None:
     shares = "shares={train:0.5,val:0.2,test:0.3,calibration:0}"
     run("generate", "num_per_class=10", shares, "imaging.image_size=64", "output=set", "seed=2")
