@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.open_data import open_classifier, open_source
+from sem_lightning.commands.open_data import looks_of, open_classifier, open_source
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
 from sem_lightning.commands.training_settings import DataSettings, register_data_schemas
@@ -58,7 +58,7 @@ def calibrate(config: DictConfig) -> None:
     if target.is_dir():
         raise SettingError("output", f"{target} is a folder; name a file")
     trainer = build_tester(config.trainer, Path(HydraConfig.get().runtime.output_dir))
-    datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed)
+    datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, looks=looks_of(classifier))
     with explain_interrupt(trainer):
         rule = calibrate_rule(trainer, classifier, datamodule, decision)
     target.parent.mkdir(parents=True, exist_ok=True)

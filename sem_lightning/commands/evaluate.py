@@ -11,7 +11,7 @@ from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.open_data import check_fit, open_classifier, open_source
+from sem_lightning.commands.open_data import check_fit, looks_of, open_classifier, open_source
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, at_least, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
@@ -28,7 +28,7 @@ from sem_lightning.evaluation.recorder import Recorder
 from sem_lightning.evaluation.report import Report, make_report
 from sem_lightning.evaluation.tensorboard import write_figures
 from sem_lightning.files import write_json
-from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.classifier import SEMClassifier, check_scales
 
 _COMPARED = ("image_size", "classes")  # what classifiers that are compared must share
 
@@ -44,6 +44,7 @@ class EvaluateSettings(SimulationSettings):
     ckpt: Any = MISSING
     split: str = MISSING
     explain: int = MISSING
+    scales: list[float] | None = MISSING
     data: DataSettings = MISSING
     trainer: dict[str, Any] = MISSING
     mlflow: bool = MISSING
@@ -61,6 +62,8 @@ def evaluate(config: DictConfig) -> float:
     output = Path(HydraConfig.get().runtime.output_dir)
     settings: DataSettings = build(config.data, "data")
     at_least("explain", config.explain, 0)
+    if config.scales is not None:
+        check_scales(config.scales)
     mlflow = build_mlflow_logger() if config.mlflow else None
     opened = _open_classifiers(config)
     seed = int(opened[0][1].hparams["seed"]) if config.seed is None else check_seed(config)
@@ -92,7 +95,8 @@ def evaluate(config: DictConfig) -> float:
 def _test(config: DictConfig, settings: DataSettings, source: Source, classifier: SEMClassifier, seed: int) -> Report:
     recorder = Recorder()
     trainer = build_tester(config.trainer, Path(HydraConfig.get().runtime.output_dir), [recorder])
-    datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, test_split=config.split)
+    looks = looks_of(classifier, config.scales)
+    datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, config.split, looks)
     with explain_interrupt(trainer):
         trainer.test(classifier, datamodule=datamodule, verbose=False)
     if recorder.tested is None:

@@ -1,5 +1,6 @@
 """A checkpoint and the data that it is to be tried on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -7,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 import sem_lightning
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings
 from sem_lightning.data.datamodule import Source
+from sem_lightning.data.looks import Looks
 from sem_lightning.errors import SettingError
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
 from sem_lightning.synthesis.simulator import Simulator
@@ -26,6 +28,13 @@ def open_classifier(config: DictConfig, key: str) -> tuple[Path, SEMClassifier]:
     name = str(config[key])
     path = SHIPPED.get(name) or Path(name).expanduser()
     return path, load_classifier(path)
+
+
+def looks_of(classifier: SEMClassifier, scales: Sequence[float] | None = None) -> Looks | None:
+    """At what sizes a classifier looks at images: ``scales``, or else its own; ``None`` leaves the size to the data."""
+    if scales is None and len(classifier.hparams["scales"]) == 1:
+        return None
+    return Looks(classifier.image_size, tuple(classifier.hparams["scales"] if scales is None else scales))
 
 
 def open_source(simulator: Simulator, settings: DataSettings, classifier: SEMClassifier, seed: int) -> Source:

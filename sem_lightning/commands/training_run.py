@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from omegaconf import DictConfig
 
 from sem_lightning.commands.calibrate import calibrate_rule, explain_rule
+from sem_lightning.commands.open_data import looks_of
 from sem_lightning.commands.trainer import build_trainer, explain_interrupt
 from sem_lightning.commands.training_settings import CallbackSettings, DataSettings, LoggerSettings, ModelSettings
 from sem_lightning.data.datamodule import SEMDataModule, Source
@@ -97,7 +98,8 @@ def run_training(
         if shutil.which(compiler) is None:
             raise SettingError("compile", f"needs a C++ compiler, and there is no {compiler}").under("model")
         classifier.net.compile()  # in place: names of weights stay
-    datamodule = SEMDataModule(source, settings.data.batch_size, settings.data.num_workers, settings.seed)
+    data = settings.data
+    datamodule = SEMDataModule(source, data.batch_size, data.num_workers, settings.seed, looks=looks_of(classifier))
 
     share = settings.model.start_share
     start = {name: value.clone() for name, value in classifier.state_dict().items()} if share > 0 else {}

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sem_lightning.data.curriculum import STAGE_KEYS, Curriculum
 from sem_lightning.data.folder import FolderDataset, check_complete, describe_folder, read_folder, split_files
+from sem_lightning.data.looks import Looks, collate
 from sem_lightning.data.ranks import rank, world_size
 from sem_lightning.data.splits import SPLITS, EpochSampler
 from sem_lightning.data.synthetic import SyntheticDataset
@@ -41,8 +42,8 @@ class Source(Protocol):
     group: int
     folder: dict[str, Any] | None
 
-    def dataset(self, split: str) -> "Dataset[Batch]":
-        """One of the four splits."""
+    def dataset(self, split: str, looks: Looks | None = None) -> "Dataset[Batch]":
+        """One of the four splits; with ``looks``, each image at all their sizes."""
 
     def counts(self, split: str) -> dict[str, int]:
         """Images of each class in a split."""
@@ -100,10 +101,10 @@ class SyntheticSource:
     def counts(self, split: str) -> dict[str, int]:
         return dict.fromkeys(self.classes, self._per_class[split])
 
-    def dataset(self, split: str) -> SyntheticDataset:
+    def dataset(self, split: str, looks: Looks | None = None) -> SyntheticDataset:
         size = self._per_class[split] * len(self.classes)
         if split != "train":
-            return SyntheticDataset(self._simulator, self._seed, split, size)
+            return SyntheticDataset(self._simulator, self._seed, split, size, looks=looks)
         size += size % self.group
         return SyntheticDataset(self._simulator, self._seed, split, size, self._fresh, self._weights, self._curriculum)
 
@@ -174,11 +175,13 @@ class FolderSource:
         found = Counter(file.label for file in self._splits[split])
         return {name: found[name] for name in self.classes}
 
-    def dataset(self, split: str) -> FolderDataset:
+    def dataset(self, split: str, looks: Looks | None = None) -> FolderDataset:
         """One of the four splits, or ``all`` of them."""
         # Reports alone ask for conditions, and reading those of a large set takes time.
         tested = split not in ("train", "val")
-        return FolderDataset(self._root, self._splits[split], self.classes, self.image_size, self.pixel_size, tested)
+        return FolderDataset(
+            self._root, self._splits[split], self.classes, self.image_size, self.pixel_size, tested, looks
+        )
 
 
 class SEMDataModule(lightning.LightningDataModule):
@@ -193,15 +196,26 @@ class SEMDataModule(lightning.LightningDataModule):
         num_workers: Processes that make images beside the training one; 0 makes them in it.
         seed: Seed of the training order.
         test_split: The split that testing uses.
+        looks: At what sizes testing and calibrating look at an image; ``None`` takes it as the source gives it, as
+            training and its validation do.
     """
 
-    def __init__(self, source: Source, batch_size: int, num_workers: int, seed: int, test_split: str = "test") -> None:
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        num_workers: int,
+        seed: int,
+        test_split: str = "test",
+        looks: Looks | None = None,
+    ) -> None:
         super().__init__()
         self.source = source
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
         self.test_split = test_split
+        self.looks = looks
 
     def train_dataloader(self) -> "DataLoader[Batch]":
         dataset = self.source.dataset("train")
@@ -222,21 +236,24 @@ class SEMDataModule(lightning.LightningDataModule):
         return self._loader(dataset, batch_size, sampler=sampler, drop_last=drop_last)
 
     def val_dataloader(self) -> "DataLoader[Batch]":
-        return self.loader("val")
+        return self._ordered("val", None)
 
     def test_dataloader(self) -> "DataLoader[Batch]":
         return self.loader(self.test_split)
 
     def loader(self, split: str) -> "DataLoader[Batch]":
         """A split's images in their order, as testing takes them; of several processes each has its own share."""
-        dataset = self.source.dataset(split)
+        return self._ordered(split, self.looks)
+
+    def _ordered(self, split: str, looks: Looks | None) -> "DataLoader[Batch]":
+        dataset = self.source.dataset(split, looks)
         size = len(dataset)  # type: ignore[arg-type]
         if size < world_size():
             raise SettingError(
                 "trainer.devices", f"{world_size()} processes cannot share the {size} images of the split {split}"
             )
         mine = range(rank(), size, world_size())
-        return self._loader(dataset, _EVAL_BATCH_SIZE, sampler=mine)
+        return self._loader(dataset, _EVAL_BATCH_SIZE, sampler=mine, collate_fn=collate if looks else None)
 
     def _loader(self, dataset: "Dataset[Batch]", batch_size: int, **options: Any) -> "DataLoader[Batch]":
         return DataLoader(

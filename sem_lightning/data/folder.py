@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from sem_lightning.data.conditions import Conditions, read_conditions
 from sem_lightning.data.images import IMAGE_SUFFIXES, ImageError, Span, fit_to, read_gray
 from sem_lightning.data.layout import CLEAN, DESCRIPTION, LABELS, MASKS, SPANS, mask_path
+from sem_lightning.data.looks import Looks
 from sem_lightning.data.splits import SPLITS, share_out
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.mask_loss import UNKNOWN
@@ -256,7 +257,7 @@ def _stratify(
 
 
 class FolderDataset(Dataset[dict[str, Any]]):
-    """Images of one split, resized to ``image_size``.
+    """Images of one split, resized to ``image_size``, or to all the sizes of ``looks``.
 
     Masks are taken from ``root/masks/`` where they exist; elsewhere a good image has no defect anywhere, and nobody
     knows where a defective one has it.
@@ -270,12 +271,14 @@ class FolderDataset(Dataset[dict[str, Any]]):
         image_size: int,
         pixel_size: float | None = None,
         with_conditions: bool = True,
+        looks: Looks | None = None,
     ) -> None:
         self.root = root
         self.files = files
         self.classes = classes
         self.image_size = image_size
         self.pixel_size = pixel_size
+        self.looks = looks or Looks(image_size)
         listed = {file.name for file in files if file.name} if with_conditions else set()
         self._conditions = read_conditions(root, listed) if listed else {}
 
@@ -285,12 +288,12 @@ class FolderDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W]: 0, 1 or ``UNKNOWN``.
 
-        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`.
+        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`, and what `Looks` adds.
         """
         file = self.files[index % len(self.files)]  # indices count on from epoch to epoch
         mask = self._mask(file)
         return {
-            "image": torch.from_numpy(fit_to(read_gray(file.path, file.span), self.image_size)).unsqueeze(0),
+            **self.looks.tensors(read_gray(file.path, file.span)),
             "label": self.classes.index(file.label),
             "mask": mask,
             **self._conditions.get(file.name or "", Conditions()).tensors(mask.numpy(), self.pixel_size),

@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from sem_lightning.data.conditions import Conditions, total_dose
 from sem_lightning.data.curriculum import Curriculum
+from sem_lightning.data.looks import Looks
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.synthesis.simulator import LABEL_STREAM, Scene, Simulator, render
 
@@ -24,6 +25,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         class_weights: Relative frequency of each class, drawn at random; ``None`` takes the classes in turn, so that
             they are exactly balanced.
         curriculum: What is special about some epochs.
+        looks: At what sizes an image is looked at; ``None`` leaves it as it is.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         fresh: bool = False,
         class_weights: list[float] | None = None,
         curriculum: Curriculum = Curriculum(),
+        looks: Looks | None = None,
     ) -> None:
         self.simulator = simulator
         self.seed = seed
@@ -43,6 +46,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         self.fresh = fresh
         self.class_weights = class_weights
         self.twins = curriculum.twins
+        self.looks = looks
         self._stages = curriculum.stages(simulator)
 
     def __len__(self) -> int:
@@ -70,15 +74,14 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W] (1 where the defect is).
 
-        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`.
+        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`, and what `Looks` adds.
         """
         sample = render(self.scene(index))
+        image = sample.image.astype(np.float32) / np.float32(np.iinfo(sample.image.dtype).max)
         detection = sample.scene.detection
         conditions = Conditions(sample.scene.severity, total_dose(detection.dose, detection.frames))
         return {
-            "image": torch.from_numpy(
-                sample.image.astype(np.float32) / np.float32(np.iinfo(sample.image.dtype).max)
-            ).unsqueeze(0),
+            **({"image": torch.from_numpy(image).unsqueeze(0)} if self.looks is None else self.looks.tensors(image)),
             "label": self.simulator.classes.index(sample.scene.label),
             "mask": torch.from_numpy(sample.mask),
             **conditions.tensors(sample.mask, sample.scene.view.pixel_size),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from sem_lightning.data.images import MAX_PIXELS, ImageError, fit_to, read_gray
+from sem_lightning.data.looks import Looks
 from sem_lightning.decision.answers import good_log_odds, log_probabilities
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.inspection.data_bar import find_data_bar
@@ -23,7 +24,6 @@ from sem_lightning.synthesis.defects.mix import GOOD
 
 Float32 = npt.NDArray[np.float32]
 _SUSPICIOUS = 0.5  # probability that a cell of the map is not good, from which on it belongs to a region
-_ENOUGH = 0.75  # of the pixels that a scale asks for: beyond that there is nothing more to see
 _TIFF = (".tif", ".tiff")
 
 
@@ -116,8 +116,7 @@ def prepare(path: Path, how: Preparation) -> Prepared:
     scale = pixel_size / how.trained_pixel_size if pixel_size and how.trained_pixel_size else None
     closer: dict[float, Float32] = {}
     if how.tiling == "off" or (how.tiling == "auto" and scale is None):
-        sizes = {times: round(times * how.image_size) for times in how.scales[1:]}
-        closer = {times: fit_to(image, size) for times, size in sizes.items() if min(shape) >= _ENOUGH * size}
+        closer = Looks(how.image_size, how.scales).closer(image)
         image = fit_to(image, how.image_size)
     elif scale is not None:
         image = _rescale(path, image, scale)
@@ -163,7 +162,7 @@ class Finding:
         regions: Suspicious parts, the most suspicious first.
         heat: Probability that a place is not good, at an eighth of the pixels of ``prepared.image``.
         salience: What captum says at the same places; ``None`` where nobody asked.
-        by_scale: Probabilities at each scale that the image was looked at; their mean is ``probabilities``.
+        by_scale: Probabilities at each scale that the image was looked at; ``probabilities`` are those of their mean.
     """
 
     prepared: Prepared
@@ -295,12 +294,11 @@ class Inspector:
         return logits
 
     def _mean(self, by_scale: dict[float, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-        """Logits of the mean of the probabilities."""
+        """Logits of the mean of the probabilities; the rule, whose temperature follows, was made from such means."""
         if len(by_scale) == 1:
             return by_scale[1.0]
-        temperature = self.classifier.rule.temperature
-        log_p = log_probabilities(np.stack(list(by_scale.values())), temperature)
-        return np.asarray(temperature * (np.logaddexp.reduce(log_p, axis=0) - np.log(len(by_scale))), np.float64)
+        log_p = log_probabilities(np.stack(list(by_scale.values())), 1.0)
+        return np.asarray(np.logaddexp.reduce(log_p, axis=0) - np.log(len(by_scale)), np.float64)
 
 
 def _find_regions(heat: Float32, maps: Float32, classes: list[str], prepared: Prepared) -> list[Region]:

@@ -190,16 +190,32 @@ class SEMClassifier(lightning.LightningModule):
             f"{self.hparams['learning_rate']:g} or trainer.gradient_clip_val=1 may help{kept}"
         )
 
-    def test_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
+    def test_step(self, batch: dict[str, Any], batch_index: int) -> dict[str, Tensor]:
         """``logits`` and ``features`` of a batch, for callbacks that report."""
-        prediction = self(batch["image"])
-        self.test_metrics.update(prediction.logits, batch["label"])
-        return {"logits": prediction.logits, "features": prediction.features}
+        answers = self.answer(batch)
+        self.test_metrics.update(answers["logits"], batch["label"])
+        return answers
 
-    def predict_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
+    def predict_step(self, batch: dict[str, Any], batch_index: int) -> dict[str, Tensor]:
         """``logits``, ``features`` and ``label`` of a batch."""
-        prediction = self(batch["image"])
-        return {"logits": prediction.logits, "features": prediction.features, "label": batch["label"]}
+        return {**self.answer(batch), "label": batch["label"]}
+
+    def answer(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """``logits`` [B, C] of all looks at each image together, and ``features`` [B, D] of the first.
+
+        Args:
+            batch: ``image`` and, where images are looked at several times, ``closer``: rows and looks of each scale,
+                see `sem_lightning.data.looks`. The probabilities of an image's looks are averaged.
+        """
+        logits, _, features = self(batch["image"])
+        if batch.get("closer"):
+            total = F.log_softmax(logits.float(), dim=1)
+            count = torch.ones_like(total[:, :1])
+            for rows, image in batch["closer"]:
+                total[rows] = torch.logaddexp(total[rows], F.log_softmax(self(image).logits.float(), dim=1))
+                count[rows] += 1
+            logits = total - count.log()
+        return {"logits": logits, "features": features}
 
     def on_test_epoch_start(self) -> None:
         self.test_metrics.reset()

@@ -3,6 +3,7 @@
 import csv
 import signal
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from conftest import TINY, Run
 
 from sem_lightning.data.images import read_gray
 from sem_lightning.evaluation.recorder import Recorder
-from sem_lightning.model.classifier import load_classifier
+from sem_lightning.model.classifier import SEMClassifier, load_classifier
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"
 
@@ -65,6 +66,7 @@ def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
         (["split=exam"], "split: found 'exam', expected one of train, val, test, calibration"),
         (["ckpt=nowhere.ckpt"], "nowhere.ckpt: No such file"),
         (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
+        (["scales=[2,4]"], "scales: found [2.0, 4.0], expected numbers that begin with 1"),
     ],
 )
 def test_evaluate_refuses_what_does_not_fit(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
@@ -135,3 +137,55 @@ def test_predict_reads_the_real_images(run: Run, checkpoint: Path, tmp_path: Pat
     done = run("predict", f"ckpt={checkpoint}", f"images={REAL}")
     assert done.code == 0, done.err
     assert len(read_rows(tmp_path / "predictions.csv")) == 6
+
+
+@pytest.mark.parametrize("how", [(), ("scales=[1]",)], ids=["its own scales", "once"])
+def test_evaluate_sees_what_predict_sees(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
+) -> None:
+    """Files of several sizes, looked at as often as they have pixels, alone and in one batch."""
+    torch.manual_seed(0)
+    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=[1, 2, 4], pooling="peaks")
+    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
+    run("generate", "num_per_class=4", "imaging.image_size=256", "output=set")
+    for number, path in enumerate(sorted((tmp_path / "set").glob("*/*.png"))):
+        side = (64, 128, 256)[number % 3]
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), (side, side)))
+    done = run("predict", "ckpt=a.ckpt", "images=set", *how)
+    assert done.code == 0, done.err
+    said = {
+        row["path"]: [float(row[f"p_{name}"]) for name in made.classes] for row in read_rows(Path("predictions.csv"))
+    }
+    logits: list[torch.Tensor] = []
+    step = SEMClassifier.test_step
+
+    def keep(self: SEMClassifier, batch: dict[str, Any], index: int) -> dict[str, torch.Tensor]:
+        answers = step(self, batch, index)
+        logits.append(answers["logits"])
+        return answers
+
+    monkeypatch.setattr(SEMClassifier, "test_step", keep)
+    done = run("evaluate", "ckpt=a.ckpt", "data=folder", "data.root=set", "split=all", *how)
+    assert done.code == 0, done.err
+    expected = np.array([said[f"set/{row['filename']}"] for row in read_rows(Path("set/labels.csv"))])
+    assert torch.cat(logits).softmax(dim=1).numpy() == pytest.approx(expected, abs=2e-4)
+    assert expected.std(axis=0).min() > 1e-3  # answers differ
+
+
+def test_calibration_looks_as_often_as_prediction_does(run: Run, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=[1, 2], pooling="peaks")
+    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
+    seen: set[int] = set()
+    forward = SEMClassifier.forward
+
+    def watch(self: SEMClassifier, image: torch.Tensor) -> Any:
+        seen.add(image.shape[-1])
+        return forward(self, image)
+
+    sizes = ("data.val_per_class=2", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=128")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SEMClassifier, "forward", watch)
+        done = run("calibrate", "ckpt=a.ckpt", "output=b.ckpt", "decision=argmax", *sizes)
+    assert done.code == 0, done.err
+    assert seen == {64, 128}
