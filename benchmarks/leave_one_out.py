@@ -34,6 +34,7 @@ from sem_lightning.commands.training_run import RunSettings, run_training
 from sem_lightning.commands.training_settings import register_data_schemas
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.datamodule import SyntheticSource
+from sem_lightning.data.looks import Looks
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier
 
@@ -90,8 +91,8 @@ class SeveralSources:
         self.folder: dict[str, Any] | None = None
         self.classes, self.image_size = parts[0].classes, parts[0].image_size
 
-    def dataset(self, split: str) -> Dataset[dict[str, Any]]:
-        return Turns([part.dataset(split) for part in self.parts])
+    def dataset(self, split: str, looks: Looks | None = None) -> Dataset[dict[str, Any]]:
+        return Turns([part.dataset(split, looks) for part in self.parts])
 
     def counts(self, split: str) -> dict[str, int]:
         return {name: sum(part.counts(split)[name] for part in self.parts) for name in self.classes}

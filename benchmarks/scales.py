@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.data.images import fit_to
+from sem_lightning.data.looks import Looks
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.inspection.inspector import Finding, Inspector, Prepared
 from sem_lightning.inspection.tiles import Tiling
@@ -30,9 +30,8 @@ TASK = ("pattern=mixed", "imaging=any", "noise=any", "processing=any", "defect=a
 
 def prepare(image: Float32, seen: int, scales: tuple[float, ...]) -> Prepared:
     """An image as sem-predict prepares a file."""
-    closer = {times: fit_to(image, round(times * seen)) for times in scales[1:] if len(image) >= 0.75 * times * seen}
-    tiling = Tiling.plan(seen, seen, seen, 0.25)
-    return Prepared(Path(), fit_to(image, seen), tiling, (len(image), len(image)), None, 0, closer)
+    first, *closer = Looks(seen, scales).of(image).items()
+    return Prepared(Path(), first[1], Tiling.whole(seen, seen), (len(image), len(image)), None, 0, dict(closer))
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from sem_lightning.decision.guarantee import upper_bound
 from sem_lightning.decision.rule import Rule
 from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
-from sem_lightning.model.classifier import SEMClassifier, save_rule
+from sem_lightning.model.classifier import SEMClassifier, check_scales, save_rule
 
 _ANSWERS = ("logits", "features", "label")  # of `SEMClassifier.predict_step`
 
@@ -34,6 +34,7 @@ class CalibrateSettings(SimulationSettings):
     seed: int | None = MISSING  # type: ignore[assignment]
     ckpt: str = MISSING
     output: str = MISSING
+    scales: list[float] | None = MISSING
     data: DataSettings = MISSING
     decision: DecisionSettings = MISSING
     trainer: dict[str, Any] = MISSING
@@ -50,6 +51,8 @@ def calibrate(config: DictConfig) -> None:
     quiet_lightning()
     decision: DecisionSettings = build(config.decision, "decision")
     settings: DataSettings = build(config.data, "data")
+    if config.scales is not None:
+        check_scales(config.scales)
     path, classifier = open_classifier(config, "ckpt")
     target = Path(str(build(config, "").output)).expanduser()
     seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)
@@ -58,7 +61,8 @@ def calibrate(config: DictConfig) -> None:
     if target.is_dir():
         raise SettingError("output", f"{target} is a folder; name a file")
     trainer = build_tester(config.trainer, Path(HydraConfig.get().runtime.output_dir))
-    datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, looks=looks_of(classifier))
+    looks = looks_of(classifier, source, config.scales)
+    datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, looks=looks)
     with explain_interrupt(trainer):
         rule = calibrate_rule(trainer, classifier, datamodule, decision)
     target.parent.mkdir(parents=True, exist_ok=True)

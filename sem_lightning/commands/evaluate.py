@@ -95,7 +95,7 @@ def evaluate(config: DictConfig) -> float:
 def _test(config: DictConfig, settings: DataSettings, source: Source, classifier: SEMClassifier, seed: int) -> Report:
     recorder = Recorder()
     trainer = build_tester(config.trainer, Path(HydraConfig.get().runtime.output_dir), [recorder])
-    looks = looks_of(classifier, config.scales)
+    looks = looks_of(classifier, source, config.scales)
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, config.split, looks)
     with explain_interrupt(trainer):
         trainer.test(classifier, datamodule=datamodule, verbose=False)
@@ -117,7 +117,8 @@ def _write(
         {"checkpoint": section.name, **section.report.to_dict(), **({"pointing": one} if one else {})}
         for section, one in zip(sections, pointing, strict=True)
     ]
-    facts: dict[str, Any] = {"seed": seed, "split": config.split} | describe_environment()
+    scales = None if config.scales is None else list(config.scales)
+    facts: dict[str, Any] = {"seed": seed, "split": config.split, "scales": scales} | describe_environment()
     content = models[0] | facts if len(models) == 1 else {"models": models, **facts}
     if comparisons:
         content["comparisons"] = [

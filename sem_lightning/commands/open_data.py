@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import sem_lightning
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings
-from sem_lightning.data.datamodule import Source
+from sem_lightning.data.datamodule import FolderSource, Source
 from sem_lightning.data.looks import Looks
 from sem_lightning.errors import SettingError
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
@@ -30,9 +30,13 @@ def open_classifier(config: DictConfig, key: str) -> tuple[Path, SEMClassifier]:
     return path, load_classifier(path)
 
 
-def looks_of(classifier: SEMClassifier, scales: Sequence[float] | None = None) -> Looks | None:
-    """At what sizes a classifier looks at images: ``scales``, or else its own; ``None`` leaves the size to the data."""
-    if scales is None and len(classifier.hparams["scales"]) == 1:
+def looks_of(classifier: SEMClassifier, source: Source, scales: Sequence[float] | None = None) -> Looks | None:
+    """At what sizes a classifier looks at images, as sem-predict does: ``scales``, or else its own.
+
+    Simulated images have the pixels that they were asked for: ``None``, as they are, for a classifier of one
+    magnification.
+    """
+    if scales is None and len(classifier.hparams["scales"]) == 1 and not isinstance(source, FolderSource):
         return None
     return Looks(classifier.image_size, tuple(classifier.hparams["scales"] if scales is None else scales))
 

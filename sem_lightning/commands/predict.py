@@ -15,6 +15,7 @@ from omegaconf import MISSING, DictConfig
 from sem_lightning.commands.app import run_command
 from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.settings import at_least, build, one_of
+from sem_lightning.data.images import fit_to
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.files import write_atomically
@@ -177,7 +178,9 @@ def _adapt(classifier: SEMClassifier, paths: list[Path], how: Preparation) -> No
             seen.append(image.tiling.cut(image.image, len(seen) % len(image.tiling)).copy())
     if len(seen) < _FEWEST_ADAPTED_TO:
         raise SettingError("adapt", f"needs {_FEWEST_ADAPTED_TO} readable images or more, found {len(seen)}")
-    images = torch.from_numpy(np.stack(seen)).unsqueeze(1)
+    shapes = Counter((image.shape[0], image.shape[1]) for image in seen)
+    common = shapes.most_common(1)[0][0]  # statistics over a batch ask for one shape
+    images = torch.from_numpy(np.stack([fit_to(image, common) for image in seen])).unsqueeze(1)
     adapt_batch_norms(classifier.net, torch.tensor_split(images, -(-len(seen) // _ADAPTED_AT_ONCE)))
     print(f"adapted to {len(seen)} of the images, without labels")
     if classifier.rule.promise is not None:

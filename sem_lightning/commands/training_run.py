@@ -19,12 +19,13 @@ from sem_lightning.commands.trainer import build_trainer, explain_interrupt
 from sem_lightning.commands.training_settings import CallbackSettings, DataSettings, LoggerSettings, ModelSettings
 from sem_lightning.data.datamodule import SEMDataModule, Source
 from sem_lightning.decision.calibrate import DecisionSettings
-from sem_lightning.errors import SettingError
+from sem_lightning.errors import SettingError, UserError
 from sem_lightning.evaluation.recorder import Recorder
 from sem_lightning.evaluation.tensorboard import lay_out_charts
 from sem_lightning.evaluation.tested import Tested
 from sem_lightning.model.checkpoint import read_checkpoint
 from sem_lightning.model.classifier import SEMClassifier, save_rule, save_weights
+from sem_lightning.model.divergence import SoundCheckpoint, StopDiverged
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,15 @@ def run_training(
     logger = _build_logger(settings.logger, output)
     best, last = _build_checkpoints(settings.callbacks, output)
     recorder = Recorder()
-    callbacks = [recorder, best, last, *_optional_callbacks(settings.callbacks, logger), *settings.more_callbacks]
+    diverged = StopDiverged()
+    callbacks = [
+        recorder,
+        diverged,
+        best,
+        last,
+        *_optional_callbacks(settings.callbacks, logger),
+        *settings.more_callbacks,
+    ]
     trainer = build_trainer(
         settings.trainer, output, callbacks, logger, settings.logger.every_n_steps, settings.callbacks.progress_bar
     )
@@ -98,8 +107,9 @@ def run_training(
         if shutil.which(compiler) is None:
             raise SettingError("compile", f"needs a C++ compiler, and there is no {compiler}").under("model")
         classifier.net.compile()  # in place: names of weights stay
+    looks = looks_of(classifier, source)
     data = settings.data
-    datamodule = SEMDataModule(source, data.batch_size, data.num_workers, settings.seed, looks=looks_of(classifier))
+    datamodule = SEMDataModule(source, data.batch_size, data.num_workers, settings.seed, looks=looks)
 
     share = settings.model.start_share
     start = {name: value.clone() for name, value in classifier.state_dict().items()} if share > 0 else {}
@@ -107,6 +117,14 @@ def run_training(
     with explain_interrupt(trainer, Path(last.dirpath or output)):
         trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
     seconds = time.perf_counter() - started
+    if diverged.epoch is not None:
+        said = (
+            f"after epoch {diverged.epoch} weights were no numbers: training has diverged; a model.learning_rate below "
+            f"{settings.model.learning_rate:g} or trainer.gradient_clip_val=1 may help"
+        )
+        if not best.best_model_path:
+            raise UserError(said)
+        log.warning("%s; the best epoch before is tested", said)
     if best.best_model_path:
         classifier.load_state_dict(read_checkpoint(Path(best.best_model_path))["state_dict"])
         if share > 0:
@@ -170,7 +188,7 @@ def build_mlflow_logger() -> Logger:
 def _build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     """The best epoch's weights (under 50 MB), and everything needed to go on after the last whole epoch."""
     folder = output / "checkpoints"
-    best = ModelCheckpoint(
+    best = SoundCheckpoint(
         folder,
         filename="best",
         monitor=settings.monitor,
@@ -178,7 +196,7 @@ def _build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelC
         save_weights_only=True,
         enable_version_counter=False,
     )
-    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    last = SoundCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     return best, last
 
 

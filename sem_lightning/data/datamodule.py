@@ -1,5 +1,6 @@
 """The LightningDataModule, over either source of images."""
 
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sem_lightning.data.curriculum import STAGE_KEYS, Curriculum
 from sem_lightning.data.folder import FolderDataset, check_complete, describe_folder, read_folder, split_files
+from sem_lightning.data.images import whole_shape
 from sem_lightning.data.looks import Looks, collate
 from sem_lightning.data.ranks import rank, world_size
 from sem_lightning.data.splits import SPLITS, EpochSampler
@@ -27,7 +29,7 @@ class Source(Protocol):
 
     Attributes:
         classes: Class names in label order.
-        image_size: Height and width of every image, pixels.
+        image_size: Height and width of a square image, pixels; others have as many.
         pixel_size: nm, where known.
         polarity: ``bright`` or ``dark``: which the feature is, where known.
         group: Neighbouring training images that stay together: 2 for twins, else 1.
@@ -106,7 +108,9 @@ class SyntheticSource:
         if split != "train":
             return SyntheticDataset(self._simulator, self._seed, split, size, looks=looks)
         size += size % self.group
-        return SyntheticDataset(self._simulator, self._seed, split, size, self._fresh, self._weights, self._curriculum)
+        return SyntheticDataset(
+            self._simulator, self._seed, split, size, self._fresh, self._weights, self._curriculum, looks
+        )
 
 
 def _check_weights(weights: Sequence[float], classes: list[str]) -> list[float]:
@@ -127,7 +131,8 @@ class FolderSource:
         shares: Of each class in each split, where ``labels.csv`` lists none.
         on_bad_image: ``error`` or ``skip``.
         seed: Seed of the random split.
-        image_size: Every image is resized to this square, pixels.
+        image_size: Images are resized to as many pixels as this square has; their aspect ratio stays, that of the
+            middle one of all where they differ.
         pixel_size: nm at that size; ``None`` follows from ``dataset.json``.
         polarity: ``bright`` or ``dark``; ``None`` takes what ``dataset.json`` says.
         needed: Splits that must hold every class.
@@ -170,6 +175,8 @@ class FolderSource:
         self._splits = split_files(files, self.classes, dict(shares), seed, fold)
         check_complete(self._splits, needed, self.classes)
         self._splits["all"] = files
+        aspects = [file.aspect for file in files] or [1.0]
+        self._shape = whole_shape(statistics.median(aspects), image_size)
 
     def counts(self, split: str) -> dict[str, int]:
         found = Counter(file.label for file in self._splits[split])
@@ -179,13 +186,13 @@ class FolderSource:
         """One of the four splits, or ``all`` of them."""
         # Reports alone ask for conditions, and reading those of a large set takes time.
         tested = split not in ("train", "val")
-        return FolderDataset(
-            self._root, self._splits[split], self.classes, self.image_size, self.pixel_size, tested, looks
-        )
+        return FolderDataset(self._root, self._splits[split], self.classes, self._shape, self.pixel_size, tested, looks)
 
 
 class SEMDataModule(lightning.LightningDataModule):
     """Batches of ``image`` float32 [B, 1, H, W] in [0, 1], ``label`` int64 [B] and ``mask`` uint8 [B, H, W].
+
+    For testing and calibrating ``looks`` may be beside them, see `sem_lightning.data.looks.collate`.
 
     ``severity``, ``dose`` and ``size``, float32 [B], say how each image was made, where that is known, see
     `sem_lightning.data.conditions`.
@@ -253,7 +260,10 @@ class SEMDataModule(lightning.LightningDataModule):
                 "trainer.devices", f"{world_size()} processes cannot share the {size} images of the split {split}"
             )
         mine = range(rank(), size, world_size())
-        return self._loader(dataset, _EVAL_BATCH_SIZE, sampler=mine, collate_fn=collate if looks else None)
+        if looks is None:
+            return self._loader(dataset, _EVAL_BATCH_SIZE, sampler=mine)
+        at_once = max(1, round(_EVAL_BATCH_SIZE / looks.scales[-1] ** 2))  # as many pixels as ever
+        return self._loader(dataset, at_once, sampler=mine, collate_fn=collate)
 
     def _loader(self, dataset: "Dataset[Batch]", batch_size: int, **options: Any) -> "DataLoader[Batch]":
         return DataLoader(

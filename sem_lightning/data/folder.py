@@ -38,6 +38,7 @@ class LabelledFile:
         span: Where in a tar file its bytes are: start and number.
         mask_span: The same for its mask.
         name: As ``labels.csv`` lists it.
+        aspect: Height over width, once it has been read.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class LabelledFile:
     span: Span | None = None
     mask_span: Span | None = None
     name: str | None = None
+    aspect: float = 1.0
 
 
 def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tuple[list[LabelledFile], list[str]]:
@@ -80,7 +82,7 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
             bad.append(f"{file.path}: unknown class {file.label!r} (classes: {', '.join(classes)})")
             continue
         try:
-            read_gray(file.path, file.span)
+            height, width = read_gray(file.path, file.span).shape
             mask = mask_path(root, file.path)
             if file.mask_span is not None:
                 read_gray(file.path, file.mask_span)
@@ -89,7 +91,7 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
         except ImageError as error:
             bad.append(str(error))
         else:
-            good.append(file)
+            good.append(replace(file, aspect=height / width))
     if bad:
         text = f"{len(bad)} of {len(files)} images in {root} cannot be used: {_name_some(bad)}"
         if on_bad_image != "skip":
@@ -257,7 +259,7 @@ def _stratify(
 
 
 class FolderDataset(Dataset[dict[str, Any]]):
-    """Images of one split, resized to ``image_size``, or to all the sizes of ``looks``.
+    """Images of one split, all resized to one ``shape``: height and width, pixels.
 
     Masks are taken from ``root/masks/`` where they exist; elsewhere a good image has no defect anywhere, and nobody
     knows where a defective one has it.
@@ -268,7 +270,7 @@ class FolderDataset(Dataset[dict[str, Any]]):
         root: Path,
         files: list[LabelledFile],
         classes: list[str],
-        image_size: int,
+        shape: tuple[int, int],
         pixel_size: float | None = None,
         with_conditions: bool = True,
         looks: Looks | None = None,
@@ -276,9 +278,9 @@ class FolderDataset(Dataset[dict[str, Any]]):
         self.root = root
         self.files = files
         self.classes = classes
-        self.image_size = image_size
+        self.shape = shape
         self.pixel_size = pixel_size
-        self.looks = looks or Looks(image_size)
+        self.looks = looks
         listed = {file.name for file in files if file.name} if with_conditions else set()
         self._conditions = read_conditions(root, listed) if listed else {}
 
@@ -288,25 +290,26 @@ class FolderDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W]: 0, 1 or ``UNKNOWN``.
 
-        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`, and what `Looks` adds.
+        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`, and where there are any, ``looks``.
         """
         file = self.files[index % len(self.files)]  # indices count on from epoch to epoch
         mask = self._mask(file)
+        image = read_gray(file.path, file.span)
         return {
-            **self.looks.tensors(read_gray(file.path, file.span)),
+            "image": torch.from_numpy(fit_to(image, self.shape)).unsqueeze(0),
             "label": self.classes.index(file.label),
             "mask": mask,
             **self._conditions.get(file.name or "", Conditions()).tensors(mask.numpy(), self.pixel_size),
+            **({} if self.looks is None else {"looks": self.looks.tensors(image)}),
         }
 
     def _mask(self, file: LabelledFile) -> torch.Tensor:
-        size = (self.image_size, self.image_size)
         if self.classes[0] != "good":
-            return torch.full(size, UNKNOWN, dtype=torch.uint8)  # maps need a class for what is no defect
+            return torch.full(self.shape, UNKNOWN, dtype=torch.uint8)  # maps need a class for what is no defect
         if file.mask_span is not None:
-            mask = fit_to(read_gray(file.path, file.mask_span), self.image_size)
+            mask = fit_to(read_gray(file.path, file.mask_span), self.shape)
             return torch.from_numpy((mask > 0).astype(np.uint8))
         path = mask_path(self.root, file.path)
         if path is not None and path.is_file():
-            return torch.from_numpy((fit_to(read_gray(path), self.image_size) > 0).astype(np.uint8))
-        return torch.full(size, 0 if file.label == "good" else UNKNOWN, dtype=torch.uint8)
+            return torch.from_numpy((fit_to(read_gray(path), self.shape) > 0).astype(np.uint8))
+        return torch.full(self.shape, 0 if file.label == "good" else UNKNOWN, dtype=torch.uint8)

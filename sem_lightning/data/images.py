@@ -25,6 +25,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say ours
 MAX_PIXELS = 1 << 28  # 16,384 x 16,384; 1 GiB as float32
 MAX_BYTES = 2 << 30
 _PAGES_COUNTED = 100
+MAX_ASPECT = 4.0
 
 Span = tuple[int, int]  # first byte, number of bytes
 
@@ -187,10 +188,21 @@ def _is_truncated(data: bytes) -> bool:
     return data.startswith(b"\xff\xd8\xff") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
-def fit_to(image: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
-    """The whole image resized to ``size`` x ``size``, averaging where it shrinks; its aspect ratio is not kept."""
-    if image.shape == (size, size):
+def whole_shape(aspect: float, size: int) -> tuple[int, int]:
+    """Height and width at which a whole image is looked at: as many pixels as a square of ``size`` has.
+
+    Args:
+        aspect: Height over width of the image; kept from 1/4 to 4, beyond which too few pixels would be left across.
+        size: Of the square, pixels.
+    """
+    root = math.sqrt(min(max(aspect, 1 / MAX_ASPECT), MAX_ASPECT))
+    return round(size * root), round(size / root)
+
+
+def fit_to(image: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """The whole image resized to a height and width, averaging where both shrink."""
+    if image.shape == shape:
         return image
-    shrinks = size < min(image.shape)
-    resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    shrinks = shape[0] < image.shape[0] and shape[1] < image.shape[1]
+    resized = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(resized, np.float32)

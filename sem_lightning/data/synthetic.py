@@ -25,7 +25,7 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
         class_weights: Relative frequency of each class, drawn at random; ``None`` takes the classes in turn, so that
             they are exactly balanced.
         curriculum: What is special about some epochs.
-        looks: At what sizes an image is looked at; ``None`` leaves it as it is.
+        looks: At what sizes an image is looked at; ``None`` for once, as it is.
     """
 
     def __init__(
@@ -74,15 +74,16 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W] (1 where the defect is).
 
-        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`, and what `Looks` adds.
+        Beside them ``severity``, ``dose`` and ``size``, see `Conditions`, and where there are any, ``looks``.
         """
         sample = render(self.scene(index))
         image = sample.image.astype(np.float32) / np.float32(np.iinfo(sample.image.dtype).max)
         detection = sample.scene.detection
         conditions = Conditions(sample.scene.severity, total_dose(detection.dose, detection.frames))
         return {
-            **({"image": torch.from_numpy(image).unsqueeze(0)} if self.looks is None else self.looks.tensors(image)),
+            "image": torch.from_numpy(image).unsqueeze(0),
             "label": self.simulator.classes.index(sample.scene.label),
             "mask": torch.from_numpy(sample.mask),
             **conditions.tensors(sample.mask, sample.scene.view.pixel_size),
+            **({} if self.looks is None else {"looks": self.looks.tensors(image)}),
         }

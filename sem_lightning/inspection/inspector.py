@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sem_lightning.data.images import MAX_PIXELS, ImageError, fit_to, read_gray
+from sem_lightning.data.images import MAX_PIXELS, ImageError, read_gray
 from sem_lightning.data.looks import Looks
 from sem_lightning.decision.answers import good_log_odds, log_probabilities
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
@@ -32,7 +32,7 @@ class Preparation:
     """How files become what the classifier takes.
 
     Attributes:
-        image_size: Height and width that it takes, pixels.
+        image_size: Height and width of the tiles that it takes, pixels; a whole image is resized to as many.
         trained_pixel_size: nm, of its training images, where known.
         tiling: ``on``, ``off``, or ``auto``: where the pixel sizes of file and training are known.
         overlap: Share of a tile's side that neighbours have in common.
@@ -114,14 +114,14 @@ def prepare(path: Path, how: Preparation) -> Prepared:
     if pixel_size is None and path.suffix.lower() in _TIFF:
         pixel_size = read_pixel_size(path)
     scale = pixel_size / how.trained_pixel_size if pixel_size and how.trained_pixel_size else None
-    closer: dict[float, Float32] = {}
     if how.tiling == "off" or (how.tiling == "auto" and scale is None):
-        closer = Looks(how.image_size, how.scales).closer(image)
-        image = fit_to(image, how.image_size)
-    elif scale is not None:
+        first, *closer = Looks(how.image_size, how.scales).of(image).items()
+        whole = np.ascontiguousarray(first[1])
+        return Prepared(path, whole, Tiling.whole(*whole.shape), shape, pixel_size, bar_rows, dict(closer))
+    if scale is not None:
         image = _rescale(path, image, scale)
     tiling = Tiling.plan(image.shape[0], image.shape[1], how.image_size, how.overlap)
-    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows, closer)
+    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows)
 
 
 def _rescale(path: Path, image: Float32, scale: float) -> Float32:
@@ -221,7 +221,11 @@ class Inspector:
             )
             pending.append(judging)
             for number in range(len(prepared.tiling)):
-                batch.append((judging, number, prepared.tiling.cut(prepared.image, number)))
+                tile = prepared.tiling.cut(prepared.image, number)
+                if batch and tile.shape != batch[0][2].shape:
+                    self._run(batch)
+                    batch = []
+                batch.append((judging, number, tile))
                 if len(batch) == self.batch_size:
                     self._run(batch)
                     batch = []

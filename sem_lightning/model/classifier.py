@@ -37,7 +37,7 @@ class SEMClassifier(lightning.LightningModule):
 
     Args:
         classes: Class names in label order.
-        image_size: Height and width that images are resized to, pixels.
+        image_size: Height and width of a square image, pixels; others are resized to as many pixels.
         pixel_size: nm per pixel of the training images, where known.
         polarity: ``bright`` or ``dark``: which the feature was in training, where known.
         folder: Of training images on disk: ``root``, ``seed`` and ``shares``, by which they were divided into splits.
@@ -51,8 +51,8 @@ class SEMClassifier(lightning.LightningModule):
             `mix`); 0 leaves the mixtures out. Three images are looked at instead of one.
         network: ``resnet18``, ``resnet18_small`` or ``resnet10``.
         pooling: ``average`` or ``peaks``, see `GrayResNet`.
-        scales: Sizes at which prediction looks at an image, times ``image_size``: several for a classifier that was
-            trained on patterns of any magnification, and so does not ask for pixel sizes.
+        scales: Sizes at which prediction and tests look at an image, times ``image_size``: several for a classifier
+            that was trained on patterns of any magnification, and so does not ask for pixel sizes.
         frozen: ``nothing``, or ``stem``: neither the stem, the first stage nor any batch norm learn, as befits training
             on a handful of images.
         class_weights: Weight of each class in the loss; ``None`` weighs all alike.
@@ -171,24 +171,12 @@ class SEMClassifier(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         scalars = name_scalars(self.val_metrics.compute(), self.classes, "val")
         # a metric of our own: Lightning 2.6 divides shares of different sizes by a mean that it rounds down
-        loss = self.val_loss.compute()
+        self.log("val/loss", self.val_loss.compute(), prog_bar=True, sync_dist=True)
         self.val_loss.reset()
-        if not loss.isfinite():
-            raise UserError(self._explain_divergence(float(loss)))
-        self.log("val/loss", loss, prog_bar=True, sync_dist=True)
         # of several processes all have the same values, so that their mean is what each has
         self.log("val/accuracy", scalars.pop("val/accuracy"), prog_bar=True, sync_dist=True)
         self.log_dict(scalars, sync_dist=True)
         self.val_metrics.reset()
-
-    def _explain_divergence(self, loss: float) -> str:
-        """What to do where training has led to a loss that is no number; no checkpoint holds such weights."""
-        done = int(self.current_epoch)
-        kept = f"; the checkpoints are of epoch {done} or earlier" if done else ""
-        return (
-            f"val/loss is {loss:g} after epoch {done + 1}: training has diverged; a model.learning_rate below "
-            f"{self.hparams['learning_rate']:g} or trainer.gradient_clip_val=1 may help{kept}"
-        )
 
     def test_step(self, batch: dict[str, Any], batch_index: int) -> dict[str, Tensor]:
         """``logits`` and ``features`` of a batch, for callbacks that report."""
@@ -204,18 +192,23 @@ class SEMClassifier(lightning.LightningModule):
         """``logits`` [B, C] of all looks at each image together, and ``features`` [B, D] of the first.
 
         Args:
-            batch: ``image`` and, where images are looked at several times, ``closer``: rows and looks of each scale,
-                see `sem_lightning.data.looks`. The probabilities of an image's looks are averaged.
+            batch: ``image`` or, where images are looked at several times, ``looks``, see
+                `sem_lightning.data.looks.collate`; the probabilities of an image's looks are averaged.
         """
-        logits, _, features = self(batch["image"])
-        if batch.get("closer"):
-            total = F.log_softmax(logits.float(), dim=1)
-            count = torch.ones_like(total[:, :1])
-            for rows, image in batch["closer"]:
-                total[rows] = torch.logaddexp(total[rows], F.log_softmax(self(image).logits.float(), dim=1))
-                count[rows] += 1
-            logits = total - count.log()
-        return {"logits": logits, "features": features}
+        if "looks" not in batch:
+            logits, _, features = self(batch["image"])
+            return {"logits": logits, "features": features}
+        size, device = len(batch["label"]), batch["label"].device
+        total = torch.full((size, len(self.classes)), -math.inf, device=device)
+        count = torch.zeros((size, 1), device=device)
+        features = torch.zeros((size, self.net.features), device=device)
+        for first, rows, looks in batch["looks"]:
+            logits, _, seen = self(looks)
+            total[rows] = torch.logaddexp(total[rows], F.log_softmax(logits.float(), dim=1))
+            count[rows] += 1
+            if first:
+                features[rows] = seen.float()
+        return {"logits": total - count.log(), "features": features}
 
     def on_test_epoch_start(self) -> None:
         self.test_metrics.reset()

@@ -3,17 +3,18 @@
 import csv
 import signal
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from conftest import TINY, Run
 
 from sem_lightning.data.images import read_gray
+from sem_lightning.decision.rule import Rule, Verdicts
 from sem_lightning.evaluation.recorder import Recorder
-from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.model.classifier import RULE_KEY, SEMClassifier, load_classifier
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"
 
@@ -95,7 +96,7 @@ def test_predict_writes_one_row_an_image(run: Run, checkpoint: Path, tmp_path: P
     assert [row["path"] for row in rows] == sorted(f"images/{name}" for name in names)
     classifier = load_classifier(checkpoint)
     for row in rows:
-        image = cv2.resize(read_gray(tmp_path / row["path"]), (64, 64), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(read_gray(tmp_path / row["path"]), (56, 73), interpolation=cv2.INTER_AREA)
         with torch.inference_mode():
             expected = classifier(torch.from_numpy(image)[None, None]).logits.softmax(1)[0]
         found = [float(row[f"p_{label}"]) for label in classifier.classes]
@@ -139,53 +140,60 @@ def test_predict_reads_the_real_images(run: Run, checkpoint: Path, tmp_path: Pat
     assert len(read_rows(tmp_path / "predictions.csv")) == 6
 
 
-@pytest.mark.parametrize("how", [(), ("scales=[1]",)], ids=["its own scales", "once"])
+def save_many_scales(path: Path, scales: list[float]) -> SEMClassifier:
+    """An untrained classifier of any magnification, whose rule makes answers less sure."""
+    torch.manual_seed(0)
+    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks")
+    torch.save(
+        {
+            "state_dict": made.state_dict(),
+            "hyper_parameters": dict(made.hparams),
+            RULE_KEY: Rule(temperature=2.5).to_dict(),
+        },
+        path,
+    )
+    return made
+
+
+@pytest.mark.parametrize(
+    "how", [(), ("scales=[1]",), ("scales=[1,1.001,2]",)], ids=["its own scales", "once", "nearly"]
+)
 def test_evaluate_sees_what_predict_sees(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
 ) -> None:
-    """Files of several sizes, looked at as often as they have pixels, alone and in one batch."""
-    torch.manual_seed(0)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=[1, 2, 4], pooling="peaks")
-    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
+    """Files of several sizes and shapes, looked at as often as they have pixels, alone and in one batch."""
+    made = save_many_scales(tmp_path / "a.ckpt", [1, 2, 4])
     run("generate", "num_per_class=4", "imaging.image_size=256", "output=set")
     for number, path in enumerate(sorted((tmp_path / "set").glob("*/*.png"))):
-        side = (64, 128, 256)[number % 3]
-        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), (side, side)))
+        height, width = ((64, 64), (128, 128), (256, 192), (60, 180))[number % 4]
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:height, :width])
     done = run("predict", "ckpt=a.ckpt", "images=set", *how)
     assert done.code == 0, done.err
     said = {
         row["path"]: [float(row[f"p_{name}"]) for name in made.classes] for row in read_rows(Path("predictions.csv"))
     }
-    logits: list[torch.Tensor] = []
-    step = SEMClassifier.test_step
+    seen: list[npt.NDArray[np.float64]] = []
+    decide = Rule.decide
 
-    def keep(self: SEMClassifier, batch: dict[str, Any], index: int) -> dict[str, torch.Tensor]:
-        answers = step(self, batch, index)
-        logits.append(answers["logits"])
-        return answers
+    def keep(self: Rule, *answers: npt.NDArray[np.float64]) -> Verdicts:
+        verdicts = decide(self, *answers)
+        seen.append(verdicts.probabilities)
+        return verdicts
 
-    monkeypatch.setattr(SEMClassifier, "test_step", keep)
+    monkeypatch.setattr(Rule, "decide", keep)
     done = run("evaluate", "ckpt=a.ckpt", "data=folder", "data.root=set", "split=all", *how)
     assert done.code == 0, done.err
     expected = np.array([said[f"set/{row['filename']}"] for row in read_rows(Path("set/labels.csv"))])
-    assert torch.cat(logits).softmax(dim=1).numpy() == pytest.approx(expected, abs=2e-4)
+    assert np.concatenate(seen) == pytest.approx(expected, abs=1e-4)
     assert expected.std(axis=0).min() > 1e-3  # answers differ
 
 
-def test_calibration_looks_as_often_as_prediction_does(run: Run, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=[1, 2], pooling="peaks")
-    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
-    seen: set[int] = set()
-    forward = SEMClassifier.forward
-
-    def watch(self: SEMClassifier, image: torch.Tensor) -> Any:
-        seen.add(image.shape[-1])
-        return forward(self, image)
-
-    sizes = ("data.val_per_class=2", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=128")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SEMClassifier, "forward", watch)
-        done = run("calibrate", "ckpt=a.ckpt", "output=b.ckpt", "decision=argmax", *sizes)
-    assert done.code == 0, done.err
-    assert seen == {64, 128}
+def test_a_rule_is_made_of_all_looks(run: Run, tmp_path: Path) -> None:
+    save_many_scales(tmp_path / "a.ckpt", [1, 2])
+    sizes = ("data.val_per_class=4", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=128")
+    temperatures = []
+    for how in (["scales=[1,2]"], [], ["scales=[1]"]):
+        done = run("calibrate", "ckpt=a.ckpt", "output=b.ckpt", "decision=argmax", *sizes, *how)
+        assert done.code == 0, done.err
+        temperatures.append(load_classifier(tmp_path / "b.ckpt").rule.temperature)
+    assert temperatures[0] == temperatures[1] != temperatures[2]

@@ -14,7 +14,7 @@ import torch
 from conftest import TINY, Run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sem_lightning.model.classifier import load_classifier
+from sem_lightning.model.classifier import SEMClassifier, load_classifier
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -103,23 +103,33 @@ def test_the_default_recipe_can_be_resumed_for_more_epochs(run: Run) -> None:
     assert more.result()["epochs"] == 2
 
 
-def test_a_training_that_diverges_stops_and_keeps_what_was_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sem_lightning.model.classifier import SEMClassifier
-
+@pytest.mark.parametrize(
+    ("broken_epoch", "others"),
+    [(0, ()), (1, ()), (1, ("trainer.check_val_every_n_epoch=3",))],
+    ids=["first epoch", "second epoch", "before the next validation"],
+)
+def test_a_training_that_diverges_ends_and_keeps_what_was_whole(
+    run: Run, monkeypatch: pytest.MonkeyPatch, broken_epoch: int, others: tuple[str, ...]
+) -> None:
     step = SEMClassifier.training_step
 
     def broken_later(self: SEMClassifier, batch: dict[str, torch.Tensor], index: int) -> torch.Tensor:
-        return step(self, batch, index) * (float("nan") if self.current_epoch == 1 else 1)
+        return step(self, batch, index) * (float("nan") if self.current_epoch == broken_epoch else 1)
 
     monkeypatch.setattr(SEMClassifier, "training_step", broken_later)
-    done = run("train", *TINY, "trainer.max_epochs=3")
-    assert done.code == 1 and done.err.count("\n") == 1, done.err
-    assert "val/loss is nan after epoch 2: training has diverged; a model.learning_rate below" in done.err
-    assert "the checkpoints are of epoch 1 or earlier" in done.err
-    for name in ("best.ckpt", "last.ckpt"):
-        weights = load_weights(done.run_folder() / "checkpoints" / name)
-        assert all(value.isfinite().all() for value in weights.values() if value.is_floating_point()), name
-    assert not (done.run_folder() / "result.json").exists()
+    done = run("train", *TINY, "trainer.max_epochs=6", *others)
+    said = f"after epoch {broken_epoch + 1} weights were no numbers: training has diverged; a model.learning_rate below"
+    assert said in done.out + done.err, done.err
+    kept = list((done.run_folder() / "checkpoints").glob("*.ckpt"))
+    if broken_epoch == 0 or others:  # no epoch was validated before
+        assert done.code == 1 and done.err.count("\n") == 1
+        assert not (done.run_folder() / "result.json").exists()
+        assert [path.name for path in kept] == ["last.ckpt"] * broken_epoch
+    else:
+        assert done.code == 0 and done.result()["epochs"] == 2 and len(kept) == 2
+        assert "the best epoch before is tested" in done.out
+    for path in kept:
+        assert all(value.isfinite().all() for value in load_weights(path).values() if value.is_floating_point()), path
 
 
 def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None:

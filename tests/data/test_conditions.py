@@ -19,7 +19,7 @@ def test_a_folder_knows_severity_dose_and_size(run: Run, writer: str) -> None:
     assert done.code == 0, done.err
     root = done.folder / "set"
     files, classes = read_folder(root, None, "error")
-    on_disk = FolderDataset(root, files, classes, 64, 1.0)
+    on_disk = FolderDataset(root, files, classes, (64, 64), 1.0)
     splits = {"train": 0, "val": 0, "test": 0, "calibration": 0}
     simulator = make_simulator("imaging.image_size=64")
     for index, file in enumerate(files):

@@ -6,9 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sem_lightning.data.datamodule import FolderSource
 from sem_lightning.data.folder import UNKNOWN, FolderDataset, check_complete, read_folder, split_files
-from sem_lightning.data.images import ImageError, fit_to, read_gray
+from sem_lightning.data.images import MAX_ASPECT, ImageError, fit_to, read_gray, whole_shape
 from sem_lightning.errors import SettingError, UserError
 
 RAMP = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (40, 1))
@@ -74,10 +77,41 @@ def test_floats_are_brightness_where_they_lie_in_0_to_1_and_else_stretched(tmp_p
 
 def test_resizing_keeps_the_whole_image() -> None:
     ramp = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (200, 1))
-    small = fit_to(ramp, 64)
-    assert small.shape == (64, 64) and small.dtype == np.float32
+    small = fit_to(ramp, whole_shape(200 / 300, 64))
+    assert small.shape == (52, 78) and small.dtype == np.float32
     assert small.mean() == pytest.approx(ramp.mean(), abs=1e-3)
     assert small[0, 0] < 0.02 and small[0, -1] > 0.98
+
+
+@given(st.floats(0.01, 100), st.integers(16, 2048))
+def test_a_whole_image_keeps_its_pixels_and_its_aspect(aspect: float, size: int) -> None:
+    height, width = whole_shape(aspect, size)
+    assert height * width == pytest.approx(size * size, rel=2.5 / size + 1e-3)
+    assert height / width == pytest.approx(min(max(aspect, 1 / MAX_ASPECT), MAX_ASPECT), rel=2.5 / size + 1e-3)
+    assert whole_shape(1 / aspect, size) == (width, height)
+    assert whole_shape(1.0, size) == (size, size)
+
+
+def test_images_and_masks_of_one_shape_keep_it(tmp_path: Path) -> None:
+    """A circle stays one, and lies where its mask says; a square image among wide ones is stretched to theirs."""
+    for number, (height, width) in enumerate([(90, 160), (90, 160), (90, 90)]):
+        image = np.zeros((height, width), np.uint8)
+        cv2.circle(image, (45, 45), 30, 255, -1)
+        for folder in ("gap", "masks/gap"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / folder / f"{number}.png"), image)
+    (tmp_path / "good").mkdir()
+    cv2.imwrite(str(tmp_path / "good" / "0.png"), np.zeros((90, 160), np.uint8))
+    source = FolderSource(tmp_path, ["good", "gap"], SHARES, "error", 0, 60, None, None, needed=())
+    dataset = source.dataset("all")
+    items = [dataset[index] for index in range(4)]
+    assert {tuple(item["image"].shape) for item in items} == {(1, 45, 80)}
+    for item in items[:2]:
+        rows, columns = (item["image"][0] > 0.5).nonzero().T
+        assert np.ptp(rows.numpy()) == pytest.approx(np.ptp(columns.numpy()), abs=1)
+        assert (item["mask"].bool() == (item["image"][0] > 0)).all()
+    rows, columns = (items[2]["image"][0] > 0.5).nonzero().T
+    assert np.ptp(columns.numpy()) > 1.5 * np.ptp(rows.numpy())
 
 
 def test_class_folders(root: Path) -> None:
@@ -168,7 +202,7 @@ def test_masks_are_read_and_unknown_ones_marked(root: Path) -> None:
     mask[10:20, 10:20] = 255
     save(root / "masks" / "gap" / "gap_0.png", mask)
     files, classes = read_folder(root, None, "error")
-    dataset = FolderDataset(root, files, classes, 32)
+    dataset = FolderDataset(root, files, classes, (32, 32))
     items = {file.path.stem: dataset[i] for i, file in enumerate(files)}
     assert set(items["gap_0"]["mask"].unique().tolist()) == {0, 1}
     assert items["gap_1"]["mask"].unique().tolist() == [UNKNOWN]

@@ -327,7 +327,7 @@ def test_shards_read_back_as_the_files_do(run: Run) -> None:
     for name in ("files", "shards"):
         root = folder / name
         files, classes = read_folder(root, None, "error")
-        datasets.append(FolderDataset(root, files, classes, 128))
+        datasets.append(FolderDataset(root, files, classes, (128, 128)))
     one, other = datasets
     assert len(one) == len(other) == 30
     for i in range(30):
