@@ -159,11 +159,11 @@ def test_an_image_is_rescaled_to_the_pixels_of_training(tmp_path: Path) -> None:
     scaled = prepare(tmp_path / "fine.tif", how)
     assert scaled.image.shape == (100, 150) and scaled.shape == (200, 300) and scaled.pixel_size == pytest.approx(0.5)
     assert len(scaled.tiling) == 2 * 3
-    assert prepare(tmp_path / "unknown.png", how).image.shape == (64, 64)
+    assert prepare(tmp_path / "unknown.png", how).image.shape == (52, 78)
     told = Preparation(64, trained_pixel_size=1.0, pixel_size=0.5)
     assert prepare(tmp_path / "unknown.png", told).image.shape == (100, 150)
     whole = Preparation(64, trained_pixel_size=1.0, tiling="off")
-    assert prepare(tmp_path / "fine.tif", whole).image.shape == (64, 64)
+    assert prepare(tmp_path / "fine.tif", whole).image.shape == (52, 78)
     kept = prepare(tmp_path / "unknown.png", Preparation(64, trained_pixel_size=1.0, tiling="on"))
     assert kept.image.shape == (200, 300)
     inverted = prepare(tmp_path / "unknown.png", Preparation(64, None, tiling="on", invert=True))
