@@ -11,6 +11,8 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -112,3 +114,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Finished(code, out, err, tmp_path)
 
     return run_command
+
+
+def with_bar(image: np.ndarray, rows: int, ground: int, quality: int | None) -> np.ndarray:
+    """The image above a bar as microscopes burn it in: one colour, text, a scale."""
+    ink = 255 if ground < 128 else 0
+    bar = np.full((rows, image.shape[1]), ground, np.uint8)
+    cv2.putText(bar, "HV 5.00 kV  WD 4.1 mm  x 120 000", (8, rows * 2 // 3), cv2.FONT_HERSHEY_PLAIN, rows / 28, ink, 1)
+    cv2.rectangle(bar, (image.shape[1] - 90, rows // 2), (image.shape[1] - 10, rows // 2 + 2), ink, -1)
+    whole = np.vstack([image, bar])
+    if quality is not None:
+        whole = cv2.imdecode(cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+    return whole.astype(np.float32) / 255

@@ -88,6 +88,7 @@ class FolderSettings(DataSettings):
     shares: dict[str, float]
     folds: int | None
     on_bad_image: str
+    data_bar: str
     image_size: int
     pixel_size: float | None
     polarity: str | None
@@ -95,6 +96,7 @@ class FolderSettings(DataSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of("on_bad_image", self.on_bad_image, ("error", "skip"))
+        one_of("data_bar", self.data_bar, ("auto", "keep"))
         if not 16 <= self.image_size <= MAX_IMAGE_SIZE:
             raise SettingError("image_size", f"found {self.image_size}, expected 16 to {MAX_IMAGE_SIZE} pixels")
         if self.polarity is not None:
@@ -115,6 +117,7 @@ class FolderSettings(DataSettings):
             self.classes,
             self.shares,
             self.on_bad_image,
+            self.data_bar == "auto",
             seed,
             self.image_size,
             self.pixel_size,

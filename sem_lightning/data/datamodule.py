@@ -130,6 +130,7 @@ class FolderSource:
         classes: Class names in label order, or ``None`` for what is there.
         shares: Of each class in each split, where ``labels.csv`` lists none.
         on_bad_image: ``error`` or ``skip``.
+        crop_data_bar: Whether data bars are looked for, to be left out.
         seed: Seed of the random split.
         image_size: Images are resized to as many pixels as this square has; their aspect ratio stays, that of the
             middle one of all where they differ.
@@ -150,6 +151,7 @@ class FolderSource:
         classes: list[str] | None,
         shares: Mapping[str, float],
         on_bad_image: str,
+        crop_data_bar: bool,
         seed: int,
         image_size: int,
         pixel_size: float | None,
@@ -157,7 +159,7 @@ class FolderSource:
         needed: Sequence[str] = ("train", "val", "test"),
         fold: tuple[int, int] | None = None,
     ) -> None:
-        files, self.classes = read_folder(root, classes, on_bad_image)
+        files, self.classes = read_folder(root, classes, on_bad_image, crop_data_bar)
         if len(self.classes) < 2:
             raise UserError(f"{root} holds the one class {', '.join(self.classes)}; training needs at least two")
         description = describe_folder(root)

@@ -14,12 +14,14 @@ import torch
 from torch.utils.data import Dataset
 
 from sem_lightning.data.conditions import Conditions, read_conditions
+from sem_lightning.data.data_bar import find_data_bar
 from sem_lightning.data.images import IMAGE_SUFFIXES, ImageError, Span, fit_to, read_gray
 from sem_lightning.data.layout import CLEAN, DESCRIPTION, LABELS, MASKS, SPANS, mask_path
 from sem_lightning.data.looks import Looks
 from sem_lightning.data.splits import SPLITS, share_out
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.mask_loss import UNKNOWN
+from sem_lightning.synthesis.field import Float32
 
 _NAMED_AT_MOST = 10
 _LONGEST_NUMBER = 16  # digits of a place in a file
@@ -38,7 +40,8 @@ class LabelledFile:
         span: Where in a tar file its bytes are: start and number.
         mask_span: The same for its mask.
         name: As ``labels.csv`` lists it.
-        aspect: Height over width, once it has been read.
+        aspect: Height over width without its data bar, once it has been read.
+        kept: Share of its rows above its data bar, all that training and testing look at.
     """
 
     path: Path
@@ -48,9 +51,12 @@ class LabelledFile:
     mask_span: Span | None = None
     name: str | None = None
     aspect: float = 1.0
+    kept: float = 1.0
 
 
-def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tuple[list[LabelledFile], list[str]]:
+def read_folder(
+    root: Path, classes: list[str] | None, on_bad_image: str, crop_data_bar: bool = True
+) -> tuple[list[LabelledFile], list[str]]:
     """Every labelled image below ``root``, each of them read once to be sure that training can.
 
     Args:
@@ -58,6 +64,7 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
         classes: Class names in the order the model shall use; ``None`` takes those of ``dataset.json``, or all that
             are found, ``good`` first and the others sorted.
         on_bad_image: ``error``, or ``skip`` with one warning that counts and names what was left out.
+        crop_data_bar: Whether data bars are looked for, to be left out.
 
     Returns:
         The files, in the order of ``labels.csv`` or sorted by name, and the class names.
@@ -82,7 +89,7 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
             bad.append(f"{file.path}: unknown class {file.label!r} (classes: {', '.join(classes)})")
             continue
         try:
-            height, width = read_gray(file.path, file.span).shape
+            image = read_gray(file.path, file.span)
             mask = mask_path(root, file.path)
             if file.mask_span is not None:
                 read_gray(file.path, file.mask_span)
@@ -91,7 +98,8 @@ def read_folder(root: Path, classes: list[str] | None, on_bad_image: str) -> tup
         except ImageError as error:
             bad.append(str(error))
         else:
-            good.append(replace(file, aspect=height / width))
+            kept = 1 - find_data_bar(image) / len(image) if crop_data_bar else 1.0
+            good.append(replace(file, aspect=kept * len(image) / image.shape[1], kept=kept))
     if bad:
         text = f"{len(bad)} of {len(files)} images in {root} cannot be used: {_name_some(bad)}"
         if on_bad_image != "skip":
@@ -294,7 +302,7 @@ class FolderDataset(Dataset[dict[str, Any]]):
         """
         file = self.files[index % len(self.files)]  # indices count on from epoch to epoch
         mask = self._mask(file)
-        image = read_gray(file.path, file.span)
+        image = _above_bar(read_gray(file.path, file.span), file)
         return {
             "image": torch.from_numpy(fit_to(image, self.shape)).unsqueeze(0),
             "label": self.classes.index(file.label),
@@ -307,9 +315,16 @@ class FolderDataset(Dataset[dict[str, Any]]):
         if self.classes[0] != "good":
             return torch.full(self.shape, UNKNOWN, dtype=torch.uint8)  # maps need a class for what is no defect
         if file.mask_span is not None:
-            mask = fit_to(read_gray(file.path, file.mask_span), self.shape)
-            return torch.from_numpy((mask > 0).astype(np.uint8))
+            return self._fit_mask(read_gray(file.path, file.mask_span), file)
         path = mask_path(self.root, file.path)
         if path is not None and path.is_file():
-            return torch.from_numpy((fit_to(read_gray(path), self.shape) > 0).astype(np.uint8))
+            return self._fit_mask(read_gray(path), file)
         return torch.full(self.shape, 0 if file.label == "good" else UNKNOWN, dtype=torch.uint8)
+
+    def _fit_mask(self, mask: Float32, file: LabelledFile) -> torch.Tensor:
+        return torch.from_numpy((fit_to(_above_bar(mask, file), self.shape) > 0).astype(np.uint8))
+
+
+def _above_bar(image: Float32, file: LabelledFile) -> Float32:
+    """An image, or its mask of any resolution, without the rows of the data bar."""
+    return image[: round(file.kept * len(image))]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sem_lightning.data.data_bar import crop_data_bar
 from sem_lightning.data.images import ImageError, read_gray
 from sem_lightning.errors import SettingError
 from sem_lightning.fitting.likeness import PATCH
 from sem_lightning.fitting.lines import NotMeasuredError
 from sem_lightning.fitting.measure import find_direction, find_family, find_polarity
-from sem_lightning.inspection.data_bar import crop_data_bar
 from sem_lightning.inspection.pixel_size import read_pixel_size
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.patterns.pattern import POLARITIES

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sem_lightning.data.data_bar import find_data_bar
 from sem_lightning.data.images import MAX_PIXELS, ImageError, read_gray
 from sem_lightning.data.looks import Looks
 from sem_lightning.decision.answers import good_log_odds, log_probabilities
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
-from sem_lightning.inspection.data_bar import find_data_bar
 from sem_lightning.inspection.pixel_size import read_pixel_size
 from sem_lightning.inspection.tiles import GRAIN, Stitcher, Tiling
 from sem_lightning.model.classifier import SEMClassifier

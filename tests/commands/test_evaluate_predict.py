@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from conftest import TINY, Run
+from conftest import TINY, Run, with_bar
 
 from sem_lightning.data.images import read_gray
 from sem_lightning.decision.rule import Rule, Verdicts
@@ -161,12 +161,13 @@ def save_many_scales(path: Path, scales: list[float]) -> SEMClassifier:
 def test_evaluate_sees_what_predict_sees(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
 ) -> None:
-    """Files of several sizes and shapes, looked at as often as they have pixels, alone and in one batch."""
+    """Files of several sizes and shapes, looked at as often as they have pixels, in one batch; bars cut off."""
     made = save_many_scales(tmp_path / "a.ckpt", [1, 2, 4])
     run("generate", "num_per_class=4", "imaging.image_size=256", "output=set")
     for number, path in enumerate(sorted((tmp_path / "set").glob("*/*.png"))):
         height, width = ((64, 64), (128, 128), (256, 192), (60, 180))[number % 4]
-        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:height, :width])
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:height, :width]
+        cv2.imwrite(str(path), np.uint8(with_bar(image, 40, 0, None) * 255 + 0.5) if number == 2 else image)
     done = run("predict", "ckpt=a.ckpt", "images=set", *how)
     assert done.code == 0, done.err
     said = {

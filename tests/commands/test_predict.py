@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import Run, make_simulator
+from conftest import Run, make_simulator, with_bar
 
 import sem_lightning
 from sem_lightning.data.images import encode_image
@@ -133,8 +133,6 @@ def test_dark_lines_are_turned_to_bright_ones(run: Run, checkpoint: Path, tmp_pa
 
 
 def test_a_data_bar_is_left_out(run: Run, checkpoint: Path, tmp_path: Path) -> None:
-    from test_preparing import with_bar
-
     image = write_field(tmp_path / "a.png", 240, 240)
     cv2.imwrite(str(tmp_path / "a.png"), (with_bar(image, 40, 0, None) * 255).round().astype(np.uint8))
     run("predict", f"ckpt={checkpoint}", "images=a.png", "jsonl=a.jsonl")

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import with_bar
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,7 +103,7 @@ def test_images_and_masks_of_one_shape_keep_it(tmp_path: Path) -> None:
             cv2.imwrite(str(tmp_path / folder / f"{number}.png"), image)
     (tmp_path / "good").mkdir()
     cv2.imwrite(str(tmp_path / "good" / "0.png"), np.zeros((90, 160), np.uint8))
-    source = FolderSource(tmp_path, ["good", "gap"], SHARES, "error", 0, 60, None, None, needed=())
+    source = FolderSource(tmp_path, ["good", "gap"], SHARES, "error", True, 0, 60, None, None, needed=())
     dataset = source.dataset("all")
     items = [dataset[index] for index in range(4)]
     assert {tuple(item["image"].shape) for item in items} == {(1, 45, 80)}
@@ -241,3 +242,26 @@ def test_trailing_bytes_do_not_make_an_image_truncated(tmp_path: Path) -> None:
     png.write_bytes(png.read_bytes() + b"vendor notes" * 20)
     jpeg.write_bytes(jpeg.read_bytes() + bytes(512))
     assert read_gray(png).shape == read_gray(jpeg).shape == RAMP.shape
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_a_data_bar_is_cut_off_image_and_mask(tmp_path: Path, crop: bool) -> None:
+    """A mask may be of another resolution than its image."""
+    rng = np.random.default_rng(0)
+    for name in ("good", "gap"):
+        (tmp_path / name).mkdir()
+        image = np.uint8(rng.normal(120, 20, (240, 280)).clip(0, 255))
+        cv2.imwrite(str(tmp_path / name / "a.png"), np.uint8(with_bar(image, 40, 0, None) * 255 + 0.5))
+    (tmp_path / "masks" / "gap").mkdir(parents=True)
+    mask = np.zeros((140, 140), np.uint8)
+    mask[100:120] = 255
+    cv2.imwrite(str(tmp_path / "masks" / "gap" / "a.png"), mask)
+    source = FolderSource(tmp_path, ["good", "gap"], SHARES, "error", crop, 0, 70, None, None, needed=())
+    dataset = source.dataset("all")
+    items = {int(item["label"]): item for item in (dataset[index] for index in range(2))}
+    height, width = items[1]["image"].shape[1:]
+    assert height / width == pytest.approx(240 / 280 if crop else 1, abs=0.02)
+    assert (items[0]["image"][0, -3:] > 0.3).all() == crop
+    marked = items[1]["mask"].sum(dim=1) > 0
+    assert float(marked.float().mean()) == pytest.approx(20 / (120 if crop else 140), abs=0.02)
+    assert bool(marked[-1]) == crop

@@ -6,30 +6,18 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from conftest import make_simulator
+from conftest import make_simulator, with_bar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sem_lightning.data.data_bar import find_data_bar
 from sem_lightning.data.images import encode_image, read_gray
-from sem_lightning.inspection.data_bar import find_data_bar
 from sem_lightning.inspection.inspector import Preparation, prepare
 from sem_lightning.inspection.pixel_size import read_pixel_size
 from sem_lightning.inspection.tiles import GRAIN, Stitcher, Tiling
 from sem_lightning.synthesis.simulator import render
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"
-
-
-def with_bar(image: np.ndarray, rows: int, ground: int, quality: int | None) -> np.ndarray:
-    """The image above a bar as microscopes burn it in: one colour, text, a scale."""
-    ink = 255 if ground < 128 else 0
-    bar = np.full((rows, image.shape[1]), ground, np.uint8)
-    cv2.putText(bar, "HV 5.00 kV  WD 4.1 mm  x 120 000", (8, rows * 2 // 3), cv2.FONT_HERSHEY_PLAIN, rows / 28, ink, 1)
-    cv2.rectangle(bar, (image.shape[1] - 90, rows // 2), (image.shape[1] - 10, rows // 2 + 2), ink, -1)
-    whole = np.vstack([image, bar])
-    if quality is not None:
-        whole = cv2.imdecode(cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
-    return whole.astype(np.float32) / 255
 
 
 @pytest.mark.parametrize("noise", ["none", "typical", "high"])
