@@ -51,8 +51,7 @@ def calibrate(config: DictConfig) -> None:
     quiet_lightning()
     decision: DecisionSettings = build(config.decision, "decision")
     settings: DataSettings = build(config.data, "data")
-    if config.scales is not None:
-        check_scales(config.scales)
+    check_scales(config.scales)
     path, classifier = open_classifier(config, "ckpt")
     target = Path(str(build(config, "").output)).expanduser()
     seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)
@@ -66,7 +65,7 @@ def calibrate(config: DictConfig) -> None:
     with explain_interrupt(trainer):
         rule = calibrate_rule(trainer, classifier, datamodule, decision)
     target.parent.mkdir(parents=True, exist_ok=True)
-    save_rule(path, rule, target)
+    save_rule(path, rule, target, config.scales)
     print(f"{explain_rule(rule)}\n{target} holds it, with the classifier of {path}")
 
 

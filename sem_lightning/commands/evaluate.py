@@ -62,8 +62,7 @@ def evaluate(config: DictConfig) -> float:
     output = Path(HydraConfig.get().runtime.output_dir)
     settings: DataSettings = build(config.data, "data")
     at_least("explain", config.explain, 0)
-    if config.scales is not None:
-        check_scales(config.scales)
+    check_scales(config.scales)
     mlflow = build_mlflow_logger() if config.mlflow else None
     opened = _open_classifiers(config)
     seed = int(opened[0][1].hparams["seed"]) if config.seed is None else check_seed(config)

@@ -61,8 +61,7 @@ class PredictSettings:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
         if not 0 <= self.overlap <= 0.9:
             raise SettingError("overlap", f"found {self.overlap:g}, expected a share of a tile's side from 0 to 0.9")
-        if self.scales is not None:
-            check_scales(self.scales)
+        check_scales(self.scales)
         if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
             raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected nm above 0")
         if self.polarity is not None:

@@ -239,12 +239,14 @@ class SEMClassifier(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def check_scales(scales: Sequence[float]) -> None:
-    """Refuse scales that do not rise from 1 to at most 8.
+def check_scales(scales: Sequence[float] | None) -> None:
+    """Refuse scales that do not rise from 1 to at most 8; ``None``, those of a classifier, passes.
 
     Raises:
         SettingError: They do not.
     """
+    if scales is None:
+        return
     numbers = [*scales]
     if (
         not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers)
@@ -293,15 +295,20 @@ def load_classifier(path: Path) -> SEMClassifier:
     return classifier.eval()
 
 
-def save_rule(path: Path, rule: Rule, target: Path | None = None) -> None:
+def save_rule(
+    path: Path, rule: Rule, target: Path | None = None, scales: Sequence[float] | None = None
+) -> None:
     """Put a rule into a checkpoint, whole or not at all.
 
     Args:
         path: The checkpoint.
         rule: Its new rule.
         target: Where to write it; ``None`` replaces it. A name that ends in ``.safetensors`` stores half precision.
+        scales: Those that the rule was made for, which the classifier shall look at from now on; ``None`` leaves its own.
     """
     state = _read(path) | {RULE_KEY: rule.to_dict()}
+    if scales is not None:
+        state["hyper_parameters"] = {**state["hyper_parameters"], "scales": list(scales)}
     target = target or path
     if target.suffix == SUFFIX:
         write_atomically(target, lambda temporary: write_compact(temporary, state, RULE_KEY))

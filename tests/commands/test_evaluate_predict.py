@@ -192,9 +192,12 @@ def test_evaluate_sees_what_predict_sees(
 def test_a_rule_is_made_of_all_looks(run: Run, tmp_path: Path) -> None:
     save_many_scales(tmp_path / "a.ckpt", [1, 2])
     sizes = ("data.val_per_class=4", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=128")
-    temperatures = []
+    temperatures, kept = [], []
     for how in (["scales=[1,2]"], [], ["scales=[1]"]):
         done = run("calibrate", "ckpt=a.ckpt", "output=b.ckpt", "decision=argmax", *sizes, *how)
         assert done.code == 0, done.err
-        temperatures.append(load_classifier(tmp_path / "b.ckpt").rule.temperature)
+        written = load_classifier(tmp_path / "b.ckpt")
+        temperatures.append(written.rule.temperature)
+        kept.append(written.hparams["scales"])
     assert temperatures[0] == temperatures[1] != temperatures[2]
+    assert kept == [[1, 2], [1, 2], [1]]  # what a rule was made for is what the classifier looks at
