@@ -295,16 +295,14 @@ def load_classifier(path: Path) -> SEMClassifier:
     return classifier.eval()
 
 
-def save_rule(
-    path: Path, rule: Rule, target: Path | None = None, scales: Sequence[float] | None = None
-) -> None:
+def save_rule(path: Path, rule: Rule, target: Path | None = None, scales: Sequence[float] | None = None) -> None:
     """Put a rule into a checkpoint, whole or not at all.
 
     Args:
         path: The checkpoint.
         rule: Its new rule.
         target: Where to write it; ``None`` replaces it. A name that ends in ``.safetensors`` stores half precision.
-        scales: Those that the rule was made for, which the classifier shall look at from now on; ``None`` leaves its own.
+        scales: Those that the rule was made for, at which it shall look from now on; ``None`` leaves its own.
     """
     state = _read(path) | {RULE_KEY: rule.to_dict()}
     if scales is not None:
