@@ -24,7 +24,7 @@ from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.simulator import render
 
 SIZES = (128, 256, 512)
-SCALES = ((1.0,), (1.0, 2.0), (1.0, 2.0, 4.0))
+SCALES = ((1.0,), (1.0, 1.5), (1.0, 1.5, 2.0), (1.0, 1.5, 2.0, 4.0))
 TASK = ("pattern=mixed", "imaging=any", "noise=any", "processing=any", "defect=any")
 
 
@@ -53,7 +53,7 @@ def main() -> None:
             images.append((pixels / np.float32(np.iinfo(pixels.dtype).max)).astype(np.float32))
         cells = []
         for scales in SCALES:
-            if size < 0.75 * scales[-1] * classifier.image_size:
+            if scales[-1] not in Looks(classifier.image_size, scales).of(images[0]):
                 cells.append("")
                 continue
             prepared = (prepare(image, classifier.image_size, scales) for image in images)

@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 from sem_lightning.data.images import fit_to, whole_shape
 from sem_lightning.synthesis.field import Float32
 
-_ENOUGH = 0.75  # of the pixels along a side that a look asks for: beyond that there is nothing more to see
+_ENOUGH = 2 / 3  # of the pixels along a side that a look asks for: enlarged by half an image is still seen better
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""At what sizes an image is looked at."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sem_lightning.data.looks import Looks
+
+
+@pytest.mark.parametrize(
+    ("shape", "taken"),
+    [
+        ((60, 60), [1]),
+        ((128, 128), [1, 1.5]),  # enlarged by half
+        ((170, 170), [1, 1.5]),
+        ((171, 171), [1, 1.5, 2]),
+        ((340, 342), [1, 1.5, 2]),
+        ((240, 490), [1, 1.5, 2, 4]),
+        ((2000, 2000), [1, 1.5, 2, 4]),
+    ],
+)
+def test_an_image_is_enlarged_by_half_and_no_more(shape: tuple[int, int], taken: list[float]) -> None:
+    assert list(Looks(128, (1, 1.5, 2, 4)).of(np.zeros(shape, np.float32))) == taken
+
+
+@given(st.integers(32, 600), st.floats(0.3, 3), st.sampled_from([(1.0,), (1.0, 2.0), (1.0, 1.5, 3.0)]))
+def test_every_look_has_its_pixels_and_the_images_aspect(side: int, aspect: float, scales: tuple[float, ...]) -> None:
+    image = np.zeros((max(1, round(side * aspect**0.5)), max(1, round(side / aspect**0.5))), np.float32)
+    looks = Looks(64, scales).of(image)
+    assert next(iter(looks)) == 1
+    for scale, look in looks.items():
+        assert look.size == pytest.approx((64 * scale) ** 2, rel=0.05)
+        assert look.shape[0] / look.shape[1] == pytest.approx(image.shape[0] / image.shape[1], rel=0.06)
+        assert scale == 1 or 1.53 * image.size**0.5 > 64 * scale
