@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.open_data import looks_of, open_classifier, open_source
+from sem_lightning.commands.open_data import check_fit, looks_of, open_classifiers, open_source
 from sem_lightning.commands.settings import SimulationSettings, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
 from sem_lightning.commands.training_settings import DataSettings, register_data_schemas
@@ -24,6 +24,7 @@ from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier, check_scales, save_rule
 
+_AVERAGED = ("classes", "network", "pooling", "image_size", "polarity")  # what weights that are averaged have in common
 _ANSWERS = ("logits", "features", "label")  # of `SEMClassifier.predict_step`
 
 
@@ -32,7 +33,7 @@ class CalibrateSettings(SimulationSettings):
     """``conf/calibrate.yaml``."""
 
     seed: int | None = MISSING  # type: ignore[assignment]
-    ckpt: str = MISSING
+    ckpt: Any = MISSING
     output: str = MISSING
     scales: list[float] | None = MISSING
     data: DataSettings = MISSING
@@ -52,10 +53,13 @@ def calibrate(config: DictConfig) -> None:
     decision: DecisionSettings = build(config.decision, "decision")
     settings: DataSettings = build(config.data, "data")
     check_scales(config.scales)
-    path, classifier = open_classifier(config, "ckpt")
+    (path, classifier), *others = open_classifiers(config, _AVERAGED)
     target = Path(str(build(config, "").output)).expanduser()
     seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)
     source = open_source(build_simulator(config), settings, classifier, seed)
+    for _, other in others:
+        check_fit(source, other)
+    classifier.average([other for _, other in others])
     check_decision(decision, source.classes, source.counts("calibration"))
     if target.is_dir():
         raise SettingError("output", f"{target} is a folder; name a file")
@@ -65,8 +69,9 @@ def calibrate(config: DictConfig) -> None:
     with explain_interrupt(trainer):
         rule = calibrate_rule(trainer, classifier, datamodule, decision)
     target.parent.mkdir(parents=True, exist_ok=True)
-    save_rule(path, rule, target, config.scales)
-    print(f"{explain_rule(rule)}\n{target} holds it, with the classifier of {path}")
+    save_rule(path, rule, target, config.scales, classifier.state_dict())
+    described = f"mean of {len(others) + 1} classifiers" if others else f"classifier of {path}"
+    print(f"{explain_rule(rule)}\n{target} holds it, with the {described}")
 
 
 def calibrate_rule(

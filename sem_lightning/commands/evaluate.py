@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.open_data import check_fit, looks_of, open_classifier, open_source
+from sem_lightning.commands.open_data import check_fit, looks_of, open_classifiers, open_source
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, at_least, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
@@ -64,7 +64,7 @@ def evaluate(config: DictConfig) -> float:
     at_least("explain", config.explain, 0)
     check_scales(config.scales)
     mlflow = build_mlflow_logger() if config.mlflow else None
-    opened = _open_classifiers(config)
+    opened = open_classifiers(config, _COMPARED)
     seed = int(opened[0][1].hparams["seed"]) if config.seed is None else check_seed(config)
     source = _open_split(config, settings, opened[0][1], seed)
     for _, classifier in opened[1:]:
@@ -153,23 +153,6 @@ def _write_events(folder: Path, section: Section) -> None:
         for rate in section.report.rates:
             if rate.value is not None:
                 writer.add_scalar(f"test/{rate.name}", rate.value, 0)
-
-
-def _open_classifiers(config: DictConfig) -> list[tuple[Path, SEMClassifier]]:
-    """Those of ``ckpt``, one or a list, of the same kind."""
-    if OmegaConf.is_missing(config, "ckpt") or not isinstance(config.ckpt, ListConfig):
-        return [open_classifier(config, "ckpt")]
-    if not len(config.ckpt):
-        raise SettingError("ckpt", "found an empty list; name a checkpoint, or several")
-    opened = [open_classifier(OmegaConf.create({"ckpt": path}), "ckpt") for path in config.ckpt]
-    for path, classifier in opened[1:]:
-        for name in _COMPARED:
-            first, other = opened[0][1].hparams[name], classifier.hparams[name]
-            if first != other:
-                raise SettingError(
-                    "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; compare like with like"
-                )
-    return opened
 
 
 def _open_split(config: DictConfig, settings: DataSettings, classifier: SEMClassifier, seed: int) -> Source:

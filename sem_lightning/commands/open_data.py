@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 import sem_lightning
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings
@@ -28,6 +28,28 @@ def open_classifier(config: DictConfig, key: str) -> tuple[Path, SEMClassifier]:
     name = str(config[key])
     path = SHIPPED.get(name) or Path(name).expanduser()
     return path, load_classifier(path)
+
+
+def open_classifiers(config: DictConfig, alike: Sequence[str]) -> list[tuple[Path, SEMClassifier]]:
+    """Those of ``ckpt``, one or a list, which have the attributes ``alike`` in common.
+
+    Raises:
+        SettingError: They have not, or there is none.
+        UserError: No such file, or not a checkpoint.
+    """
+    if OmegaConf.is_missing(config, "ckpt") or not isinstance(config.ckpt, ListConfig):
+        return [open_classifier(config, "ckpt")]
+    if not len(config.ckpt):
+        raise SettingError("ckpt", "found an empty list; name a checkpoint, or several")
+    opened = [open_classifier(OmegaConf.create({"ckpt": path}), "ckpt") for path in config.ckpt]
+    for path, classifier in opened[1:]:
+        for name in alike:
+            first, other = opened[0][1].hparams[name], classifier.hparams[name]
+            if first != other:
+                raise SettingError(
+                    "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; name only what has the same"
+                )
+    return opened
 
 
 def looks_of(classifier: SEMClassifier, source: Source, scales: Sequence[float] | None = None) -> Looks | None:

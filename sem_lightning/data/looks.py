@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 from sem_lightning.data.images import fit_to, whole_shape
 from sem_lightning.synthesis.field import Float32
 
-_ENOUGH = 2 / 3  # of the pixels along a side that a look asks for: enlarged by half an image is still seen better
+_MOST_ENLARGED = 1.5  # along a side, by the second look at a small image: it helps there, and misleads beyond
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,18 @@ class Looks:
     scales: tuple[float, ...] = (1.0,)
 
     def of(self, image: Float32) -> dict[float, Float32]:
-        """The image [H, W] at each scale, but for those beyond the first for which it has too few pixels."""
+        """The image [H, W] at each scale, but for those for which it has too few pixels.
+
+        The first look is always there, the second enlarges by half at most, and those beyond do not enlarge.
+        """
         side = math.sqrt(image.shape[0] * image.shape[1])
-        sizes = {times: round(times * self.image_size) for times in self.scales}
-        taken = [times for times, size in sizes.items() if times == self.scales[0] or side >= _ENOUGH * size]
-        return {times: fit_to(image, whole_shape(image.shape[0] / image.shape[1], sizes[times])) for times in taken}
+        looks = {}
+        for number, times in enumerate(self.scales):
+            size = round(times * self.image_size)
+            most_enlarged = (math.inf, _MOST_ENLARGED)[number] if number < 2 else 1.0
+            if size <= most_enlarged * side:
+                looks[times] = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
+        return looks
 
     def tensors(self, image: Float32) -> list[torch.Tensor]:
         """All looks at an image: float32 [1, h, w] each, the first one first."""

@@ -140,10 +140,10 @@ def test_predict_reads_the_real_images(run: Run, checkpoint: Path, tmp_path: Pat
     assert len(read_rows(tmp_path / "predictions.csv")) == 6
 
 
-def save_many_scales(path: Path, scales: list[float]) -> SEMClassifier:
+def save_many_scales(path: Path, scales: list[float], seed: int = 0, network: str = "resnet18") -> SEMClassifier:
     """An untrained classifier of any magnification, whose rule makes answers less sure."""
-    torch.manual_seed(0)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks")
+    torch.manual_seed(seed)
+    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks", network=network)
     torch.save(
         {
             "state_dict": made.state_dict(),
@@ -201,3 +201,22 @@ def test_a_rule_is_made_of_all_looks(run: Run, tmp_path: Path) -> None:
         kept.append(written.hparams["scales"])
     assert temperatures[0] == temperatures[1] != temperatures[2]
     assert kept == [[1, 2], [1, 2], [1]]  # what a rule was made for is what the classifier looks at
+
+
+def test_several_checkpoints_become_the_mean_of_their_weights(run: Run, tmp_path: Path) -> None:
+    made = [save_many_scales(tmp_path / f"{seed}.ckpt", [1, 2], seed) for seed in range(3)]
+    sizes = ("data.val_per_class=4", "data.num_workers=0", "imaging.image_size=64", "decision=argmax")
+    done = run("calibrate", "ckpt=[0.ckpt,1.ckpt,2.ckpt]", "output=mean.ckpt", *sizes)
+    assert done.code == 0, done.err
+    states = [each.state_dict() for each in made]
+    for name, value in load_classifier(tmp_path / "mean.ckpt").state_dict().items():
+        if value.is_floating_point():
+            assert value.numpy() == pytest.approx(sum(state[name] for state in states).numpy() / 3, abs=1e-6), name
+
+
+def test_weights_of_other_networks_are_not_averaged(run: Run, tmp_path: Path) -> None:
+    save_many_scales(tmp_path / "a.ckpt", [1])
+    save_many_scales(tmp_path / "b.ckpt", [1], network="resnet10")
+    done = run("calibrate", "ckpt=[a.ckpt,b.ckpt]", "output=mean.ckpt", "imaging.image_size=64")
+    assert done.code == 1 and not (tmp_path / "mean.ckpt").exists()
+    assert done.err.startswith("error: ckpt: b.ckpt has network resnet10 and a.ckpt resnet18; name only")
