@@ -30,8 +30,8 @@ TASK = ("pattern=mixed", "imaging=any", "noise=any", "processing=any", "defect=a
 
 def prepare(image: Float32, seen: int, scales: tuple[float, ...]) -> Prepared:
     """An image as sem-predict prepares a file."""
-    first, *closer = Looks(seen, scales).of(image).items()
-    return Prepared(Path(), first[1], Tiling.whole(seen, seen), (len(image), len(image)), None, 0, dict(closer))
+    first, *closer = Looks(seen, scales).of(image)
+    return Prepared(Path(), first.image, Tiling.whole(seen, seen), (len(image), len(image)), None, 0, tuple(closer))
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
             images.append((pixels / np.float32(np.iinfo(pixels.dtype).max)).astype(np.float32))
         cells = []
         for scales in SCALES:
-            if scales[-1] not in Looks(classifier.image_size, scales).of(images[0]):
+            if len(Looks(classifier.image_size, scales).of(images[0])) < len(scales):
                 cells.append("")
                 continue
             prepared = (prepare(image, classifier.image_size, scales) for image in images)

@@ -308,7 +308,7 @@ class FolderDataset(Dataset[dict[str, Any]]):
             "label": self.classes.index(file.label),
             "mask": mask,
             **self._conditions.get(file.name or "", Conditions()).tensors(mask.numpy(), self.pixel_size),
-            **({} if self.looks is None else {"looks": self.looks.tensors(image)}),
+            **({} if self.looks is None else {"looks": self.looks.of(image)}),
         }
 
     def _mask(self, file: LabelledFile) -> torch.Tensor:

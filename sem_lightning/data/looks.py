@@ -13,7 +13,25 @@ from torch.utils.data import default_collate
 from sem_lightning.data.images import fit_to, whole_shape
 from sem_lightning.synthesis.field import Float32
 
-_MOST_ENLARGED = 1.5  # along a side, by the second look at a small image: it helps there, and misleads beyond
+# The second look at a small image may enlarge it by half: fine lines are seen better then. Coarse ones are misjudged,
+# so its answer counts half (docs/real_images.md).
+_MOST_ENLARGED = 1.5
+_ENLARGED_WEIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class Look:
+    """An image as a whole at one size.
+
+    Attributes:
+        times: The size, times that of the first look.
+        image: float32 [h, w].
+        weight: Of what is seen there in the mean of all looks.
+    """
+
+    times: float
+    image: Float32
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -28,38 +46,38 @@ class Looks:
     image_size: int
     scales: tuple[float, ...] = (1.0,)
 
-    def of(self, image: Float32) -> dict[float, Float32]:
+    def of(self, image: Float32) -> list[Look]:
         """The image [H, W] at each scale, but for those for which it has too few pixels.
 
         The first look is always there, the second enlarges by half at most, and those beyond do not enlarge.
         """
         side = math.sqrt(image.shape[0] * image.shape[1])
-        looks = {}
+        looks = []
         for number, times in enumerate(self.scales):
             size = round(times * self.image_size)
             most_enlarged = (math.inf, _MOST_ENLARGED)[number] if number < 2 else 1.0
             if size <= most_enlarged * side:
-                looks[times] = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
+                whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
+                weight = _ENLARGED_WEIGHT if number and size > side else 1.0
+                looks.append(Look(times, np.ascontiguousarray(whole), weight))
         return looks
-
-    def tensors(self, image: Float32) -> list[torch.Tensor]:
-        """All looks at an image: float32 [1, h, w] each, the first one first."""
-        return [torch.from_numpy(np.ascontiguousarray(look)).unsqueeze(0) for look in self.of(image).values()]
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A batch of images, each with its ``looks``.
 
     These are grouped, the first, second, ... look at images of one shape together: whether it is the first; the rows
-    of the batch that are looked at, int64 [R]; and the looks, float32 [R, 1, h, w].
+    of the batch that are looked at, int64 [R]; the looks' weights, float32 [R]; and the looks, float32 [R, 1, h, w].
     """
-    groups: dict[tuple[int, ...], list[tuple[int, torch.Tensor]]] = defaultdict(list)
+    groups: dict[tuple[int, ...], list[tuple[int, Look]]] = defaultdict(list)
     for row, item in enumerate(items):
         for number, look in enumerate(item["looks"]):
-            groups[(number, *look.shape)].append((row, look))
+            groups[(number, *look.image.shape)].append((row, look))
     batch: dict[str, Any] = default_collate([{k: v for k, v in item.items() if k != "looks"} for item in items])
     batch["looks"] = []
     for (number, *_), members in groups.items():
         rows, looks = zip(*members, strict=True)
-        batch["looks"].append((number == 0, torch.tensor(rows), torch.stack(looks)))
+        weights = torch.tensor([look.weight for look in looks])
+        images = torch.from_numpy(np.stack([look.image for look in looks])).unsqueeze(1)
+        batch["looks"].append((number == 0, torch.tensor(rows), weights, images))
     return batch

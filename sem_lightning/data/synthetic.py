@@ -85,5 +85,5 @@ class SyntheticDataset(Dataset[dict[str, Any]]):
             "label": self.simulator.classes.index(sample.scene.label),
             "mask": torch.from_numpy(sample.mask),
             **conditions.tensors(sample.mask, sample.scene.view.pixel_size),
-            **({} if self.looks is None else {"looks": self.looks.tensors(image)}),
+            **({} if self.looks is None else {"looks": self.looks.of(image)}),
         }

@@ -13,7 +13,7 @@ import torch
 
 from sem_lightning.data.data_bar import find_data_bar
 from sem_lightning.data.images import MAX_PIXELS, ImageError, read_gray
-from sem_lightning.data.looks import Looks
+from sem_lightning.data.looks import Look, Looks
 from sem_lightning.decision.answers import good_log_odds, log_probabilities
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.inspection.pixel_size import read_pixel_size
@@ -78,7 +78,7 @@ class Prepared:
         shape: Height and width of the file's image, data bar left out.
         pixel_size: nm of a pixel in the file, where known.
         bar_rows: Rows of its data bar.
-        closer: The whole image at each scale beyond the first that it is looked at.
+        closer: The looks at the whole image beyond the first.
     """
 
     path: Path
@@ -87,7 +87,7 @@ class Prepared:
     shape: tuple[int, int]
     pixel_size: float | None
     bar_rows: int
-    closer: dict[float, Float32] = field(default_factory=dict)
+    closer: tuple[Look, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def prepare(path: Path, how: Preparation) -> Prepared:
         pixel_size = read_pixel_size(path)
     scale = pixel_size / how.trained_pixel_size if pixel_size and how.trained_pixel_size else None
     if how.tiling == "off" or (how.tiling == "auto" and scale is None):
-        first, *closer = Looks(how.image_size, how.scales).of(image).items()
-        whole = np.ascontiguousarray(first[1])
-        return Prepared(path, whole, Tiling.whole(*whole.shape), shape, pixel_size, bar_rows, dict(closer))
+        first, *closer = Looks(how.image_size, how.scales).of(image)
+        whole = first.image
+        return Prepared(path, whole, Tiling.whole(*whole.shape), shape, pixel_size, bar_rows, tuple(closer))
     if scale is not None:
         image = _rescale(path, image, scale)
     tiling = Tiling.plan(image.shape[0], image.shape[1], how.image_size, how.overlap)
@@ -162,7 +162,8 @@ class Finding:
         regions: Suspicious parts, the most suspicious first.
         heat: Probability that a place is not good, at an eighth of the pixels of ``prepared.image``.
         salience: What captum says at the same places; ``None`` where nobody asked.
-        by_scale: Probabilities at each scale that the image was looked at; ``probabilities`` are those of their mean.
+        by_scale: Probabilities at each scale that the image was looked at; ``probabilities`` are those of their mean,
+            in which a look that enlarges counts half.
     """
 
     prepared: Prepared
@@ -270,7 +271,7 @@ class Inspector:
     def _conclude(self, judging: _Judging) -> Finding:
         classes = self.classifier.classes
         by_scale = self._look_closer(judging)
-        verdicts = self.classifier.rule.decide(self._mean(by_scale)[None], judging.features[None])
+        verdicts = self.classifier.rule.decide(_mean(by_scale, judging.prepared.closer)[None], judging.features[None])
         decision, distance = int(verdicts.decisions[0]), float(verdicts.distances[0])
         maps = judging.stitcher.finish()
         heat = np.asarray(1 - maps[0], np.float32)
@@ -292,17 +293,21 @@ class Inspector:
     def _look_closer(self, judging: _Judging) -> dict[float, npt.NDArray[np.float64]]:
         """Logits of the image at each scale."""
         logits = {1.0: judging.logits}
-        for times, image in judging.prepared.closer.items():
+        for look in judging.prepared.closer:
             with torch.inference_mode():
-                logits[times] = self.classifier(torch.from_numpy(image)[None, None]).logits[0].double().numpy()
+                logits[look.times] = (
+                    self.classifier(torch.from_numpy(look.image)[None, None]).logits[0].double().numpy()
+                )
         return logits
 
-    def _mean(self, by_scale: dict[float, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-        """Logits of the mean of the probabilities; the rule, whose temperature follows, was made from such means."""
-        if len(by_scale) == 1:
-            return by_scale[1.0]
-        log_p = log_probabilities(np.stack(list(by_scale.values())), 1.0)
-        return np.asarray(np.logaddexp.reduce(log_p, axis=0) - np.log(len(by_scale)), np.float64)
+
+def _mean(by_scale: dict[float, npt.NDArray[np.float64]], closer: tuple[Look, ...]) -> npt.NDArray[np.float64]:
+    """Logits of the mean of the probabilities; the rule, whose temperature follows, was made from such means."""
+    if not closer:
+        return by_scale[1.0]
+    weights = np.array([1.0, *(look.weight for look in closer)])
+    log_p = log_probabilities(np.stack(list(by_scale.values())), 1.0) + np.log(weights)[:, None]
+    return np.asarray(np.logaddexp.reduce(log_p, axis=0) - np.log(weights.sum()), np.float64)
 
 
 def _find_regions(heat: Float32, maps: Float32, classes: list[str], prepared: Prepared) -> list[Region]:

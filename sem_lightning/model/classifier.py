@@ -205,7 +205,7 @@ class SEMClassifier(lightning.LightningModule):
 
         Args:
             batch: ``image`` or, where images are looked at several times, ``looks``, see
-                `sem_lightning.data.looks.collate`; the probabilities of an image's looks are averaged.
+                `sem_lightning.data.looks.collate`; the probabilities of an image's looks are averaged by their weights.
         """
         if "looks" not in batch:
             logits, _, features = self(batch["image"])
@@ -214,10 +214,11 @@ class SEMClassifier(lightning.LightningModule):
         total = torch.full((size, len(self.classes)), -math.inf, device=device)
         count = torch.zeros((size, 1), device=device)
         features = torch.zeros((size, self.net.features), device=device)
-        for first, rows, looks in batch["looks"]:
+        for first, rows, weights, looks in batch["looks"]:
             logits, _, seen = self(looks)
-            total[rows] = torch.logaddexp(total[rows], F.log_softmax(logits.float(), dim=1))
-            count[rows] += 1
+            weight = weights.unsqueeze(1)
+            total[rows] = torch.logaddexp(total[rows], F.log_softmax(logits.float(), dim=1) + weight.log())
+            count[rows] += weight
             if first:
                 features[rows] = seen.float()
         return {"logits": total - count.log(), "features": features}
