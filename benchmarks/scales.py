@@ -1,6 +1,6 @@
 """Accuracy of a classifier of any magnification against the size of the file, looked at once and at several scales.
 
-python benchmarks/scales.py [--ckpt robust] [--images 300]        10 minutes
+python benchmarks/scales.py [--ckpt robust] [--images 300]        15 minutes
 
 The scenes are those of experiment=robust in larger fields: with the same pitches in pixels an image holds more of them,
 and a defect is a smaller part of it.

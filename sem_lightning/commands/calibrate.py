@@ -24,7 +24,14 @@ from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier, check_scales, save_rule
 
-_AVERAGED = ("classes", "network", "pooling", "image_size", "polarity")  # what weights that are averaged have in common
+_AVERAGED = (
+    "classes",
+    "network",
+    "pooling",
+    "image_size",
+    "pixel_size",
+    "polarity",
+)  # what weights that are averaged have in common
 _ANSWERS = ("logits", "features", "label")  # of `SEMClassifier.predict_step`
 
 
@@ -53,13 +60,22 @@ def calibrate(config: DictConfig) -> None:
     decision: DecisionSettings = build(config.decision, "decision")
     settings: DataSettings = build(config.data, "data")
     check_scales(config.scales)
-    (path, classifier), *others = open_classifiers(config, _AVERAGED)
+    alike = _AVERAGED if config.scales is not None else (*_AVERAGED, "scales")
+    # one that knows which images it was trained on comes first, so that the mean knows, too
+    opened = sorted(open_classifiers(config, alike), key=lambda each: each[1].hparams["folder"] is None)
+    (path, classifier), *others = opened
     target = Path(str(build(config, "").output)).expanduser()
     seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)
     source = open_source(build_simulator(config), settings, classifier, seed)
     for _, other in others:
         check_fit(source, other)
-    classifier.average([other for _, other in others])
+        if other.hparams["folder"] not in (None, classifier.hparams["folder"]):
+            raise SettingError("ckpt", "several were trained on folders, not all on the same, divided alike; name one")
+    weights = None
+    if others:
+        classifier.average([other for _, other in others])
+        # before a trainer turns them into numbers of fewer bits
+        weights = {name: value.clone() for name, value in classifier.state_dict().items()}
     check_decision(decision, source.classes, source.counts("calibration"))
     if target.is_dir():
         raise SettingError("output", f"{target} is a folder; name a file")
@@ -69,7 +85,7 @@ def calibrate(config: DictConfig) -> None:
     with explain_interrupt(trainer):
         rule = calibrate_rule(trainer, classifier, datamodule, decision)
     target.parent.mkdir(parents=True, exist_ok=True)
-    save_rule(path, rule, target, config.scales, classifier.state_dict())
+    save_rule(path, rule, target, config.scales, weights)
     described = f"mean of {len(others) + 1} classifiers" if others else f"classifier of {path}"
     print(f"{explain_rule(rule)}\n{target} holds it, with the {described}")
 

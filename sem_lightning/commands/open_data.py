@@ -47,7 +47,7 @@ def open_classifiers(config: DictConfig, alike: Sequence[str]) -> list[tuple[Pat
             first, other = opened[0][1].hparams[name], classifier.hparams[name]
             if first != other:
                 raise SettingError(
-                    "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; name only what has the same"
+                    "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; name checkpoints that have the same"
                 )
     return opened
 

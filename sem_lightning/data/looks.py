@@ -15,7 +15,7 @@ from sem_lightning.synthesis.field import Float32
 
 # The second look at a small image may enlarge it by half: fine lines are seen better then. Coarse ones are misjudged,
 # so its answer counts half (docs/real_images.md).
-_MOST_ENLARGED = 1.5
+_MOST_ENLARGED = (math.inf, 1.5)  # along a side, by the first and the second look; those beyond enlarge nothing
 _ENLARGED_WEIGHT = 0.5
 
 
@@ -55,8 +55,7 @@ class Looks:
         looks = []
         for number, times in enumerate(self.scales):
             size = round(times * self.image_size)
-            most_enlarged = (math.inf, _MOST_ENLARGED)[number] if number < 2 else 1.0
-            if size <= most_enlarged * side:
+            if size <= side * (_MOST_ENLARGED[number] if number < len(_MOST_ENLARGED) else 1):
                 whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
                 weight = _ENLARGED_WEIGHT if number and size > side else 1.0
                 looks.append(Look(times, np.ascontiguousarray(whole), weight))

@@ -24,6 +24,12 @@ from sem_lightning.model.resnet import GrayResNet, Prediction
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
+_OF_TRAINING = (
+    "optimizer_states",
+    "lr_schedulers",
+    "loops",
+    "callbacks",
+)  # what belongs to the weights that were trained
 MAX_SCALE = 8  # of what prediction looks at, times the image size
 FROZEN = ("nothing", "stem")
 SCHEDULES = ("constant", "linear", "onecycle")
@@ -121,16 +127,17 @@ class SEMClassifier(lightning.LightningModule):
                     value.lerp_(start[name], share)
 
     def average(self, others: Sequence["SEMClassifier"]) -> None:
-        """Take the mean of its own and others' weights, batch norms' statistics included.
+        """Take the mean of its own and others' weights, batch norms' statistics included; its rule starts anew.
 
-        Of trainings that began with the same weights it does better on what is unlike the training images than each of
-        them (Wortsman et al., Model soups, ICML 2022).
+        Of trainings that began with the same weights it often does better on what is unlike the training images than
+        each of them (Wortsman et al., Model soups, ICML 2022).
 
         Args:
             others: Classifiers with the same network and classes.
         """
         for number, other in enumerate(others, start=2):
             self.take_back(other.state_dict(), 1 / number)
+        self.rule = Rule()
 
     def heatmap(self, prediction: Prediction) -> Tensor:
         """Where the defect is believed to be: [B, H/16, W/16], probability that a cell is not good."""
@@ -211,12 +218,12 @@ class SEMClassifier(lightning.LightningModule):
             logits, _, features = self(batch["image"])
             return {"logits": logits, "features": features}
         size, device = len(batch["label"]), batch["label"].device
-        total = torch.full((size, len(self.classes)), -math.inf, device=device)
-        count = torch.zeros((size, 1), device=device)
-        features = torch.zeros((size, self.net.features), device=device)
+        total = torch.full((size, len(self.classes)), -math.inf, dtype=torch.float32, device=device)
+        count = torch.zeros((size, 1), dtype=torch.float32, device=device)
+        features = torch.zeros((size, self.net.features), dtype=torch.float32, device=device)
         for first, rows, weights, looks in batch["looks"]:
             logits, _, seen = self(looks)
-            weight = weights.unsqueeze(1)
+            weight = weights.float().unsqueeze(1)
             total[rows] = torch.logaddexp(total[rows], F.log_softmax(logits.float(), dim=1) + weight.log())
             count[rows] += weight
             if first:
@@ -322,13 +329,13 @@ def save_rule(
         rule: Its new rule.
         target: Where to write it; ``None`` replaces it. A name that ends in ``.safetensors`` stores half precision.
         scales: Those that the rule was made for, at which it shall look from now on; ``None`` leaves its own.
-        weights: That it shall have from now on; ``None`` leaves its own.
+        weights: That it shall have from now on, with no training to go on from; ``None`` leaves its own.
     """
     state = _read(path) | {RULE_KEY: rule.to_dict()}
     if scales is not None:
         state["hyper_parameters"] = {**state["hyper_parameters"], "scales": list(scales)}
     if weights is not None:
-        state["state_dict"] = weights
+        state = {name: value for name, value in state.items() if name not in _OF_TRAINING} | {"state_dict": weights}
     target = target or path
     if target.suffix == SUFFIX:
         write_atomically(target, lambda temporary: write_compact(temporary, state, RULE_KEY))

@@ -219,4 +219,24 @@ def test_weights_of_other_networks_are_not_averaged(run: Run, tmp_path: Path) ->
     save_many_scales(tmp_path / "b.ckpt", [1], network="resnet10")
     done = run("calibrate", "ckpt=[a.ckpt,b.ckpt]", "output=mean.ckpt", "imaging.image_size=64")
     assert done.code == 1 and not (tmp_path / "mean.ckpt").exists()
-    assert done.err.startswith("error: ckpt: b.ckpt has network resnet10 and a.ckpt resnet18; name only")
+    assert done.err.startswith("error: ckpt: b.ckpt has network resnet10 and a.ckpt resnet18; name checkpoints")
+
+
+def test_a_mean_knows_what_its_parts_were_trained_on(run: Run, tmp_path: Path) -> None:
+    """Whichever is named first; scales that differ have to be chosen; and no training goes on from it."""
+    save_many_scales(tmp_path / "a.ckpt", [1, 2])
+    folder = {"root": str(tmp_path / "set"), "seed": 3, "shares": {"train": 1.0}}
+    for name, scales, folders in (("b", [1, 2], folder), ("c", [1], None), ("d", [1, 2], {**folder, "seed": 4})):
+        made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks", folder=folders)
+        state = {"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams), "optimizer_states": []}
+        torch.save(state, tmp_path / f"{name}.ckpt")
+    sizes = ("data.val_per_class=2", "data.num_workers=0", "imaging.image_size=64", "decision=argmax", "output=m.ckpt")
+    done = run("calibrate", "ckpt=[a.ckpt,c.ckpt]", *sizes)
+    assert done.err.startswith("error: ckpt: c.ckpt has scales [1] and a.ckpt [1, 2]")
+    done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,d.ckpt]", *sizes)
+    assert done.err.startswith("error: ckpt: several were trained on folders")
+    assert not (tmp_path / "m.ckpt").exists()
+    done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,c.ckpt]", "scales=[1,2]", *sizes)
+    assert done.code == 0, done.err
+    assert load_classifier(tmp_path / "m.ckpt").hparams["folder"] == folder
+    assert "optimizer_states" not in torch.load(tmp_path / "m.ckpt", weights_only=True)
