@@ -37,6 +37,7 @@ STYLES = {
 }  # fmt: skip
 STARTS = {
     "from the packaged classifier": ("ckpt=robust",),
+    "and half given back": ("ckpt=robust", "model.start_share=0.5"),
     "from nothing": (
         "ckpt=null",
         "model=resnet10",
