@@ -24,14 +24,8 @@ from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier, check_scales, save_rule
 
-_AVERAGED = (
-    "classes",
-    "network",
-    "pooling",
-    "image_size",
-    "pixel_size",
-    "polarity",
-)  # what weights that are averaged have in common
+# what classifiers whose weights are averaged have in common
+_AVERAGED = ("classes", "network", "pooling", "image_size", "pixel_size", "polarity")
 _ANSWERS = ("logits", "features", "label")  # of `SEMClassifier.predict_step`
 
 
