@@ -271,7 +271,8 @@ class Inspector:
     def _conclude(self, judging: _Judging) -> Finding:
         classes = self.classifier.classes
         by_scale = self._look_closer(judging)
-        verdicts = self.classifier.rule.decide(_mean(by_scale, judging.prepared.closer)[None], judging.features[None])
+        mean = _mean(by_scale, {look.times: look.weight for look in judging.prepared.closer})
+        verdicts = self.classifier.rule.decide(mean[None], judging.features[None])
         decision, distance = int(verdicts.decisions[0]), float(verdicts.distances[0])
         maps = judging.stitcher.finish()
         heat = np.asarray(1 - maps[0], np.float32)
@@ -295,17 +296,21 @@ class Inspector:
         logits = {1.0: judging.logits}
         for look in judging.prepared.closer:
             with torch.inference_mode():
-                logits[look.times] = (
-                    self.classifier(torch.from_numpy(look.image)[None, None]).logits[0].double().numpy()
-                )
+                answer = self.classifier(torch.from_numpy(look.image)[None, None])
+            logits[look.times] = answer.logits[0].double().numpy()
         return logits
 
 
-def _mean(by_scale: dict[float, npt.NDArray[np.float64]], closer: tuple[Look, ...]) -> npt.NDArray[np.float64]:
-    """Logits of the mean of the probabilities; the rule, whose temperature follows, was made from such means."""
+def _mean(by_scale: dict[float, npt.NDArray[np.float64]], closer: dict[float, float]) -> npt.NDArray[np.float64]:
+    """Logits of the mean of the probabilities; the rule, whose temperature follows, was made from such means.
+
+    Args:
+        by_scale: Logits at each scale.
+        closer: Weights of those beyond the first, which is 1.
+    """
     if not closer:
         return by_scale[1.0]
-    weights = np.array([1.0, *(look.weight for look in closer)])
+    weights = np.array([closer.get(times, 1.0) for times in by_scale])
     log_p = log_probabilities(np.stack(list(by_scale.values())), 1.0) + np.log(weights)[:, None]
     return np.asarray(np.logaddexp.reduce(log_p, axis=0) - np.log(weights.sum()), np.float64)
 

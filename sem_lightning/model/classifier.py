@@ -24,12 +24,7 @@ from sem_lightning.model.resnet import GrayResNet, Prediction
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
-_OF_TRAINING = (
-    "optimizer_states",
-    "lr_schedulers",
-    "loops",
-    "callbacks",
-)  # what belongs to the weights that were trained
+_OF_TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks")  # belong to the weights that were trained
 MAX_SCALE = 8  # of what prediction looks at, times the image size
 FROZEN = ("nothing", "stem")
 SCHEDULES = ("constant", "linear", "onecycle")
