@@ -11,6 +11,7 @@ from sem_lightning.data.datamodule import FolderSource, Source
 from sem_lightning.data.looks import Looks
 from sem_lightning.errors import SettingError
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.synthesis.patterns.pattern import EITHER, POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
 
 SHIPPED = {"robust": Path(sem_lightning.__file__).parent / "weights" / "robust.safetensors"}
@@ -45,7 +46,7 @@ def open_classifiers(config: DictConfig, alike: Sequence[str]) -> list[tuple[Pat
     for path, classifier in opened[1:]:
         for name in alike:
             first, other = opened[0][1].hparams[name], classifier.hparams[name]
-            if first != other:
+            if first != other and (name != "polarity" or {first, other} == set(POLARITIES)):
                 raise SettingError(
                     "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; name checkpoints that have the same"
                 )
@@ -56,11 +57,14 @@ def looks_of(classifier: SEMClassifier, source: Source, scales: Sequence[float] 
     """At what sizes a classifier looks at images, as sem-predict does: ``scales``, or else its own.
 
     Simulated images have the pixels that they were asked for: ``None``, as they are, for a classifier of one
-    magnification.
+    magnification. One that was trained on both polarities looks at negatives where all that is dark is known to be so.
     """
-    if scales is None and len(classifier.hparams["scales"]) == 1 and not isinstance(source, FolderSource):
-        return None
-    return Looks(classifier.image_size, tuple(classifier.hparams["scales"] if scales is None else scales))
+    negative = classifier.hparams["polarity"] == EITHER and source.polarity == "dark"
+    if scales is None:
+        scales = classifier.hparams["scales"]
+        if len(scales) == 1 and not negative and not isinstance(source, FolderSource):
+            return None
+    return Looks(classifier.image_size, tuple(scales), negative)
 
 
 def open_source(simulator: Simulator, settings: DataSettings, classifier: SEMClassifier, seed: int) -> Source:
@@ -107,7 +111,7 @@ def check_fit(source: Source, classifier: SEMClassifier) -> None:
             "otherwise, training images come back as unseen ones: divide it so again, or take another folder",
         )
     trained_on = classifier.hparams["polarity"]
-    if trained_on and source.polarity and trained_on != source.polarity:
+    if {trained_on, source.polarity} == set(POLARITIES):
         raise SettingError(
             "ckpt",
             f"it was trained on {trained_on} lines and the data has {source.polarity} ones, where a gap looks "

@@ -1,6 +1,5 @@
 """``sem-predict``: classify image files."""
 
-import itertools
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -23,14 +22,14 @@ from sem_lightning.inspection.find import find_images
 from sem_lightning.inspection.inspector import Finding, Inspector, Preparation, Prepared, Unreadable
 from sem_lightning.inspection.listing import Listing
 from sem_lightning.inspection.overlay import draw_overlay
-from sem_lightning.inspection.polarity import bright_share, guess_polarity
+from sem_lightning.inspection.polarity import bright_pieces, bright_share, guess_polarity, polarity_of_ends
 from sem_lightning.inspection.reader import read_ahead
 from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, check_scales
 from sem_lightning.model.saliency import check_captum
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
-from sem_lightning.synthesis.patterns.pattern import POLARITIES
+from sem_lightning.synthesis.patterns.pattern import EITHER, POLARITIES
 
 EXIT_SOME_UNREADABLE = 3
 _ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
@@ -136,21 +135,40 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
     )
     trained = classifier.hparams["polarity"]
     if settings.polarity is None:
-        return how
+        return replace(how, invert=trained == EITHER and _show_dark_ends(paths, how))
     if trained is None:
         raise SettingError("polarity", "the checkpoint does not know the polarity of its training images; use null")
     found = _find_polarity(paths, how) if settings.polarity == "auto" else settings.polarity
-    return replace(how, invert=found != trained)
+    return replace(how, invert=found != ("bright" if trained == EITHER else trained))
+
+
+def _show_dark_ends(paths: list[Path], how: Preparation) -> bool:
+    """Whether some of the images show that they are of dark metal, so that those that do not can be judged as such."""
+    pieces = [bright_pieces(image) for image in _some(paths, how)]
+    found = polarity_of_ends(pieces) == "dark"
+    if found:
+        print(f"polarity: dark wires, whose ends some of {len(pieces)} images show (polarity=bright: as they are)")
+    return found
+
+
+def _some(paths: list[Path], how: Preparation) -> list[Float32]:
+    """Some of the readable images, from all over the list, each as closely as it is looked at without enlarging it."""
+    ready = (image for image in read_ahead(_spread(paths, _POLARITY_VOTES), how) if isinstance(image, Prepared))
+    return [[image.image, *(look.image for look in image.closer if look.weight == 1)][-1] for image in ready]
+
+
+def _spread(paths: list[Path], count: int) -> list[Path]:
+    """At most so many of them, evenly spread."""
+    return [paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), count))]
 
 
 def _find_polarity(paths: list[Path], how: Preparation) -> str:
-    """What the lines of the first images are.
+    """What the lines of some of the images are.
 
     Raises:
         SettingError: These do not tell.
     """
-    readable = (image for image in read_ahead(paths, how) if isinstance(image, Prepared))
-    shares = [bright_share(image.image) for image in itertools.islice(readable, _POLARITY_VOTES)]
+    shares = [bright_share(image) for image in _some(paths, how)]
     if not shares:
         return POLARITIES[0]  # nothing will be judged: the run itself names what cannot be read
     found = guess_polarity(shares)
@@ -170,9 +188,8 @@ def _adapt(classifier: SEMClassifier, paths: list[Path], how: Preparation) -> No
     Raises:
         SettingError: There are too few of them.
     """
-    chosen = [paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), _ADAPTED_TO))]
     seen: list[Float32] = []
-    for image in read_ahead(chosen, how):
+    for image in read_ahead(_spread(paths, _ADAPTED_TO), how):
         if isinstance(image, Prepared):  # of images in tiles another tile each
             seen.append(image.tiling.cut(image.image, len(seen) % len(image.tiling)).copy())
     if len(seen) < _FEWEST_ADAPTED_TO:

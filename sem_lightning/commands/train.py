@@ -47,6 +47,7 @@ from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.pretrained import load_pretrained
 from sem_lightning.sweeps.folder import ALIKE, DIGEST, ERROR, RESULT, SETTINGS, config_digest, only_job
 from sem_lightning.sweeps.report import report_sweep
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
 
 log = logging.getLogger(__name__)
@@ -248,7 +249,7 @@ def build_classifier(
     if start is not None:
         settings = replace(settings, **{name: start.hparams[name] for name in ("network", "pooling", "scales")})
         known = start.hparams["polarity"]
-        if None not in (known, polarity) and known != polarity:
+        if {known, polarity} == set(POLARITIES):
             raise SettingError("ckpt", f"it was trained on {known} features; the data has {polarity} ones")
         polarity = polarity or known
         if pixel_size is None and start.image_size == source.image_size:

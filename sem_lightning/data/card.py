@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sem_lightning.data.layout import CHECKSUMS, COCO, LABELS, METADATA, PREVIEW
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 
 LICENCE = "CC0-1.0"
 
@@ -20,7 +21,7 @@ class CardFacts:
         counts: Images of each class in each split.
         image_size: Height and width, pixels.
         pixel_size: nm.
-        polarity: ``bright`` or ``dark``: which the feature is; ``None`` where both occur.
+        polarity: ``bright`` or ``dark``: which the feature is; ``None``, or ``either``, where both occur.
         bits: 8 or 16 in each pixel.
         command: The command that makes the set again.
         kind: ``files`` or ``shards``.
@@ -68,11 +69,12 @@ def write_card(path: Path, facts: CardFacts, severities: dict[str, list[int]], g
         grey: Pixels in each sixteenth of the grey scale.
     """
     splits = [split for split in facts.counts if sum(facts.counts[split].values())]
+    features = facts.polarity if facts.polarity in POLARITIES else "bright and dark"
     lines = [
         f"# {facts.describe()['images']} simulated SEM images",
         "",
         f"{facts.image_size} x {facts.image_size} pixels of {facts.pixel_size:g} nm, {facts.bits} bits, "
-        f"{facts.polarity or 'bright and dark'} features. Made by {facts.identity['made_by']}; the same command makes "
+        f"{features} features. Made by {facts.identity['made_by']}; the same command makes "
         "the same bytes again:",
         "",
         f"    {facts.command}",

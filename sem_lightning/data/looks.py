@@ -41,16 +41,20 @@ class Looks:
     Attributes:
         image_size: Side of a square with as many pixels as the first look.
         scales: Size of each look times ``image_size``; rising, the first 1.
+        negative: Whether negatives are looked at.
     """
 
     image_size: int
     scales: tuple[float, ...] = (1.0,)
+    negative: bool = False
 
     def of(self, image: Float32) -> list[Look]:
         """The image [H, W] at each scale, but for those for which it has too few pixels.
 
         The first look is always there, the second enlarges by half at most, and those beyond do not enlarge.
         """
+        if self.negative:
+            image = 1 - image
         side = math.sqrt(image.shape[0] * image.shape[1])
         looks = []
         for number, times in enumerate(self.scales):

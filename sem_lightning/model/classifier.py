@@ -40,7 +40,8 @@ class SEMClassifier(lightning.LightningModule):
         classes: Class names in label order.
         image_size: Height and width of a square image, pixels; others are resized to as many pixels.
         pixel_size: nm per pixel of the training images, where known.
-        polarity: ``bright`` or ``dark``: which the feature was in training, where known.
+        polarity: ``bright`` or ``dark``: which the feature was in training, where known; ``either`` for both, and
+            negatives of dark ones: images that are known to be dark can be judged as negatives then.
         folder: Of training images on disk: ``root``, ``seed`` and ``shares``, by which they were divided into splits.
         seed: Seed of the training run; with it a folder divides into the same splits again.
         learning_rate: Peak rate of Adam.

@@ -1,4 +1,4 @@
-"""What images go through after the microscope: rescaling, contrast stretching, a burnt-in scale bar, JPEG."""
+"""What images go through after the microscope: rescaling, stretching, a burnt-in scale bar, JPEG, inversion."""
 
 import math
 from dataclasses import dataclass
@@ -26,12 +26,14 @@ class Processing:
         stretch: Share of the pixels at either end that contrast stretching made black or white; ``None`` leaves it out.
         banner: Whether a scale bar and a line of text cover the lower edge.
         jpeg: Quality of JPEG compression, 1 to 100; ``None`` leaves it out.
+        negative: Whether black becomes white at the end.
     """
 
     rescale: float
     stretch: float | None
     banner: bool
     jpeg: int | None
+    negative: bool = False  # so that scenes from before it came replay
 
     def banner_height(self, view: FieldOfView) -> int:
         """Pixel rows that the banner covers."""
@@ -54,7 +56,7 @@ class Processing:
         if self.jpeg is not None:
             code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.jpeg])[1]
             image = np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE), np.uint8)
-        return image
+        return cast(Pixels, cv2.bitwise_not(image)) if self.negative else image
 
     def _with_banner(self, image: Pixels, view: FieldOfView, white: int) -> Pixels:
         height = self.banner_height(view)
@@ -93,11 +95,14 @@ class ProcessingSettings(Settings):
         "of the pixels", low=0, high=0.4, optional=True, why="beyond that nothing lies between black and white"
     )
     jpeg: Range = ranged("quality", low=1, high=100, optional=True, why="JPEG knows qualities from 1 to 100")
+    negative: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.banner <= 1:
-            raise SettingError("banner", f"found {self.banner:g}, expected a share of the images from 0 to 1")
+        for key in ("banner", "negative"):
+            share = getattr(self, key)
+            if not 0 <= share <= 1:
+                raise SettingError(key, f"found {share:g}, expected a share of the images from 0 to 1")
 
     def check(self, bits: int, view: FieldOfView) -> None:
         """Refuse what does not go together.

@@ -12,7 +12,7 @@ from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.sampling import normal
 
 _SHRINK = 4  # charge is smooth: it is followed at a quarter of the pixels along a line
-JITTER_STREAM, STREAKS_STREAM, UNEVEN_STREAM = 0, 1, 2  # of its key
+JITTER_STREAM, STREAKS_STREAM, UNEVEN_STREAM, NEGATIVE_STREAM = 0, 1, 2, 3  # of its key
 _TAIL = 3.0  # lengths of decay after which charge is gone
 
 

@@ -16,9 +16,10 @@ from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.geometry import print_pattern, shows_last
 from sem_lightning.synthesis.imaging import Exposure, Imaging, exposure_from_dict
 from sem_lightning.synthesis.noise import Detection, Noise, Pixels
-from sem_lightning.synthesis.patterns.pattern import Pattern, PatternSettings
+from sem_lightning.synthesis.patterns.pattern import EITHER, Pattern, PatternSettings
 from sem_lightning.synthesis.processing import Processing, ProcessingSettings
-from sem_lightning.synthesis.scan import resample, resample_mask
+from sem_lightning.synthesis.sampling import uniform
+from sem_lightning.synthesis.scan import NEGATIVE_STREAM, resample, resample_mask
 
 # Added to (seed, split, index) for numbers that must not depend on the scene's own. Not 0: NumPy's seeding pads with
 # zeros, so that (seed, split, index, 0) would be the scene's stream again.
@@ -185,11 +186,17 @@ class Simulator:
 
     @property
     def polarity(self) -> str | None:
-        """``bright`` or ``dark``: which the feature is; ``None`` where patterns of a mixture differ."""
+        """``bright`` or ``dark``: which the feature is in the images; ``None`` where patterns of a mixture differ.
+
+        ``either`` where they differ and some are negatives: who learns from these can take any image that is known to
+        be dark as its negative.
+        """
+        shown = {pattern.usual_polarity for pattern in self.pattern.alternatives}
         if self.imaging.polarity != "auto":
-            return self.imaging.polarity
-        usual = {pattern.usual_polarity for pattern in self.pattern.alternatives}
-        return usual.pop() if len(usual) == 1 else None
+            shown = {self.imaging.polarity}
+        if self.processing.negative == 0:
+            return shown.pop() if len(shown) == 1 else None
+        return "bright" if shown == {"bright"} else EITHER
 
     def draw(self, seed: int, split: int, index: int, label: str) -> Scene:
         """Scene ``index`` of a split: the same numbers wherever, whenever and in whatever order it is asked for.
@@ -213,6 +220,11 @@ class Simulator:
             exposure = self.imaging.draw(rng, chosen.usual_polarity)
             detection = self.noise.draw(rng)
             processing = self.processing.draw(rng)
+            # from a stream of its own, which came last: other scenes stay as they were
+            negative = self.processing.negative
+            if negative > 0 and uniform(exposure.scan.key, NEGATIVE_STREAM, (1,))[0] < negative:
+                exposure = dataclasses.replace(exposure, polarity="dark")
+                processing = dataclasses.replace(processing, negative=True)
             is_visible = functools.partial(
                 shows_last,
                 pattern,

@@ -140,10 +140,10 @@ def test_predict_reads_the_real_images(run: Run, checkpoint: Path, tmp_path: Pat
     assert len(read_rows(tmp_path / "predictions.csv")) == 6
 
 
-def save_many_scales(path: Path, scales: list[float], seed: int = 0, network: str = "resnet18") -> SEMClassifier:
+def save_many_scales(path: Path, scales: list[float], seed: int = 0, **facts: str) -> SEMClassifier:
     """An untrained classifier of any magnification, whose rule makes answers less sure."""
     torch.manual_seed(seed)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks", network=network)
+    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks", **facts)
     torch.save(
         {
             "state_dict": made.state_dict(),
@@ -155,24 +155,9 @@ def save_many_scales(path: Path, scales: list[float], seed: int = 0, network: st
     return made
 
 
-@pytest.mark.parametrize(
-    "how", [(), ("scales=[1]",), ("scales=[1,1.001,2]",)], ids=["its own scales", "once", "nearly"]
-)
-def test_evaluate_sees_what_predict_sees(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
-) -> None:
-    """Files of several sizes and shapes, looked at as often as they have pixels, in one batch; bars cut off."""
-    made = save_many_scales(tmp_path / "a.ckpt", [1, 2, 4])
-    run("generate", "num_per_class=4", "imaging.image_size=256", "output=set")
-    for number, path in enumerate(sorted((tmp_path / "set").glob("*/*.png"))):
-        height, width = ((64, 64), (128, 128), (256, 192), (60, 180))[number % 4]
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:height, :width]
-        cv2.imwrite(str(path), np.uint8(with_bar(image, 40, 0, None) * 255 + 0.5) if number == 2 else image)
-    done = run("predict", "ckpt=a.ckpt", "images=set", *how)
-    assert done.code == 0, done.err
-    said = {
-        row["path"]: [float(row[f"p_{name}"]) for name in made.classes] for row in read_rows(Path("predictions.csv"))
-    }
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> list[npt.NDArray[np.float64]]:
+    """Probabilities that rules decide on from now on, batch by batch."""
     seen: list[npt.NDArray[np.float64]] = []
     decide = Rule.decide
 
@@ -182,11 +167,51 @@ def test_evaluate_sees_what_predict_sees(
         return verdicts
 
     monkeypatch.setattr(Rule, "decide", keep)
+    return seen
+
+
+def predicted_of_set() -> npt.NDArray[np.float64]:
+    """Probabilities in predictions.csv of the images of the folder ``set``, in its own order."""
+    rows = {row["path"]: row for row in read_rows(Path("predictions.csv"))}
+    names = [f"set/{row['filename']}" for row in read_rows(Path("set/labels.csv"))]
+    return np.array([[float(rows[name][f"p_{label}"]) for label in ("good", "gap", "bridge")] for name in names])
+
+
+@pytest.mark.parametrize(
+    "how", [(), ("scales=[1]",), ("scales=[1,1.001,2]",)], ids=["its own scales", "once", "nearly"]
+)
+def test_evaluate_sees_what_predict_sees(
+    run: Run, tmp_path: Path, decided: list[npt.NDArray[np.float64]], how: tuple[str, ...]
+) -> None:
+    """Files of several sizes and shapes, looked at as often as they have pixels, in one batch; bars cut off."""
+    save_many_scales(tmp_path / "a.ckpt", [1, 2, 4])
+    run("generate", "num_per_class=4", "imaging.image_size=256", "output=set")
+    for number, path in enumerate(sorted((tmp_path / "set").glob("*/*.png"))):
+        height, width = ((64, 64), (128, 128), (256, 192), (60, 180))[number % 4]
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:height, :width]
+        cv2.imwrite(str(path), np.uint8(with_bar(image, 40, 0, None) * 255 + 0.5) if number == 2 else image)
+    done = run("predict", "ckpt=a.ckpt", "images=set", *how)
+    assert done.code == 0, done.err
+    decided.clear()
     done = run("evaluate", "ckpt=a.ckpt", "data=folder", "data.root=set", "split=all", *how)
     assert done.code == 0, done.err
-    expected = np.array([said[f"set/{row['filename']}"] for row in read_rows(Path("set/labels.csv"))])
-    assert np.concatenate(seen) == pytest.approx(expected, abs=1e-4)
+    expected = predicted_of_set()
+    assert np.concatenate(decided) == pytest.approx(expected, abs=1e-4)
     assert expected.std(axis=0).min() > 1e-3  # answers differ
+
+
+@pytest.mark.parametrize("known", [("data.polarity=dark",), ("data.polarity=bright",)])
+def test_evaluate_takes_negatives_of_what_is_known_to_be_dark(
+    run: Run, tmp_path: Path, decided: list[npt.NDArray[np.float64]], known: tuple[str, ...]
+) -> None:
+    save_many_scales(tmp_path / "a.ckpt", [1, 2], polarity="either")
+    run("generate", "num_per_class=2", "imaging.image_size=128", "output=set")
+    done = run("predict", "ckpt=a.ckpt", "images=set", known[0].removeprefix("data."))
+    assert done.code == 0, done.err
+    decided.clear()
+    done = run("evaluate", "ckpt=a.ckpt", "data=folder", "data.root=set", "split=all", *known)
+    assert done.code == 0, done.err
+    assert np.concatenate(decided) == pytest.approx(predicted_of_set(), abs=1e-4)
 
 
 def test_a_rule_is_made_of_all_looks(run: Run, tmp_path: Path) -> None:
@@ -239,4 +264,9 @@ def test_a_mean_knows_what_its_parts_were_trained_on(run: Run, tmp_path: Path) -
     done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,c.ckpt]", "scales=[1,2]", *sizes)
     assert done.code == 0, done.err
     assert load_classifier(tmp_path / "m.ckpt").hparams["folder"] == folder
+    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=[1, 2], pooling="peaks", polarity="either")
+    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "e.ckpt")
+    done = run("calibrate", "ckpt=[a.ckpt,e.ckpt]", *sizes)
+    assert done.code == 0, done.err
+    assert load_classifier(tmp_path / "m.ckpt").hparams["polarity"] == "either"
     assert "optimizer_states" not in torch.load(tmp_path / "m.ckpt", weights_only=True)

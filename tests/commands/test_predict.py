@@ -132,6 +132,33 @@ def test_dark_lines_are_turned_to_bright_ones(run: Run, checkpoint: Path, tmp_pa
     assert probabilities("dark", "auto") == turned
 
 
+def test_metal_that_shows_dark_ends_is_judged_as_a_negative(run: Run, tmp_path: Path) -> None:
+    """By a classifier that knows both polarities, as long as nobody says that it is bright."""
+    torch.manual_seed(0)
+    made = SEMClassifier(["good", "gap", "bridge"], 64, polarity="either", scales=[1, 2], pooling="peaks")
+    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
+    metal = ("pattern=routing", "imaging.image_size=128", "noise=low")
+    for name, overrides in (("metal", metal), ("lines", ("imaging.image_size=128",))):
+        done = run("generate", "num_per_class=4", f"output={name}", *overrides)
+        assert done.code == 0, done.err
+    (tmp_path / "inverted").mkdir()
+    for number, path in enumerate(sorted((tmp_path / "metal").glob("*/*.png"))):
+        cv2.imwrite(f"inverted/{number:02}.png", 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+    def judged(images: str, *how: str) -> tuple[list[float], bool]:
+        done = run("predict", "ckpt=a.ckpt", f"images={images}", *how)
+        assert done.code == 0, done.err
+        return [float(row["p_good"]) for row in read_rows(Path("predictions.csv"))], "dark wires" in done.out
+
+    negatives, said = judged("metal")
+    assert said and negatives == judged("metal", "polarity=dark")[0]
+    assert negatives == pytest.approx(judged("inverted", "polarity=bright")[0], abs=1e-4)
+    as_they_are, said = judged("metal", "polarity=bright")
+    assert not said and as_they_are != pytest.approx(negatives, abs=1e-3)
+    lines, said = judged("lines")
+    assert not said and lines == judged("lines", "polarity=bright")[0]
+
+
 def test_a_data_bar_is_left_out(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     image = write_field(tmp_path / "a.png", 240, 240)
     cv2.imwrite(str(tmp_path / "a.png"), (with_bar(image, 40, 0, None) * 255).round().astype(np.uint8))

@@ -28,6 +28,13 @@ def test_only_the_second_look_enlarges(shape: tuple[int, int], taken: list[float
     assert [look.weight for look in looks] == [1, second, 1, 1][: len(taken)]
 
 
+def test_negatives_are_looked_at_where_asked_for() -> None:
+    image = np.random.default_rng(0).random((128, 128), np.float32)
+    usual, negative = (Looks(64, (1, 2), negative).of(image) for negative in (False, True))
+    for one, other in zip(usual, negative, strict=True):
+        assert other.image == pytest.approx(1 - one.image, abs=1e-6)
+
+
 @given(st.integers(32, 600), st.floats(0.3, 3), st.sampled_from([(1.0,), (1.0, 2.0), (1.0, 1.5, 3.0)]))
 def test_every_look_has_its_pixels_and_the_images_aspect(side: int, aspect: float, scales: tuple[float, ...]) -> None:
     image = np.zeros((max(1, round(side * aspect**0.5)), max(1, round(side / aspect**0.5))), np.float32)

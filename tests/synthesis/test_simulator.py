@@ -70,6 +70,37 @@ def test_polarity_swaps_dark_and_bright() -> None:
     assert render(scene).image[inside].mean() > render(dark.draw(0, 0, 0, "good")).image[inside].mean() + 20
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_negatives_are_dark_patterns_inverted_and_move_no_other_number(bits: int) -> None:
+    pattern = ("pattern=routing", "pattern.polarity=bright", f"noise.bits={bits}")
+    usual, some = make_simulator(*pattern), make_simulator(*pattern, "processing.negative=0.3")
+    scenes = [some.draw(0, 0, index, "gap") for index in range(200)]
+    negatives = [scene for scene in scenes if scene.processing.negative]
+    assert 40 <= len(negatives) <= 80
+    assert all(usual.draw(0, 0, n, "gap") == scene for n, scene in enumerate(scenes) if scene not in negatives)
+    scene = negatives[0]
+    assert scene.exposure.polarity == "dark" and Scene.from_dict(json.loads(json.dumps(scene.to_dict()))) == scene
+    processing = dataclasses.replace(scene.processing, negative=False)
+    as_taken = dataclasses.replace(scene, processing=processing)
+    assert np.array_equal(render(scene).image, 2**bits - 1 - render(as_taken).image)
+    bright = dataclasses.replace(scene.exposure, polarity="bright")
+    assert dataclasses.replace(as_taken, exposure=bright) == usual.draw(0, 0, scene.index, "gap")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "polarity"),
+    [
+        (("pattern=mixed",), None),
+        (("pattern=mixed", "processing.negative=0.1"), "either"),
+        (("processing.negative=0.1",), "bright"),
+        (("imaging.polarity=dark",), "dark"),
+        (("imaging.polarity=dark", "processing.negative=0.1"), "either"),
+    ],
+)
+def test_a_simulator_says_the_polarity_of_its_images(overrides: tuple[str, ...], polarity: str | None) -> None:
+    assert make_simulator(*overrides).polarity == polarity
+
+
 @pytest.mark.parametrize(
     ("override", "key"),
     [
@@ -110,6 +141,7 @@ def test_polarity_swaps_dark_and_bright() -> None:
         ("noise.frames=1.5", "noise.frames"),
         ("noise.bits=16 processing=shared", "processing.jpeg"),
         ("processing.banner=2", "processing.banner"),
+        ("processing.negative=-0.1", "processing.negative"),
         ("processing.banner=1 imaging.image_size=40 pattern.pitch=12", "processing.banner"),
         ("noise.dose=-5", "noise.dose"),
         ("noise.dose=0", "noise.dose"),

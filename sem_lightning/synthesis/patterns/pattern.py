@@ -15,6 +15,7 @@ from sem_lightning.synthesis.ranges import Range, Settings, ranged
 from sem_lightning.synthesis.roughness import Roughness, RoughnessSettings
 
 POLARITIES = ("bright", "dark")
+EITHER = "either"  # of several images: both, and negatives of dark ones among them
 ANYWHERE = "anywhere"  # the kind of site that every pattern has
 
 

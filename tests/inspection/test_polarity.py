@@ -1,0 +1,79 @@
+"""What images tell about whether their wires are bright or dark."""
+
+import cv2
+import numpy as np
+import pytest
+from conftest import make_simulator
+
+from sem_lightning.inspection.polarity import bright_pieces, polarity_of_ends
+from sem_lightning.synthesis.field import Float32
+from sem_lightning.synthesis.simulator import render
+
+
+def draw(*rectangles: tuple[int, int, int, int], size: int = 128) -> Float32:
+    """Bright rectangles (left, top, right, bottom) on dark ground, blurred, noisy, brighter towards the bottom."""
+    image = np.full((size, size), 0.3, np.float32)
+    for left, top, right, bottom in rectangles:
+        image[top:bottom, left:right] = 0.6
+    image = cv2.GaussianBlur(image, (0, 0), 1) + np.linspace(0, 0.2, size, dtype=np.float32)[:, None]
+    noise = np.random.default_rng(4).normal(0, 0.04, image.shape)
+    return np.asarray(image + noise, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("rectangles", "pieces"),
+    [
+        ([(20, -9, 40, 200), (60, -9, 80, 200), (100, -9, 120, 200)], 0.0),  # lines across the image
+        ([(20, 30, 40, 200), (60, -9, 80, 200), (100, -9, 120, 200)], 0.5),  # one of them ends
+        ([(20, 30, 40, 90), (60, 20, 80, 200), (100, -9, 120, 60)], 2.0),
+        ([(20, -9, 40, 50), (20, 70, 40, 200), (60, -9, 80, 200), (100, -9, 120, 200)], 1.0),  # a gap
+        ([(20, -9, 40, 200), (60, -9, 80, 200), (40, 60, 60, 75), (100, -9, 120, 200)], -1.0),  # a bridge
+        ([(30, -9, 50, 200), (50, 60, 200, 80)], -0.5),  # a branch
+        ([(30, -9, 50, 60), (30, 60, 200, 80)], 0.0),  # a bend
+    ],
+)
+def test_ends_of_bright_wires_are_counted(rectangles: list[tuple[int, int, int, int]], pieces: float) -> None:
+    image = draw(*[(left, max(top, 0), right, bottom) for left, top, right, bottom in rectangles])
+    assert bright_pieces(image) == pieces
+    assert bright_pieces(1 - image) == -pieces
+    assert bright_pieces(np.ascontiguousarray(image.T)) == pieces
+    large = cv2.resize(image, (500, 500), interpolation=cv2.INTER_LINEAR)
+    assert bright_pieces(np.asarray(large, np.float32)) == pieces
+
+
+def test_an_image_without_a_pattern_has_no_pieces() -> None:
+    assert bright_pieces(np.full((40, 60), 0.4, np.float32)) == 0
+
+
+@pytest.mark.parametrize(
+    ("pieces", "polarity"),
+    [
+        ([2.0] * 5 + [0.0] * 9, "bright"),
+        ([-3.0] * 5 + [0.0] * 9, "dark"),
+        ([-3.0] * 4, None),  # too few images
+        ([-3.0] * 10 + [0.0] * 20, None),  # too few of them
+        ([-3.0] * 10 + [2.0] * 3, None),  # they do not agree
+        ([-3.0] * 12 + [2.0] * 3, "dark"),
+        ([-1.0, 1.0] * 20, None),  # a bridge or a gap each
+        ([], None),
+    ],
+)
+def test_a_polarity_needs_votes_that_agree(pieces: list[float], polarity: str | None) -> None:
+    assert polarity_of_ends(pieces) == polarity
+
+
+@pytest.mark.parametrize(
+    ("overrides", "polarity"),
+    [
+        (("pattern=routing", "imaging=any", "noise=any", "defect=any"), "dark"),
+        (("pattern=routing", "pattern.polarity=bright", "imaging=any", "noise=any", "defect=any"), "bright"),
+        (("pattern=any_line_space", "imaging=any", "noise=any", "defect=any"), None),
+        (("pattern=line_space", "noise=extreme"), None),
+        (("pattern=any_line_space", "imaging=low_dose", "noise=extreme"), None),
+    ],
+)
+def test_simulated_metal_shows_its_polarity_and_lines_do_not(overrides: tuple[str, ...], polarity: str | None) -> None:
+    simulator = make_simulator(*overrides)
+    images = [render(simulator.draw(5, 0, n, simulator.classes[n % 3])).image for n in range(32)]
+    found = polarity_of_ends([bright_pieces(image.astype(np.float32) / 255) for image in images])
+    assert found == polarity
