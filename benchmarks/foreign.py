@@ -1,6 +1,6 @@
 """A classifier on images of another kind of generator, which shares nothing with ours but the three classes.
 
-python benchmarks/foreign.py [--ckpt robust] [--images 150] [--sheet foreign.png]        3 minutes
+python benchmarks/foreign.py [--ckpt robust] [--polarity dark] [--images 150]        3 minutes
 
 Plain drawings as many projects make them: rectangles on a binary picture, four times as fine as the image, then one
 of three looks. ``flat``: two grey levels. ``rims``: lines as grey as their spaces, with bright edges. ``thick``: levels
@@ -127,17 +127,18 @@ def draw(rng: np.random.Generator, kind: str, size: int, look: str, label: str) 
             return render(rng, changed, size, look, KINDS[kind])
 
 
-def predicted(folder: Path, ckpt: str) -> list[str]:
+def predicted(folder: Path, ckpt: str, polarity: str) -> list[str]:
     """What sem-predict calls each file, in the order of their names."""
     table = folder / "predictions.csv"
     module = [sys.executable, "-m", "sem_lightning.commands.predict"]
-    options = [f"ckpt={ckpt}", f"images='{folder}/*.png'", f"output={table}", f"hydra.run.dir={folder}"]
-    subprocess.run([*module, *options], check=True, stdout=subprocess.DEVNULL)
+    options = [f"ckpt={ckpt}", f"images='{folder}/*.png'", f"polarity={polarity}"]
+    written = [f"output={table}", f"hydra.run.dir={folder}"]
+    subprocess.run([*module, *options, *written], check=True, stdout=subprocess.DEVNULL)
     with table.open() as rows:
         return [row["label"] for row in sorted(csv.DictReader(rows), key=lambda row: row["path"])]
 
 
-def measure(kind: str, size: int, ckpt: str, count: int) -> str:
+def measure(kind: str, size: int, ckpt: str, polarity: str, count: int) -> str:
     """Accuracy with its interval, and recall of each class."""
     rng = np.random.default_rng([8, list(KINDS).index(kind), size])
     labels = np.array([CLASSES[number % 3] for number in range(count)])
@@ -145,7 +146,7 @@ def measure(kind: str, size: int, ckpt: str, count: int) -> str:
         for number, label in enumerate(labels):
             image = draw(rng, kind, size, LOOKS[number // 3 % 3], label)
             cv2.imwrite(f"{folder}/{number:04d}.png", image)
-        right = np.array(predicted(Path(folder), ckpt)) == labels
+        right = np.array(predicted(Path(folder), ckpt, polarity)) == labels
     low, high = wilson_interval(int(right.sum()), count)
     recalls = ", ".join(f"{right[labels == name].mean():.2f}" for name in CLASSES)
     return f"{right.mean():.3f} [{low:.3f}, {high:.3f}] ({recalls})"
@@ -164,6 +165,7 @@ def save_sheet(path: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ckpt", default="robust")
+    parser.add_argument("--polarity", default="null", help="as of sem-predict: null, bright or dark")
     parser.add_argument("--images", type=int, default=150)
     parser.add_argument("--sheet", help="draw some of the images into this file, and measure nothing")
     arguments = parser.parse_args()
@@ -173,7 +175,7 @@ def main() -> None:
     print(f"| kind | {' | '.join(f'{size} x {size}' for size in SIZES)} |")
     print("| --- |" + " --- |" * len(SIZES))
     for kind in KINDS:
-        cells = [measure(kind, size, arguments.ckpt, arguments.images) for size in SIZES]
+        cells = [measure(kind, size, arguments.ckpt, arguments.polarity, arguments.images) for size in SIZES]
         print(f"| {kind} | {' | '.join(cells)} |", flush=True)
 
 

@@ -1,6 +1,6 @@
 """A classifier on real images: as they are, and with gaps and bridges printed into them.
 
-python benchmarks/printed.py "../shared/real_sem/*reference*" [--ckpt robust] [--each 20] [--sheet F]        3 minutes
+python benchmarks/printed.py "../shared/real_sem/*reference*" [--ckpt robust] [--polarity dark] [--each 20]   3 minutes
 
 From good images of a metal layer (dark wires) pieces of several sizes are cut at random. A third stays as it is: real
 in every pixel. Into the others a gap or a bridge of defect=basic is printed: the outline of the real wires is changed
@@ -134,7 +134,7 @@ def save_sheet(path: str, subjects: Sequence[Subject]) -> None:
     cv2.imwrite(path, np.uint8(255 * np.clip(sheet, 0, 1)))
 
 
-def judge(subject: Subject, size: int, ckpt: str, each: int) -> str:
+def judge(subject: Subject, size: int, ckpt: str, polarity: str, each: int) -> str:
     """Accuracy, pieces, and recall of each class."""
     rng = np.random.default_rng([6, size])
     pieces = [(label, cut(rng, subject, size, label)) for label in CLASSES for _ in range(each)]
@@ -144,7 +144,7 @@ def judge(subject: Subject, size: int, ckpt: str, each: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for number, piece in enumerate(piece for _, piece in pieces if piece is not None):
             cv2.imwrite(f"{folder}/{number:04d}.png", np.uint8(255 * np.clip(piece, 0, 1) + 0.5))
-        right = np.array(predicted(Path(folder), ckpt)) == labels
+        right = np.array(predicted(Path(folder), ckpt, polarity)) == labels
     recalls = ", ".join(f"{right[labels == name].mean():.2f}" if (labels == name).any() else "-" for name in CLASSES)
     return f"{right.mean():.3f} of {len(labels)} ({recalls})"
 
@@ -153,6 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images")
     parser.add_argument("--ckpt", default="robust")
+    parser.add_argument("--polarity", default="null", help="as of sem-predict: null, bright or dark")
     parser.add_argument("--each", type=int, default=20, help="pieces of each image, size and class")
     parser.add_argument("--sheet", help="draw some of the pieces into this file, and measure nothing")
     arguments = parser.parse_args()
@@ -163,7 +164,7 @@ def main() -> None:
     print(f"| image | {' | '.join(f'{size} x {size}' for size in SIZES)} |")
     print("| --- |" + " --- |" * len(SIZES))
     for name, subject in subjects.items():
-        cells = [judge(subject, size, arguments.ckpt, arguments.each) for size in SIZES]
+        cells = [judge(subject, size, arguments.ckpt, arguments.polarity, arguments.each) for size in SIZES]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
