@@ -60,7 +60,7 @@ def calibrate(config: DictConfig) -> None:
     settings: DataSettings = build(config.data, "data")
     check_scales(config.scales)
     alike = _AVERAGED if config.scales is not None else (*_AVERAGED, "scales")
-    # one that knows which images it was trained on comes first, so that the mean knows, too
+    # one that knows most about the images that it was trained on comes first, so that the mean knows, too
     opened = sorted(open_classifiers(config, alike), key=lambda each: _unknown(each[1]))
     (path, classifier), *others = opened
     target = Path(str(build(config, "").output)).expanduser()

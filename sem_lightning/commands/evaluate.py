@@ -11,7 +11,7 @@ from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.open_data import check_fit, looks_of, open_classifiers, open_source
+from sem_lightning.commands.open_data import check_fit, looks_of, open_classifiers, open_source, sees_negatives
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, at_least, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
@@ -70,7 +70,11 @@ def evaluate(config: DictConfig) -> float:
     for _, classifier in opened[1:]:
         check_fit(source, classifier)
     pointing = [
-        measure_pointing(classifier, source.dataset(config.split), config.explain) if config.explain else {}
+        measure_pointing(
+            classifier, source.dataset(config.split), config.explain, negative=sees_negatives(classifier, source)
+        )
+        if config.explain
+        else {}
         for _, classifier in opened
     ]
     sections = []

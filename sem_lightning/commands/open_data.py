@@ -46,7 +46,7 @@ def open_classifiers(config: DictConfig, alike: Sequence[str]) -> list[tuple[Pat
     for path, classifier in opened[1:]:
         for name in alike:
             first, other = opened[0][1].hparams[name], classifier.hparams[name]
-            if first != other and (name != "polarity" or {first, other} == set(POLARITIES)):
+            if first != other and {first, other} != {None, EITHER}:  # both know both polarities
                 raise SettingError(
                     "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; name checkpoints that have the same"
                 )
@@ -59,12 +59,17 @@ def looks_of(classifier: SEMClassifier, source: Source, scales: Sequence[float] 
     Simulated images have the pixels that they were asked for: ``None``, as they are, for a classifier of one
     magnification. One that was trained on both polarities looks at negatives where all that is dark is known to be so.
     """
-    negative = classifier.hparams["polarity"] == EITHER and source.polarity == "dark"
+    negative = sees_negatives(classifier, source)
     if scales is None:
         scales = classifier.hparams["scales"]
-        if len(scales) == 1 and not negative and not isinstance(source, FolderSource):
-            return None
+        if len(scales) == 1 and not isinstance(source, FolderSource):
+            return Looks(source.image_size, negative=True) if negative else None
     return Looks(classifier.image_size, tuple(scales), negative)
+
+
+def sees_negatives(classifier: SEMClassifier, source: Source) -> bool:
+    """Whether images are judged as negatives: all are known to be dark, and the classifier knows both polarities."""
+    return bool(classifier.hparams["polarity"] == EITHER and source.polarity == "dark")
 
 
 def open_source(simulator: Simulator, settings: DataSettings, classifier: SEMClassifier, seed: int) -> Source:

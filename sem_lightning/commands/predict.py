@@ -1,7 +1,9 @@
 """``sem-predict``: classify image files."""
 
+import itertools
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,7 +137,8 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
     )
     trained = classifier.hparams["polarity"]
     if settings.polarity is None:
-        return replace(how, invert=trained == EITHER and _show_dark_ends(paths, how))
+        guess = trained == EITHER and classifier.rule.promise is None  # which holds for images as they are
+        return replace(how, invert=guess and _show_dark_ends(paths, how))
     if trained is None:
         raise SettingError("polarity", "the checkpoint does not know the polarity of its training images; use null")
     found = _find_polarity(paths, how) if settings.polarity == "auto" else settings.polarity
@@ -151,10 +154,13 @@ def _show_dark_ends(paths: list[Path], how: Preparation) -> bool:
     return found
 
 
-def _some(paths: list[Path], how: Preparation) -> list[Float32]:
+def _some(paths: list[Path], how: Preparation) -> Iterator[Float32]:
     """Some of the readable images, from all over the list, each as closely as it is looked at without enlarging it."""
-    ready = (image for image in read_ahead(_spread(paths, _POLARITY_VOTES), how) if isinstance(image, Prepared))
-    return [[image.image, *(look.image for look in image.closer if look.weight == 1)][-1] for image in ready]
+    chosen = _spread(paths, _POLARITY_VOTES)
+    others = sorted(set(paths).difference(chosen))  # in place of what cannot be read
+    ready = (image for image in read_ahead([*chosen, *others], how) if isinstance(image, Prepared))
+    for image in itertools.islice(ready, _POLARITY_VOTES):
+        yield [image.image, *(look.image for look in image.closer if look.weight == 1)][-1]
 
 
 def _spread(paths: list[Path], count: int) -> list[Path]:

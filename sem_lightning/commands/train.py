@@ -47,7 +47,7 @@ from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.pretrained import load_pretrained
 from sem_lightning.sweeps.folder import ALIKE, DIGEST, ERROR, RESULT, SETTINGS, config_digest, only_job
 from sem_lightning.sweeps.report import report_sweep
-from sem_lightning.synthesis.patterns.pattern import POLARITIES
+from sem_lightning.synthesis.patterns.pattern import EITHER, POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
 
 log = logging.getLogger(__name__)
@@ -251,7 +251,8 @@ def build_classifier(
         known = start.hparams["polarity"]
         if {known, polarity} == set(POLARITIES):
             raise SettingError("ckpt", f"it was trained on {known} features; the data has {polarity} ones")
-        polarity = polarity or known
+        # images are trained on as they are: what is known of negatives is not kept up
+        polarity = polarity or (None if known == EITHER else known)
         if pixel_size is None and start.image_size == source.image_size:
             pixel_size = start.hparams["pixel_size"]
     counts = source.counts("train")

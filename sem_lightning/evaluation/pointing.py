@@ -20,13 +20,16 @@ from sem_lightning.synthesis.defects.mix import GOOD
 _BATCH = 32
 
 
-def measure_pointing(classifier: SEMClassifier, dataset: "Dataset[dict[str, Any]]", defects: int) -> dict[str, Any]:
+def measure_pointing(
+    classifier: SEMClassifier, dataset: "Dataset[dict[str, Any]]", defects: int, negative: bool = False
+) -> dict[str, Any]:
     """The share of defects whose explanation peaks inside the box around the defect's mask.
 
     Args:
         classifier: In evaluation mode, on the CPU.
         dataset: Labelled images, the first class without defects.
         defects: How many defective images to take, the first ones of the data set.
+        negative: Whether their negatives are judged.
 
     Returns:
         For ``heatmap`` (the network's own map) and ``saliency`` (captum): ``events``, ``trials``, ``interval_95``.
@@ -48,7 +51,7 @@ def measure_pointing(classifier: SEMClassifier, dataset: "Dataset[dict[str, Any]
     chosen = itertools.islice(with_masks, defects)
     while batch := list(itertools.islice(chosen, _BATCH)):
         trials += len(batch)
-        hits.update(_count_hits(classifier, batch))
+        hits.update(_count_hits(classifier, batch, negative))
     if not trials:
         raise SettingError("explain", "no defective image here has a mask to point at; use explain=0")
     return {
@@ -57,8 +60,8 @@ def measure_pointing(classifier: SEMClassifier, dataset: "Dataset[dict[str, Any]
     }
 
 
-def _count_hits(classifier: SEMClassifier, batch: list[dict[str, Any]]) -> dict[str, int]:
-    images = torch.stack([item["image"] for item in batch])
+def _count_hits(classifier: SEMClassifier, batch: list[dict[str, Any]], negative: bool) -> dict[str, int]:
+    images = torch.stack([1 - item["image"] if negative else item["image"] for item in batch])
     with torch.no_grad():
         prediction = classifier(images)
         heat = upsample(classifier.heatmap(prediction), (images.shape[2], images.shape[3])).numpy()

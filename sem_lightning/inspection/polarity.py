@@ -12,11 +12,12 @@ from sem_lightning.inspection.tiles import Float32
 # 0.06 to what is bright, so that the doubtful shares lie around that much more than a half.
 _LEAST, _MOST = 0.47, 0.65
 
-_LARGEST = 256  # pixels along a side: larger images are shrunk before their outlines are drawn
+_LARGEST = 512  # pixels along a side: of larger images the middle
 _SMOOTHING = 1.2  # pixels
+_NARROWEST = 4.5  # pixels: noise alone, so smoothed, has lines of 3.8, and finer ones break
 _SPECK = 0.5  # of the square of a line's width; what is smaller is noise
 _VISIBLE = 1.75  # pieces: more than one defect makes of lines without ends
-_FEWEST, _SHARE, _AGREEING = 5, 0.35, 0.8  # votes; votes for one polarity, of all images and of all votes
+_FEWEST, _SHARE, _AGREEING = 6, 0.3, 0.85  # votes; votes for one polarity, of all images and of all votes
 
 
 def bright_share(image: Float32) -> float:
@@ -46,16 +47,18 @@ def bright_pieces(image: Float32) -> float:
 
     Each end of a bright wire adds a half, each end of a dark one takes a half away; where a wire branches it is the
     other way round, and lines that cross the image add nothing. Counted by the corners of the outline: S. B. Gray,
-    Local properties of binary images in two dimensions, IEEE Trans. Comput. C-20, 551 (1971).
+    Local properties of binary images in two dimensions, IEEE Trans. Comput. C-20, 551 (1971). Images with
+    nothing but noise, or lines about as fine, have none.
     """
-    shrink = _LARGEST / max(image.shape)
-    if shrink < 1:
-        image = np.asarray(cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.float32)
-    uneven = cv2.GaussianBlur(image, (0, 0), max(image.shape) / 4)
-    bright = _bright_part(cv2.GaussianBlur(image, (0, 0), _SMOOTHING) - uneven)
+    top, left = (max(0, side - _LARGEST) // 2 for side in image.shape)
+    image = image[top : top + _LARGEST, left : left + _LARGEST]
+    even = cv2.GaussianBlur(image, (0, 0), _SMOOTHING) - cv2.GaussianBlur(image, (0, 0), max(image.shape) / 4)
+    bright = _bright_part(even)
     # the deepest fifth of the narrower part: half of its lines' width
     depths = [cv2.distanceTransform(np.uint8(bright == side), cv2.DIST_L2, 3) for side in (0, 1)]
     width = 2 * min(float(np.percentile(depth[depth > 0], 80)) if depth.any() else 0.0 for depth in depths)
+    if width < _NARROWEST:
+        return 0.0
     for side in (0, 1):
         _, numbers, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(bright == side), connectivity=4)
         small = boxes[:, cv2.CC_STAT_AREA] < max(_SPECK * width**2, 4)

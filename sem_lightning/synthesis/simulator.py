@@ -194,9 +194,11 @@ class Simulator:
         shown = {pattern.usual_polarity for pattern in self.pattern.alternatives}
         if self.imaging.polarity != "auto":
             shown = {self.imaging.polarity}
-        if self.processing.negative == 0:
-            return shown.pop() if len(shown) == 1 else None
-        return "bright" if shown == {"bright"} else EITHER
+        negatives = self.processing.negative > 0
+        if len(shown) > 1:
+            return EITHER if negatives else None
+        (polarity,) = shown
+        return None if polarity == "dark" and negatives else polarity
 
     def draw(self, seed: int, split: int, index: int, label: str) -> Scene:
         """Scene ``index`` of a split: the same numbers wherever, whenever and in whatever order it is asked for.

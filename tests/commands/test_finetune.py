@@ -53,6 +53,17 @@ def test_the_same_classes_in_folders_keep_their_answers(run: Run, checkpoint: Pa
     assert after.hparams["polarity"] == "bright" and after.hparams["pixel_size"] == 1.0
 
 
+def test_who_learns_from_images_as_they_are_need_not_know_negatives(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    state = torch.load(checkpoint, weights_only=True)
+    state["hyper_parameters"]["polarity"] = "either"
+    torch.save(state, tmp_path / "either.ckpt")
+    write_labelled(tmp_path / "mine")
+    for known, kept in (((), None), (("data.polarity=dark",), "dark")):
+        done = run("train", *QUICK, "ckpt=either.ckpt", "trainer.max_epochs=1", *known)
+        assert done.code == 0, done.err
+        assert load_classifier(done.run_folder() / "checkpoints/best.ckpt").hparams["polarity"] == kept
+
+
 def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     write_labelled(tmp_path / "mine", ("good", "scratch"))
     done = run("train", *QUICK, f"ckpt={checkpoint}", "trainer.max_epochs=1", "model.learning_rate=1e-9")

@@ -41,19 +41,30 @@ def test_ends_of_bright_wires_are_counted(rectangles: list[tuple[int, int, int, 
     assert bright_pieces(np.asarray(large, np.float32)) == pieces
 
 
-def test_an_image_without_a_pattern_has_no_pieces() -> None:
-    assert bright_pieces(np.full((40, 60), 0.4, np.float32)) == 0
+@pytest.mark.parametrize("shape", [(40, 60), (1, 700), (512, 512)])
+def test_an_image_without_a_pattern_has_no_pieces(shape: tuple[int, int]) -> None:
+    flat = np.full(shape, 0.4, np.float32)
+    assert bright_pieces(flat) == 0
+    assert bright_pieces(flat + np.random.default_rng(1).normal(0, 0.1, shape).astype(np.float32)) == 0
+
+
+@pytest.mark.parametrize(("size", "pitch", "duty"), [(512, 8, 0.4), (512, 8, 0.6), (512, 6, 0.5), (1024, 12, 0.6)])
+def test_fine_lines_of_large_images_do_not_break(size: int, pitch: int, duty: float) -> None:
+    across = np.arange(size, dtype=np.float32) % pitch < duty * pitch
+    image = np.tile(np.where(across, 0.6, 0.3).astype(np.float32), (size, 1))
+    image = cv2.GaussianBlur(image, (0, 0), 1) + np.random.default_rng(2).normal(0, 0.03, image.shape)
+    assert abs(bright_pieces(image.astype(np.float32))) <= 1
 
 
 @pytest.mark.parametrize(
     ("pieces", "polarity"),
     [
-        ([2.0] * 5 + [0.0] * 9, "bright"),
-        ([-3.0] * 5 + [0.0] * 9, "dark"),
-        ([-3.0] * 4, None),  # too few images
-        ([-3.0] * 10 + [0.0] * 20, None),  # too few of them
+        ([2.0] * 6 + [0.0] * 9, "bright"),
+        ([-3.0] * 6 + [0.0] * 9, "dark"),
+        ([-3.0] * 5, None),  # too few images
+        ([-3.0] * 8 + [0.0] * 20, None),  # too few of them
         ([-3.0] * 10 + [2.0] * 3, None),  # they do not agree
-        ([-3.0] * 12 + [2.0] * 3, "dark"),
+        ([-3.0] * 12 + [2.0] * 2, "dark"),
         ([-1.0, 1.0] * 20, None),  # a bridge or a gap each
         ([], None),
     ],
