@@ -79,6 +79,7 @@ class Prepared:
         pixel_size: nm of a pixel in the file, where known.
         bar_rows: Rows of its data bar.
         closer: The looks at the whole image beyond the first.
+        negative: Whether dark became bright.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class Prepared:
     pixel_size: float | None
     bar_rows: int
     closer: tuple[Look, ...] = ()
+    negative: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,12 @@ def prepare(path: Path, how: Preparation) -> Prepared:
     if how.tiling == "off" or (how.tiling == "auto" and scale is None):
         first, *closer = Looks(how.image_size, how.scales).of(image)
         whole = first.image
-        return Prepared(path, whole, Tiling.whole(*whole.shape), shape, pixel_size, bar_rows, tuple(closer))
+        tiling = Tiling.whole(*whole.shape)
+        return Prepared(path, whole, tiling, shape, pixel_size, bar_rows, tuple(closer), how.invert)
     if scale is not None:
         image = _rescale(path, image, scale)
     tiling = Tiling.plan(image.shape[0], image.shape[1], how.image_size, how.overlap)
-    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows)
+    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows, negative=how.invert)
 
 
 def _rescale(path: Path, image: Float32, scale: float) -> Float32:

@@ -104,6 +104,7 @@ def _describe(finding: Finding, classes: list[str]) -> dict[str, Any]:
         "width": prepared.shape[1],
         "pixel_size_nm": prepared.pixel_size,
         "data_bar_rows": prepared.bar_rows,
+        "negative": prepared.negative,
         "tiles": len(prepared.tiling),
         "regions": [dataclasses.asdict(region) for region in finding.regions],
     }

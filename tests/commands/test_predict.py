@@ -146,8 +146,10 @@ def test_metal_that_shows_dark_ends_is_judged_as_a_negative(run: Run, tmp_path: 
         cv2.imwrite(f"inverted/{number:02}.png", 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
 
     def judged(images: str, *how: str) -> tuple[list[float], bool]:
-        done = run("predict", "ckpt=a.ckpt", f"images={images}", *how)
+        done = run("predict", "ckpt=a.ckpt", f"images={images}", "jsonl=lines.jsonl", *how)
         assert done.code == 0, done.err
+        lines = [json.loads(line) for line in Path("lines.jsonl").read_text().splitlines()]
+        assert all(line["negative"] == ("dark wires" in done.out or "polarity=dark" in how) for line in lines)
         return [float(row["p_good"]) for row in read_rows(Path("predictions.csv"))], "dark wires" in done.out
 
     negatives, said = judged("metal")
