@@ -57,7 +57,7 @@ def looks_of(classifier: SEMClassifier, source: Source, scales: Sequence[float] 
     """At what sizes a classifier looks at images, as sem-predict does: ``scales``, or else its own.
 
     Simulated images have the pixels that they were asked for: ``None``, as they are, for a classifier of one
-    magnification. One that was trained on both polarities looks at negatives where all that is dark is known to be so.
+    magnification. One that was trained on both polarities looks at negatives, too, where the data is known to be dark.
     """
     negative = sees_negatives(classifier, source)
     if scales is None:

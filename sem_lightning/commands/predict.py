@@ -138,11 +138,13 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
     trained = classifier.hparams["polarity"]
     if settings.polarity is None:
         guess = trained == EITHER and classifier.rule.promise is None  # which holds for images as they are
-        return replace(how, invert=guess and _show_dark_ends(paths, how))
+        return replace(how, negative=guess and _show_dark_ends(paths, how))
     if trained is None:
         raise SettingError("polarity", "the checkpoint does not know the polarity of its training images; use null")
     found = _find_polarity(paths, how) if settings.polarity == "auto" else settings.polarity
-    return replace(how, invert=found != ("bright" if trained == EITHER else trained))
+    if trained == EITHER:
+        return replace(how, negative=found == "dark")
+    return replace(how, invert=found != trained)
 
 
 def _show_dark_ends(paths: list[Path], how: Preparation) -> bool:

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sem_lightning.synthesis.field import Float32
 # so its answer counts half (docs/real_images.md).
 _MOST_ENLARGED = (math.inf, 1.5)  # along a side, by the first and the second look; those beyond enlarge nothing
 _ENLARGED_WEIGHT = 0.5
+_ITSELF_WEIGHT = 0.5  # of an image beside its negative
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Looks:
     Attributes:
         image_size: Side of a square with as many pixels as the first look.
         scales: Size of each look times ``image_size``; rising, the first 1.
-        negative: Whether negatives are looked at.
+        negative: Whether its negative is looked at, and it itself counts half beside it.
     """
 
     image_size: int
@@ -53,8 +54,12 @@ class Looks:
 
         The first look is always there, the second enlarges by half at most, and those beyond do not enlarge.
         """
-        if self.negative:
-            image = 1 - image
+        if not self.negative:
+            return self._at_each_scale(image)
+        itself = [replace(look, weight=_ITSELF_WEIGHT * look.weight) for look in self._at_each_scale(image)]
+        return [*self._at_each_scale(1 - image), *itself]
+
+    def _at_each_scale(self, image: Float32) -> list[Look]:
         side = math.sqrt(image.shape[0] * image.shape[1])
         looks = []
         for number, times in enumerate(self.scales):

@@ -41,6 +41,7 @@ class Preparation:
             the file has too few pixels are left out.
         crop_data_bar: Whether data bars are left out.
         invert: Whether dark becomes bright.
+        negative: Whether negatives are looked at, of whole images beside them themselves; see `Looks`.
     """
 
     image_size: int
@@ -51,6 +52,7 @@ class Preparation:
     scales: tuple[float, ...] = (1.0,)
     crop_data_bar: bool = True
     invert: bool = False
+    negative: bool = False
 
     @staticmethod
     def for_classifier(
@@ -79,7 +81,7 @@ class Prepared:
         pixel_size: nm of a pixel in the file, where known.
         bar_rows: Rows of its data bar.
         closer: The looks at the whole image beyond the first.
-        negative: Whether dark became bright.
+        negative: Whether dark became bright in ``image``.
     """
 
     path: Path
@@ -111,20 +113,23 @@ def prepare(path: Path, how: Preparation) -> Prepared:
     image = image[: len(image) - bar_rows]
     if how.invert:
         image = 1 - image
+    negative = how.invert or how.negative
     shape = (image.shape[0], image.shape[1])
     pixel_size = how.pixel_size
     if pixel_size is None and path.suffix.lower() in _TIFF:
         pixel_size = read_pixel_size(path)
     scale = pixel_size / how.trained_pixel_size if pixel_size and how.trained_pixel_size else None
     if how.tiling == "off" or (how.tiling == "auto" and scale is None):
-        first, *closer = Looks(how.image_size, how.scales).of(image)
+        first, *closer = Looks(how.image_size, how.scales, how.negative).of(image)
         whole = first.image
         tiling = Tiling.whole(*whole.shape)
-        return Prepared(path, whole, tiling, shape, pixel_size, bar_rows, tuple(closer), how.invert)
+        return Prepared(path, whole, tiling, shape, pixel_size, bar_rows, tuple(closer), negative)
+    if how.negative:
+        image = 1 - image
     if scale is not None:
         image = _rescale(path, image, scale)
     tiling = Tiling.plan(image.shape[0], image.shape[1], how.image_size, how.overlap)
-    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows, negative=how.invert)
+    return Prepared(path, np.ascontiguousarray(image), tiling, shape, pixel_size, bar_rows, negative=negative)
 
 
 def _rescale(path: Path, image: Float32, scale: float) -> Float32:
@@ -166,7 +171,7 @@ class Finding:
         heat: Probability that a place is not good, at an eighth of the pixels of ``prepared.image``.
         salience: What captum says at the same places; ``None`` where nobody asked.
         by_scale: Probabilities at each scale that the image was looked at; ``probabilities`` are those of their mean,
-            in which a look that enlarges counts half.
+            in which a look that enlarges counts half, and one at an image beside its negative.
     """
 
     prepared: Prepared
@@ -191,6 +196,15 @@ class _Judging:
     lowest: float = np.inf  # log odds of good of the tile that decides, and that tile's answers
     logits: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     features: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Logits of a look at an image, its scale, and its weight in the mean."""
+
+    times: float
+    weight: float
+    logits: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -273,8 +287,8 @@ class Inspector:
 
     def _conclude(self, judging: _Judging) -> Finding:
         classes = self.classifier.classes
-        by_scale = self._look_closer(judging)
-        mean = _mean(by_scale, {look.times: look.weight for look in judging.prepared.closer})
+        answers = self._look_closer(judging)
+        mean = _mean(answers)
         verdicts = self.classifier.rule.decide(mean[None], judging.features[None])
         decision, distance = int(verdicts.decisions[0]), float(verdicts.distances[0])
         maps = judging.stitcher.finish()
@@ -289,32 +303,31 @@ class Inspector:
             heat=heat,
             salience=judging.salience.finish()[0] if judging.salience is not None else None,
             by_scale={
-                times: np.exp(log_probabilities(logits[None], self.classifier.rule.temperature)[0])
-                for times, logits in by_scale.items()
+                times: self._probabilities([answer for answer in answers if answer.times == times])
+                for times in sorted({answer.times for answer in answers})
             },
         )
 
-    def _look_closer(self, judging: _Judging) -> dict[float, npt.NDArray[np.float64]]:
-        """Logits of the image at each scale."""
-        logits = {1.0: judging.logits}
+    def _probabilities(self, answers: Sequence[_Answer]) -> npt.NDArray[np.float64]:
+        probabilities = np.exp(log_probabilities(_mean(answers)[None], self.classifier.rule.temperature)[0])
+        return np.asarray(probabilities, np.float64)
+
+    def _look_closer(self, judging: _Judging) -> list[_Answer]:
+        """What each look at the image says."""
+        answers = [_Answer(1.0, 1.0, judging.logits)]
         for look in judging.prepared.closer:
             with torch.inference_mode():
                 answer = self.classifier(torch.from_numpy(look.image)[None, None])
-            logits[look.times] = answer.logits[0].double().numpy()
-        return logits
+            answers.append(_Answer(look.times, look.weight, answer.logits[0].double().numpy()))
+        return answers
 
 
-def _mean(by_scale: dict[float, npt.NDArray[np.float64]], closer: dict[float, float]) -> npt.NDArray[np.float64]:
-    """Logits of the mean of the probabilities; the rule, whose temperature follows, was made from such means.
-
-    Args:
-        by_scale: Logits at each scale.
-        closer: Weights of those beyond the first, which is 1.
-    """
-    if not closer:
-        return by_scale[1.0]
-    weights = np.array([closer.get(times, 1.0) for times in by_scale])
-    log_p = log_probabilities(np.stack(list(by_scale.values())), 1.0) + np.log(weights)[:, None]
+def _mean(answers: Sequence[_Answer]) -> npt.NDArray[np.float64]:
+    """Logits of the mean of the probabilities; the rule, whose temperature follows, was made from such means."""
+    if len(answers) == 1:
+        return answers[0].logits
+    weights = np.array([answer.weight for answer in answers])
+    log_p = log_probabilities(np.stack([answer.logits for answer in answers]), 1.0) + np.log(weights)[:, None]
     return np.asarray(np.logaddexp.reduce(log_p, axis=0) - np.log(weights.sum()), np.float64)
 
 

@@ -28,11 +28,14 @@ def test_only_the_second_look_enlarges(shape: tuple[int, int], taken: list[float
     assert [look.weight for look in looks] == [1, second, 1, 1][: len(taken)]
 
 
-def test_negatives_are_looked_at_where_asked_for() -> None:
-    image = np.random.default_rng(0).random((128, 128), np.float32)
-    usual, negative = (Looks(64, (1, 2), negative).of(image) for negative in (False, True))
-    for one, other in zip(usual, negative, strict=True):
-        assert other.image == pytest.approx(1 - one.image, abs=1e-6)
+def test_a_negative_is_looked_at_and_the_image_itself_counts_half_beside_it() -> None:
+    image = np.random.default_rng(0).random((80, 80), np.float32)
+    usual, both = (Looks(64, (1, 1.5), negative).of(image) for negative in (False, True))
+    negatives, itself = both[:2], both[2:]
+    for one, negative, other in zip(usual, negatives, itself, strict=True):
+        assert negative.image == pytest.approx(1 - one.image, abs=1e-6) and np.array_equal(one.image, other.image)
+        assert one.times == negative.times == other.times
+        assert one.weight == negative.weight == 2 * other.weight
 
 
 @given(st.integers(32, 600), st.floats(0.3, 3), st.sampled_from([(1.0,), (1.0, 2.0), (1.0, 1.5, 3.0)]))
