@@ -17,7 +17,7 @@ _SMOOTHING = 1.2  # pixels
 _NARROWEST = 4.5  # pixels: noise alone, so smoothed, has lines of 3.8, and finer ones break
 _SPECK = 0.5  # of the square of a line's width; what is smaller is noise
 _VISIBLE = 1.75  # pieces: more than one defect makes of lines without ends
-_FEWEST, _SHARE, _AGREEING = 6, 0.3, 0.85  # votes; votes for one polarity, of all images and of all votes
+_FEWEST, _SHARE, _AGREEING = 6, 0.2, 0.85  # votes; votes for one polarity, of all images and of all votes
 
 
 def bright_share(image: Float32) -> float:
