@@ -25,7 +25,7 @@ def bright_share(image: Float32) -> float:
 
     N. Otsu, IEEE Trans. Syst. Man Cybern. 9, 62 (1979), after a blur that takes the noise off.
     """
-    return float(np.mean(_bright_part(cv2.GaussianBlur(image, (0, 0), 1.5))))
+    return float(np.mean(_bright_part(np.asarray(cv2.GaussianBlur(image, (0, 0), 1.5), np.float32))))
 
 
 def guess_polarity(shares: Sequence[float]) -> str | None:
@@ -53,14 +53,14 @@ def bright_pieces(image: Float32) -> float:
     top, left = (max(0, side - _LARGEST) // 2 for side in image.shape)
     image = image[top : top + _LARGEST, left : left + _LARGEST]
     even = cv2.GaussianBlur(image, (0, 0), _SMOOTHING) - cv2.GaussianBlur(image, (0, 0), max(image.shape) / 4)
-    bright = _bright_part(even)
+    bright = _bright_part(np.asarray(even, np.float32))
     # the deepest fifth of the narrower part: half of its lines' width
-    depths = [cv2.distanceTransform(np.uint8(bright == side), cv2.DIST_L2, 3) for side in (0, 1)]
+    depths = [cv2.distanceTransform((bright == side).astype(np.uint8), cv2.DIST_L2, 3) for side in (0, 1)]
     width = 2 * min(float(np.percentile(depth[depth > 0], 80)) if depth.any() else 0.0 for depth in depths)
     if width < _NARROWEST:
         return 0.0
     for side in (0, 1):
-        _, numbers, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(bright == side), connectivity=4)
+        _, numbers, boxes, _ = cv2.connectedComponentsWithStats((bright == side).astype(np.uint8), connectivity=4)
         small = boxes[:, cv2.CC_STAT_AREA] < max(_SPECK * width**2, 4)
         small[0] = False  # the other part
         bright[small[numbers]] = 1 - side
