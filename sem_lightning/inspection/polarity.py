@@ -15,6 +15,7 @@ _LEAST, _MOST = 0.47, 0.65
 _LARGEST = 512  # pixels along a side: of larger images the middle
 _SMOOTHING = 1.2  # pixels
 _NARROWEST = 4.5  # pixels: noise alone, so smoothed, has lines of 3.8, and finer ones break
+_UNEVEN = 0.85  # of the longer side: means over such squares are the light's doing
 _SPECK = 0.5  # of the square of a line's width; what is smaller is noise
 _VISIBLE = 1.75  # pieces: more than one defect makes of lines without ends
 _FEWEST, _SHARE, _AGREEING = 6, 0.2, 0.85  # votes; votes for one polarity, of all images and of all votes
@@ -52,7 +53,8 @@ def bright_pieces(image: Float32) -> float:
     """
     top, left = (max(0, side - _LARGEST) // 2 for side in image.shape)
     image = image[top : top + _LARGEST, left : left + _LARGEST]
-    even = cv2.GaussianBlur(image, (0, 0), _SMOOTHING) - cv2.GaussianBlur(image, (0, 0), max(image.shape) / 4)
+    wide = round(_UNEVEN * max(image.shape))
+    even = cv2.GaussianBlur(image, (0, 0), _SMOOTHING) - cv2.blur(image, (wide, wide), borderType=cv2.BORDER_REFLECT)
     bright = _bright_part(np.asarray(even, np.float32))
     # the deepest fifth of the narrower part: half of its lines' width
     depths = [cv2.distanceTransform((bright == side).astype(np.uint8), cv2.DIST_L2, 3) for side in (0, 1)]
