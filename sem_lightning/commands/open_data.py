@@ -46,7 +46,8 @@ def open_classifiers(config: DictConfig, alike: Sequence[str]) -> list[tuple[Pat
     for path, classifier in opened[1:]:
         for name in alike:
             first, other = opened[0][1].hparams[name], classifier.hparams[name]
-            if first != other and {first, other} != {None, EITHER}:  # both know both polarities
+            both = (first, other) in ((None, EITHER), (EITHER, None))  # know both polarities
+            if first != other and not both:
                 raise SettingError(
                     "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; name checkpoints that have the same"
                 )
