@@ -1,6 +1,6 @@
 """A classifier on images of another kind of generator, which shares nothing with ours but the three classes.
 
-python benchmarks/foreign.py [--ckpt robust] [--polarity dark] [--images 150]        3 minutes
+python benchmarks/foreign.py [--ckpt robust] [--polarity dark] [--images 150] [--sheet F]        3 minutes
 
 Plain drawings as many projects make them: rectangles on a binary picture, four times as fine as the image, then one
 of three looks. ``flat``: two grey levels. ``rims``: lines as grey as their spaces, with bright edges. ``thick``: levels

@@ -29,11 +29,6 @@ _AVERAGED = ("classes", "network", "pooling", "image_size", "pixel_size", "polar
 _ANSWERS = ("logits", "features", "label")  # of `SEMClassifier.predict_step`
 
 
-def _unknown(classifier: SEMClassifier) -> tuple[bool, ...]:
-    """Which facts about its training images a classifier does not know."""
-    return tuple(classifier.hparams[name] is None for name in ("folder", "polarity"))
-
-
 @dataclass
 class CalibrateSettings(SimulationSettings):
     """``conf/calibrate.yaml``."""
@@ -61,7 +56,8 @@ def calibrate(config: DictConfig) -> None:
     check_scales(config.scales)
     alike = _AVERAGED if config.scales is not None else (*_AVERAGED, "scales")
     # one that knows most about the images that it was trained on comes first, so that the mean knows, too
-    opened = sorted(open_classifiers(config, alike), key=lambda each: _unknown(each[1]))
+    facts = ("folder", "polarity")
+    opened = sorted(open_classifiers(config, alike), key=lambda each: [each[1].hparams[fact] is None for fact in facts])
     (path, classifier), *others = opened
     target = Path(str(build(config, "").output)).expanduser()
     seed = int(classifier.hparams["seed"]) if config.seed is None else check_seed(config)

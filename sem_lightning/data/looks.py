@@ -54,12 +54,6 @@ class Looks:
 
         The first look is always there, the second enlarges by half at most, and those beyond do not enlarge.
         """
-        if not self.negative:
-            return self._at_each_scale(image)
-        itself = [replace(look, weight=_ITSELF_WEIGHT * look.weight) for look in self._at_each_scale(image)]
-        return [*self._at_each_scale(1 - image), *itself]
-
-    def _at_each_scale(self, image: Float32) -> list[Look]:
         side = math.sqrt(image.shape[0] * image.shape[1])
         looks = []
         for number, times in enumerate(self.scales):
@@ -68,7 +62,10 @@ class Looks:
                 whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
                 weight = _ENLARGED_WEIGHT if number and size > side else 1.0
                 looks.append(Look(times, np.ascontiguousarray(whole), weight))
-        return looks
+        if not self.negative:
+            return looks
+        negatives = [replace(look, image=1 - look.image) for look in looks]
+        return negatives + [replace(look, weight=_ITSELF_WEIGHT * look.weight) for look in looks]
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
