@@ -105,15 +105,16 @@ def deploy(client: MLClient, endpoint: ManagedOnlineEndpoint, deployment: Manage
     print(f"{endpoint.name}: answers at {ready.scoring_uri}; it costs until sem-cloud action=delete")
 
 
-def make_request(image: Path) -> bytes:
-    """What the scoring script takes.
+def make_request(image: Path, polarity: str | None) -> bytes:
+    """What the scoring script takes: an image file, and what its lines are where that is known.
 
     Raises:
         UserError: No such file, or one that is too large for an endpoint.
     """
     if not image.is_file():
         raise UserError(f"{image}: not a file")
-    body = json.dumps({"name": image.name, "image": base64.b64encode(image.read_bytes()).decode("ascii")}).encode()
+    request = {"name": image.name, "image": base64.b64encode(image.read_bytes()).decode("ascii"), "polarity": polarity}
+    body = json.dumps(request).encode()
     if len(body) > _MAX_REQUEST:
         raise UserError(
             f"{image}: {len(body) / 1e6:.1f} MB as a request, and an endpoint takes {_MAX_REQUEST / 1e6:.1f}; cut the "
@@ -122,9 +123,8 @@ def make_request(image: Path) -> bytes:
     return body
 
 
-def invoke(client: MLClient, settings: AzureSettings, image: Path) -> dict[str, Any]:
-    """What the endpoint says of an image."""
-    body = make_request(image)
+def invoke(client: MLClient, settings: AzureSettings, body: bytes) -> dict[str, Any]:
+    """What the endpoint says of a request that `make_request` made."""
     with tempfile.TemporaryDirectory() as folder, explain_azure(f"endpoint {settings.endpoint}"):
         request = Path(folder) / "request.json"
         request.write_bytes(body)

@@ -1,8 +1,9 @@
 """Scoring script of an endpoint: an image comes in as JSON, what the classifier says of it goes out.
 
-Request: ``{"image": BASE64, "name": "scan.tif"}``, the bytes of an image file as `sem_lightning.data.images.read_gray`
-takes them; ``name`` may be left out. Answer, 200: ``decision`` (a class, or ``unsure``), ``label`` (the most probable
-class), ``probabilities``, ``distance``, ``regions``; 400: ``{"error": {"message": ...}}``, for what is not one.
+Request: ``{"image": BASE64, "name": "scan.tif", "polarity": "dark"}``, the bytes of an image file as
+`sem_lightning.data.images.read_gray` takes them; ``name`` and ``polarity`` (``bright`` or ``dark`` lines, as in
+sem-predict) may be left out. Answer, 200: ``decision`` (a class, or ``unsure``), ``label`` (the most probable class),
+``probabilities``, ``distance``, ``regions``; 400: ``{"error": {"message": ...}}``, for what is not one.
 
 Azure calls `init` once and `run` for each request, with the classifier's folder in ``AZUREML_MODEL_DIR``.
 """
@@ -19,6 +20,7 @@ from sem_lightning.data.images import ImageError
 from sem_lightning.errors import UserError
 from sem_lightning.inspection.inspector import Inspector, Preparation, Unreadable, prepare
 from sem_lightning.model.classifier import load_classifier
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 
 MAX_BYTES = 64 << 20  # of a request
 _SUFFIXES = (".safetensors", ".ckpt")
@@ -50,15 +52,23 @@ def score(body: bytes) -> tuple[int, dict[str, Any]]:
     try:
         request = json.loads(body)
         data = base64.b64decode(request["image"], validate=True)
-        name = str(request.get("name", "image"))
+        name, polarity = str(request.get("name", "image")), request.get("polarity")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         return _refuse('expected {"image": "<base64 of an image file>", "name": "scan.tif"} as JSON')
+    trained = _inspector.classifier.hparams["polarity"]
+    if polarity not in (None, *POLARITIES):
+        return _refuse(f"polarity: found {polarity!r}, expected {' or '.join(POLARITIES)}")
+    if polarity is not None and trained is None:
+        return _refuse("polarity: the classifier does not know that of its training images; leave it out")
+    how = Preparation.for_classifier(_inspector.classifier)
+    if polarity is not None:
+        how = how.told(polarity, trained)
     with tempfile.TemporaryDirectory() as folder:
         suffix = name[name.rfind(".") :].lower()
         path = Path(folder) / f"image{suffix if suffix in _TAGGED else ''}"
         path.write_bytes(data)
         try:
-            finding = next(_inspector.judge([prepare(path, Preparation.for_classifier(_inspector.classifier))]))
+            finding = next(_inspector.judge([prepare(path, how)]))
         except ImageError as error:
             return _refuse(str(error).replace(str(path), name))
     assert not isinstance(finding, Unreadable)

@@ -26,11 +26,12 @@ from sem_lightning.commands.settings import build, build_simulator, check_keys, 
 from sem_lightning.commands.train import TrainSettings
 from sem_lightning.commands.training_settings import register_data_schemas
 from sem_lightning.errors import SettingError, UserError
+from sem_lightning.synthesis.patterns.pattern import POLARITIES
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-_OWN = ("cloud", "action", "dry_run", "local", "wait", "job", "image")
+_OWN = ("cloud", "action", "dry_run", "local", "wait", "job", "image", "polarity")
 _SCHEMAS = {
     "generate": GenerateSettings,
     "train": TrainSettings,
@@ -54,6 +55,7 @@ class CloudSettings:
     wait: bool = MISSING
     job: str | None = None
     image: str | None = None
+    polarity: str | None = None
 
     def __post_init__(self) -> None:
         one_of("action", self.action, _ALL_ACTIONS)
@@ -70,6 +72,10 @@ class CloudSettings:
         for key, action in (("job", "cancel"), ("image", "invoke")):
             if (getattr(self, key) is None) is (self.action == action):
                 raise SettingError(key, f"needs a value with action={action}, and has none with any other")
+        if self.polarity is not None:
+            one_of("polarity", self.polarity, POLARITIES)
+            if self.action != "invoke":
+                raise SettingError("polarity", f"is of the image of action=invoke; action={self.action} has none")
 
 
 def main() -> None:
@@ -205,8 +211,8 @@ def _ask(settings: CloudSettings) -> None:
         endpoint.delete(_connect(settings), settings.cloud)
     else:
         image = Path(str(settings.image)).expanduser()
-        endpoint.make_request(image)  # before anybody is asked
-        print(json.dumps(endpoint.invoke(_connect(settings), settings.cloud, image), indent=2))
+        body = endpoint.make_request(image, settings.polarity)  # before anybody is asked
+        print(json.dumps(endpoint.invoke(_connect(settings), settings.cloud, body), indent=2))
 
 
 def _connect(settings: CloudSettings) -> "MLClient":

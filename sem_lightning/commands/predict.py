@@ -24,7 +24,13 @@ from sem_lightning.inspection.find import find_images
 from sem_lightning.inspection.inspector import Finding, Inspector, Preparation, Prepared, Unreadable
 from sem_lightning.inspection.listing import Listing
 from sem_lightning.inspection.overlay import draw_overlay
-from sem_lightning.inspection.polarity import bright_pieces, bright_share, guess_polarity, polarity_of_ends
+from sem_lightning.inspection.polarity import (
+    FEWEST_VOTES,
+    bright_pieces,
+    bright_share,
+    guess_polarity,
+    polarity_of_ends,
+)
 from sem_lightning.inspection.reader import read_ahead
 from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, check_scales
@@ -141,14 +147,13 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
         return replace(how, negative=guess and _show_dark_ends(paths, how))
     if trained is None:
         raise SettingError("polarity", "the checkpoint does not know the polarity of its training images; use null")
-    found = _find_polarity(paths, how) if settings.polarity == "auto" else settings.polarity
-    if trained == EITHER:
-        return replace(how, negative=found == "dark")
-    return replace(how, invert=found != trained)
+    return how.told(_find_polarity(paths, how) if settings.polarity == "auto" else settings.polarity, trained)
 
 
 def _show_dark_ends(paths: list[Path], how: Preparation) -> bool:
     """Whether some of the images show that they are of dark metal, so that those that do not can be judged as such."""
+    if len(paths) < FEWEST_VOTES:
+        return False
     pieces = [bright_pieces(image) for image in _some(paths, how)]
     found = polarity_of_ends(pieces) == "dark"
     if found:

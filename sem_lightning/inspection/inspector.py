@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sem_lightning.inspection.tiles import GRAIN, Stitcher, Tiling
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.saliency import saliency
 from sem_lightning.synthesis.defects.mix import GOOD
+from sem_lightning.synthesis.patterns.pattern import EITHER
 
 Float32 = npt.NDArray[np.float32]
 _SUSPICIOUS = 0.5  # probability that a cell of the map is not good, from which on it belongs to a region
@@ -67,6 +68,12 @@ class Preparation:
             others["tiling"] = "off"  # no tile would be the most suspicious one
         pixel_size = None if whole else classifier.hparams["pixel_size"]
         return Preparation(classifier.image_size, pixel_size, scales=looks, **others)
+
+    def told(self, polarity: str, trained: str) -> "Preparation":
+        """For files of a polarity, ``bright`` or ``dark``, and a classifier that was trained on ``trained``."""
+        if trained == EITHER:
+            return replace(self, negative=polarity == "dark")
+        return replace(self, invert=polarity != trained)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ _NARROWEST = 4.5  # pixels: noise alone, so smoothed, has lines of 3.8, and fine
 _UNEVEN = 0.85  # of the longer side: means over such squares are the light's doing
 _SPECK = 0.5  # of the square of a line's width; what is smaller is noise
 _VISIBLE = 1.75  # pieces: more than one defect makes of lines without ends
-_FEWEST, _SHARE, _AGREEING = 6, 0.2, 0.85  # votes; votes for one polarity, of all images and of all votes
+FEWEST_VOTES = 6
+_SHARE, _AGREEING = 0.2, 0.85  # votes for one polarity, of all images and of all votes
 
 
 def bright_share(image: Float32) -> float:
@@ -81,7 +82,7 @@ def polarity_of_ends(pieces: Sequence[float]) -> str | None:
     """
     votes = {"bright": sum(n >= _VISIBLE for n in pieces), "dark": sum(n <= -_VISIBLE for n in pieces)}
     winner = max(votes, key=lambda polarity: votes[polarity])
-    enough = max(_FEWEST, _SHARE * len(pieces), _AGREEING * sum(votes.values()))
+    enough = max(FEWEST_VOTES, _SHARE * len(pieces), _AGREEING * sum(votes.values()))
     return winner if votes[winner] >= enough else None
 
 

@@ -203,6 +203,8 @@ def test_a_quota_and_an_expired_token_are_named(run: Run, azure: AzureStub) -> N
         (("action=fly",), "action: found 'fly'"),
         (("action=cancel",), "job: needs a value"),
         (("action=invoke", "image=nowhere.png", *NAMES), "nowhere.png: not a file"),
+        (("action=invoke", "image=nowhere.png", "polarity=grey", *NAMES), "polarity: found 'grey'"),
+        (("action=train", "polarity=dark", *NAMES), "polarity: is of the image"),
         (("action=delete", "noise=low", *NAMES), "noise=low"),
         (("action=deploy", "cloud.model=a/b", *NAMES), "cloud.model: found 'a/b'"),
         (("action=deploy", "cloud.endpoint=Big_One", *NAMES), "cloud.endpoint"),
@@ -287,6 +289,12 @@ def test_a_classifier_is_deployed_asked_and_deleted(
     [said] = [json.loads(line) for line in Path("said.jsonl").read_text().splitlines()]
     assert answer["decision"] == said["decision"] and answer["label"] == said["label"]
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    done = run("cloud", "action=invoke", f"image={tmp_path / 'scan.png'}", "polarity=dark", *NAMES)
+    assert done.code == 0, done.err
+    cv2.imwrite(str(tmp_path / "negative.png"), 255 - noise)
+    inverted = run("cloud", "action=invoke", f"image={tmp_path / 'negative.png'}", *NAMES)
+    assert json.loads(done.out)["probabilities"] == pytest.approx(json.loads(inverted.out)["probabilities"], abs=2e-6)
+    assert json.loads(done.out)["probabilities"] != answer["probabilities"]
 
     (tmp_path / "broken.png").write_bytes(b"no image")
     done = run("cloud", "action=invoke", f"image={tmp_path / 'broken.png'}", *NAMES)
@@ -307,6 +315,8 @@ def test_a_classifier_is_deployed_asked_and_deleted(
         b'{"image": ""}',
         b'{"image": "aGk=", "name": "a.\\u0000"}',
         b"[" * 100000,
+        b'{"image": "aGk=", "polarity": "grey"}',
+        b'{"image": "aGk=", "polarity": []}',
     ],
 )
 def test_a_request_that_is_none_gets_400(body: bytes, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
