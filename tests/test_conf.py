@@ -38,10 +38,10 @@ def test_every_option_composes_and_is_in_the_help(run: Run) -> None:
 
 def test_every_type_of_defect_has_a_file_that_composes_and_is_in_the_help(run: Run) -> None:
     assert {path.stem for path in TYPES} == set(Defect.types)
-    text = " ".join(run("train", "--help").out.replace(",", "").split())
-    listed = text.partition("+defect/types@defect.NAME=TYPE")[2].partition(".")[0].split()
+    texts = [" ".join(run(command, "--help").out.replace(",", "").split()) for command in ("train", "generate")]
+    listed = [text.partition("+defect/types@defect.NAME=TYPE")[2].partition(".")[0].split() for text in texts]
     for path in TYPES:
-        assert path.stem in listed, f"{path.stem} is not in the help"
+        assert all(path.stem in names for names in listed), f"{path.stem} is not in the help of both"
         pattern = "contact_hole" if path.stem in HOLE_TYPES else "line_space"
         added = f"+defect/types@defect.mine={path.stem}"
         done = run("preview", f"pattern={pattern}", "~defect.gap", "~defect.bridge", added, "per_class=1")

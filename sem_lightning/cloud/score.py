@@ -19,12 +19,12 @@ from typing import Any
 from sem_lightning.data.images import ImageError
 from sem_lightning.errors import UserError
 from sem_lightning.inspection.inspector import Inspector, Preparation, Unreadable, prepare
+from sem_lightning.inspection.pixel_size import TAGGED
 from sem_lightning.model.classifier import load_classifier
 from sem_lightning.synthesis.patterns.pattern import POLARITIES
 
 MAX_BYTES = 64 << 20  # of a request
 _SUFFIXES = (".safetensors", ".ckpt")
-_TAGGED = (".tif", ".tiff")  # names of files whose tags may say what a pixel is
 _inspector: Inspector | None = None
 
 
@@ -54,7 +54,7 @@ def score(body: bytes) -> tuple[int, dict[str, Any]]:
         data = base64.b64decode(request["image"], validate=True)
         name, polarity = str(request.get("name", "image")), request.get("polarity")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
-        return _refuse('expected {"image": "<base64 of an image file>", "name": "scan.tif"} as JSON')
+        return _refuse('expected {"image": "<base64 of a file>", "name": "scan.tif", "polarity": "dark"} as JSON')
     trained = _inspector.classifier.hparams["polarity"]
     if polarity not in (None, *POLARITIES):
         return _refuse(f"polarity: found {polarity!r}, expected {' or '.join(POLARITIES)}")
@@ -65,7 +65,7 @@ def score(body: bytes) -> tuple[int, dict[str, Any]]:
         how = how.told(polarity, trained)
     with tempfile.TemporaryDirectory() as folder:
         suffix = name[name.rfind(".") :].lower()
-        path = Path(folder) / f"image{suffix if suffix in _TAGGED else ''}"
+        path = Path(folder) / f"image{suffix if suffix in TAGGED else ''}"
         path.write_bytes(data)
         try:
             finding = next(_inspector.judge([prepare(path, how)]))

@@ -28,6 +28,7 @@ from sem_lightning.sweeps.folder import ERROR, OVERRIDES, job_name, only_sweep, 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
 _SWEEP_DIR = "hydra.sweep.dir"
 EXIT_ERROR = 1
+EXIT_SOME_UNUSABLE = 3  # some of the files that were named
 EXIT_INTERRUPTED = 130
 
 

@@ -9,7 +9,7 @@ from omegaconf import MISSING, DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from sem_lightning.commands.app import config_folder, run_command
+from sem_lightning.commands.app import EXIT_SOME_UNUSABLE, config_folder, run_command
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import build, one_of
 from sem_lightning.errors import SettingError, UserError
@@ -37,7 +37,6 @@ from sem_lightning.synthesis.patterns.line_space import LineSpace
 from sem_lightning.synthesis.patterns.pattern import POLARITIES
 from sem_lightning.synthesis.patterns.routing import Routing
 
-EXIT_SOME_UNUSED = 3
 _TRIES = 5  # images simulated likewise, of which one has to show the pattern
 _OURS = ("metal",)  # that come with the package
 _FAMILIES = ("line_space", "routing")
@@ -146,7 +145,7 @@ def fit(config: DictConfig) -> None:
     if unused:
         for problem in unused:
             print(f"error: {problem}", file=sys.stderr)
-        sys.exit(EXIT_SOME_UNUSED)
+        sys.exit(EXIT_SOME_UNUSABLE)
 
 
 def _fail(unused: list[str]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from omegaconf import MISSING, DictConfig
 
-from sem_lightning.commands.app import run_command
+from sem_lightning.commands.app import EXIT_SOME_UNUSABLE, run_command
 from sem_lightning.commands.open_data import open_classifier
 from sem_lightning.commands.settings import at_least, build, one_of
 from sem_lightning.data.images import fit_to
@@ -39,7 +39,6 @@ from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.patterns.pattern import EITHER, POLARITIES
 
-EXIT_SOME_UNREADABLE = 3
 _ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
 _POLARITY_VOTES = 32  # images that say which polarity theirs is
 
@@ -120,7 +119,7 @@ def predict(config: DictConfig) -> None:
     if unreadable:
         for problem in unreadable:
             print(f"error: {_on_one_line(problem)}", file=sys.stderr)
-        sys.exit(EXIT_SOME_UNREADABLE)
+        sys.exit(EXIT_SOME_UNUSABLE)
 
 
 def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier: SEMClassifier) -> Preparation:
@@ -146,7 +145,8 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
         guess = trained == EITHER and classifier.rule.promise is None  # which holds for images as they are
         return replace(how, negative=guess and _show_dark_ends(paths, how))
     if trained is None:
-        raise SettingError("polarity", "the checkpoint does not know the polarity of its training images; use null")
+        unknown = "the checkpoint does not know that of its training images, which data.polarity=... of training says"
+        raise SettingError("polarity", f"{unknown}; use null")
     return how.told(_find_polarity(paths, how) if settings.polarity == "auto" else settings.polarity, trained)
 
 
@@ -213,7 +213,7 @@ def _adapt(classifier: SEMClassifier, paths: list[Path], how: Preparation) -> No
     adapt_batch_norms(classifier.net, torch.tensor_split(images, -(-len(seen) // _ADAPTED_AT_ONCE)))
     print(f"adapted to {len(seen)} of the images, without labels")
     if classifier.rule.promise is not None:
-        print("its promise was made without adapt=on and does not hold with it")
+        print("its promise was made without adapt=true and does not hold with it")
 
 
 def _save_overlay(folder: Path, number: int, finding: Finding) -> None:

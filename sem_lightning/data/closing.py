@@ -19,6 +19,7 @@ from sem_lightning.data.stores import WriterSettings
 from sem_lightning.files import write_json
 from sem_lightning.synthesis.simulator import Sample
 
+GREY_BINS = 16
 _PREVIEW_CELL = 128
 _SEVERITY_BINS = 5
 
@@ -66,7 +67,7 @@ def close_set(
         previews: Class names and their first samples.
     """
     severities = {name: [0] * _SEVERITY_BINS for name in facts.classes[1:]}
-    grey = [0] * 16
+    grey = [0] * GREY_BINS
     listed = [LABELS, METADATA, CARD, PREVIEW, DESCRIPTION]
     columns = ["filename", "label", "split", *(SPANS if settings.kind == "shards" else ())]
     with (

@@ -18,7 +18,7 @@ import numpy as np
 import sem_lightning
 from sem_lightning.data.annotations import coco_annotations, yolo_text
 from sem_lightning.data.card import CardFacts
-from sem_lightning.data.closing import PartRecord, close_set
+from sem_lightning.data.closing import GREY_BINS, PartRecord, close_set
 from sem_lightning.data.images import encode_image
 from sem_lightning.data.layout import DESCRIPTION
 from sem_lightning.data.plan import Entry, Plan
@@ -32,7 +32,6 @@ _PLAN = "plan.json"
 _PARTS = "parts"
 _SET = "set"
 _REPLACED = "replaced"
-_GREY_BINS = 16
 _PREVIEWS = 8
 
 
@@ -161,7 +160,7 @@ class SetWriter:
         folder = self.partial / _SET
         store: Store = FolderStore(folder) if self.settings.kind == "files" else ShardStore(folder, part)
         categories = {name: number for number, name in enumerate(self.plan.classes) if number}
-        record = PartRecord(grey=[0] * _GREY_BINS)
+        record = PartRecord(grey=[0] * GREY_BINS)
         for entry in map(self.plan.__getitem__, self.plan.numbers(part, self.parts)):
             sample = self._render(entry)
             scene = sample.scene.to_dict()
@@ -171,7 +170,7 @@ class SetWriter:
             if "coco" in self.settings.annotations:
                 record.coco.append(coco_annotations(sample, categories))
             shift = 4 if sample.image.dtype == np.uint8 else 12
-            grey = np.bincount((sample.image >> shift).ravel(), minlength=_GREY_BINS)
+            grey = np.bincount((sample.image >> shift).ravel(), minlength=GREY_BINS)
             record.grey = [int(a + b) for a, b in zip(record.grey, grey, strict=True)]
         record.sums = store.close()
         write_atomically(self._record(part), lambda temporary: temporary.write_text(record.to_text()))

@@ -69,9 +69,10 @@ class Fitted:
             f"  python train.py microscope={option}",
         ]
         if self.scale > 1:
-            lines.append(
-                f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen."
-            )
+            lines += [
+                f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen:",
+                "ranges of noise, streaks and jitter are of these, the estimates beside them of the files'.",
+            ]
         if not self.pixel_size:
             lines.append("To predict: sem-predict pixel_size=1 ckpt=... images=...  (tiles at the training's scale)")
         return lines

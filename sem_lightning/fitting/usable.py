@@ -20,7 +20,6 @@ from sem_lightning.synthesis.patterns.pattern import POLARITIES
 _LEAST_SIDE = 2 * PATCH
 _LARGEST_SIDE = 1024  # pixels: of larger images the middle is measured, which says as much
 _SAME_SIZE = 1e-3  # relative difference of pixel sizes that are the same: TIFF writes them as fractions
-_TIFF = (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ def open_image(path: Path, family: str, pixel_size: float | None, crop: bool) ->
         raise NotMeasuredError(f"{width} x {height} pixels; at least {_LEAST_SIDE} along each side are needed")
     family = find_family(image) if family == "auto" else family
     polarity, seen = find_polarity(image, family)
-    if pixel_size is None and path.suffix.lower() in _TIFF:
-        pixel_size = read_pixel_size(path)
+    pixel_size = read_pixel_size(path) if pixel_size is None else pixel_size
     return Usable(path, image, family, polarity, seen, pixel_size)
 
 

@@ -25,7 +25,6 @@ from sem_lightning.synthesis.patterns.pattern import EITHER
 
 Float32 = npt.NDArray[np.float32]
 _SUSPICIOUS = 0.5  # probability that a cell of the map is not good, from which on it belongs to a region
-_TIFF = (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -122,9 +121,7 @@ def prepare(path: Path, how: Preparation) -> Prepared:
         image = 1 - image
     negative = how.invert or how.negative
     shape = (image.shape[0], image.shape[1])
-    pixel_size = how.pixel_size
-    if pixel_size is None and path.suffix.lower() in _TIFF:
-        pixel_size = read_pixel_size(path)
+    pixel_size = read_pixel_size(path) if how.pixel_size is None else how.pixel_size
     scale = pixel_size / how.trained_pixel_size if pixel_size and how.trained_pixel_size else None
     if how.tiling == "off" or (how.tiling == "auto" and scale is None):
         first, *closer = Looks(how.image_size, how.scales, how.negative).of(image)

@@ -6,6 +6,7 @@ from typing import Any
 
 import tifffile
 
+TAGGED = (".tif", ".tiff")  # names of files that may say it
 _LARGEST = 1000.0  # nm: the resolutions of printers, screens and scanners are coarser
 _MICROMETRE = 1e3
 _UNITS = {
@@ -26,6 +27,8 @@ def read_pixel_size(path: Path) -> float | None:
     Understood are the private tags of FEI and Thermo Fisher, Zeiss and Olympus (as tifffile reads them), ImageJ's
     description, and TIFF's own resolution where it is finer than a printer's.
     """
+    if path.suffix.lower() not in TAGGED:
+        return None
     try:
         with tifffile.TiffFile(path) as tiff:
             return next((size for read in _READERS if (size := _try(read, tiff)) is not None), None)

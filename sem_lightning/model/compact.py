@@ -12,7 +12,7 @@ from torch import Tensor
 from sem_lightning.errors import UserError
 
 SUFFIX = ".safetensors"
-_FACTS = ("classes", "image_size", "pixel_size", "polarity", "network", "pooling", "scales")
+_FACTS = ("classes", "image_size", "pixel_size", "polarity", "network", "pooling", "scales", "folder", "seed")
 _FAMILIARITY = "familiarity."
 
 

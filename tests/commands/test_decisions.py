@@ -91,6 +91,13 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
     for change in ("seed=1", "data.shares={train: 0, val: 0.3, test: 0.2, calibration: 0.5}"):
         done = run("evaluate", best, *folder, change)
         assert done.code == 1 and "ckpt: it was trained on this folder, divided with seed=0" in done.err
+    shares = "data.shares={train: 0.5, val: 0.3, test: 0.2, calibration: 0}"
+    other = run("train", *folder, *more, shares, "seed=3")
+    again = f"ckpt={other.run_folder() / 'checkpoints' / 'best.ckpt'}"
+    assert run("calibrate", again, *folder, shares, "decision=argmax", "output=small.safetensors").code == 0
+    assert run("evaluate", "ckpt=small.safetensors", *folder, shares).code == 0  # it knows its seed, too
+    done = run("evaluate", "ckpt=small.safetensors", *folder, shares, "seed=0")
+    assert done.code == 1 and "ckpt: it was trained on this folder, divided with seed=3" in done.err
 
 
 def test_two_checkpoints_side_by_side(run: Run, checkpoint: Path, tmp_path: Path) -> None:
