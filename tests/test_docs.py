@@ -1,6 +1,7 @@
 """What the documents show is run as it stands."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def test_the_example_of_a_new_defect_works_as_written(tmp_path: Path) -> None:
     assert command
     program = "from sem_lightning.commands.preview import main; main()"
     preview = subprocess.run(
-        [sys.executable, "-c", program, *command[1].split()],
+        [sys.executable, "-c", program, *shlex.split(command[1])],
         cwd=tmp_path, env={"PYTHONPATH": str(tmp_path), "PATH": ""}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert preview.returncode == 0 and "pinhole in preview.png" in preview.stdout, preview.stderr
