@@ -1,5 +1,6 @@
 """``sem-fit``: estimate the simulator's settings from real images without labels."""
 
+import os
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -38,6 +39,9 @@ from sem_lightning.synthesis.patterns.pattern import POLARITIES
 from sem_lightning.synthesis.patterns.routing import Routing
 
 _TRIES = 5  # images simulated likewise, of which one has to show the pattern
+_LARGEST_PIXEL = 1000.0  # nm
+_UNLIKE, _FEWEST_PATCHES = 0.98, 64  # share told apart from which on, of so many, nothing of the images is met
+_VAGUE = {"pattern.pitch": 0.4, "pattern.duty": 0.4}  # uncertainty, of the estimate, with which it is none
 _OURS = ("metal",)  # that come with the package
 _FAMILIES = ("line_space", "routing")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -55,6 +59,10 @@ _SATURATED = (
     "imaging.dark",
     "imaging.contrast",
     "imaging.bloom",
+    "imaging.bloom_inside",
+    "imaging.bloom_outside",
+    "imaging.beam",
+    "imaging.grain_amplitude",
     "noise.dose",
     "noise.smear",
     "noise.gaussian",
@@ -82,6 +90,7 @@ class FitSettings:
     polarity: str = MISSING
     pixel_size: float | None = MISSING
     data_bar: str = MISSING
+    overwrite: bool = MISSING
 
     def __post_init__(self) -> None:
         one_of("family", self.family, ("auto", *_FAMILIES))
@@ -94,8 +103,8 @@ class FitSettings:
         for key, usual in (("polarity", "auto"), ("pixel_size", 1.0)):
             if getattr(self.imaging, key) != usual:
                 raise SettingError(f"imaging.{key}", f"is not asked for here; use {key}=")
-        if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
-            raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected nm above 0")
+        if self.pixel_size is not None and not 0 < self.pixel_size <= _LARGEST_PIXEL:
+            raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected above 0 to {_LARGEST_PIXEL:g} nm")
         if self.output and (Path(self.output).suffix != ".yaml" or Path(self.output).parent.name != "microscope"):
             raise SettingError("output", f"found {self.output!r}, expected .../microscope/NAME.yaml")
 
@@ -110,34 +119,48 @@ def fit(config: DictConfig) -> None:
     settings: FitSettings = build(config, "")
     output = Path(settings.output or f"conf/microscope/{settings.name}.yaml").expanduser()
     report = Path(settings.report or f"outputs/fit/{settings.name}").expanduser()
+    _check_places(settings, output, report)
     paths = find_images(settings.images)
     usable, unused = open_images(paths, settings.family, settings.pixel_size, settings.data_bar == "auto")
     if not usable:
         _fail(unused)
     microscope, family, pixel_size = _choose_microscope(settings, usable)
     found, measured, pairs = [], [], []
+    tried: set[str] = set()
     for item in usable:
         try:
             estimates = estimate(item.image, family, microscope)
+            told = _without_guesses(item, estimates, microscope)
             pairs.append(_simulate_likewise(item.image, family, microscope, estimates))
         except NotMeasuredError as error:
             unused.append(f"{item.path}: {error}")
             continue
-        found.append(_without_guesses(item, estimates))
+        tried.update(estimates)
+        found.append(told)
         measured.append(item)
         print(f"{item.path}: measured")
     if not found:
         _fail(unused)
     found = align(found)
-    ranges = make_ranges(family, microscope, found, pixel_size or 1.0)
+    ranges, narrowed = make_ranges(family, microscope, found, pixel_size or 1.0)
     scale = choose_scale(family, found, microscope.imaging.image_size)
     used = [item.path for item in measured]
     fitted = Fitted(settings.name, family, microscope.polarity, pixel_size, used, found, ranges, scale)
     likeness = compare([pair.real for pair in pairs], [pair.simulated for pair in pairs])
-    missing = _not_estimated(fitted)
+    saturated = [is_saturated(item.image) for item in measured]
+    missing = _not_estimated(fitted, tried, all(saturated))
+    if settings.family == "auto" and _is_unlike(likeness) and not any(saturated):
+        raise UserError(
+            f"a classifier tells {likeness.accuracy:.1%} of {likeness.patches} patches from simulated ones, so "
+            f"{family} is not what the images show, and nothing was written; where it is, say so with family={family}"
+        )
     fitted.write_report(report, pairs, likeness, missing, describe_environment())
     fitted.write_settings(output)
     _print(fitted, missing, likeness)
+    if narrowed:
+        print(f"narrower than their uncertainty, for the simulator cannot draw all of it: {', '.join(narrowed)}")
+    if _is_unlike(likeness):
+        print("so the configuration does not look like the images: see the report before you use it")
     folder = output.parent.parent.resolve()
     found_by_itself = folder in (config_folder().resolve(), Path("conf").resolve())
     print(f"{output} and {report / 'report.html'}; use it with:")
@@ -146,6 +169,25 @@ def fit(config: DictConfig) -> None:
         for problem in unused:
             print(f"error: {problem}", file=sys.stderr)
         sys.exit(EXIT_SOME_UNUSABLE)
+
+
+def _check_places(settings: FitSettings, output: Path, report: Path) -> None:
+    """Refuse, before anything is measured, what could not be written or would be lost."""
+    if output.exists() and not settings.overwrite:
+        key = "output" if settings.output else "name"
+        raise SettingError(key, f"{output} exists; choose another, or replace it with overwrite=true")
+    for key, place, folder in (("output", output, output.parent), ("report", report, report)):
+        if key == "output" and place.is_dir():
+            raise SettingError(key, f"{place} is a folder; name a file")
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        if not there.is_dir():
+            raise SettingError(key, f"{there} is a file, where a folder is needed")
+        if not os.access(there, os.W_OK):
+            raise SettingError(key, f"{there} cannot be written to")
+
+
+def _is_unlike(likeness: Likeness) -> bool:
+    return likeness.patches >= _FEWEST_PATCHES and likeness.accuracy >= _UNLIKE
 
 
 def _fail(unused: list[str]) -> None:
@@ -186,17 +228,34 @@ def _simulate_likewise(image: Float32, family: str, microscope: Microscope, foun
     raise NotMeasuredError("images simulated with what was measured cannot be measured; the pattern shows too little")
 
 
-def _without_guesses(item: Usable, found: dict[str, Estimate]) -> dict[str, Estimate]:
-    if not is_saturated(item.image):
-        return found
-    print(f"{item.path}: more than 2 % of the pixels are black or white, so its levels and noise are not used")
-    return {key: each for key, each in found.items() if key not in _SATURATED}
+def _without_guesses(item: Usable, found: dict[str, Estimate], microscope: Microscope) -> dict[str, Estimate]:
+    """The estimates that say more than what is usual does.
+
+    Raises:
+        NotMeasuredError: The pattern itself is not among them.
+    """
+    for key, share in _VAGUE.items():
+        if found[key].sigma > share * found[key].value:
+            name, each = key.partition(".")[2], found[key]
+            raise NotMeasuredError(f"the {name} would be a guess ({each.value:.3g} +- {each.sigma:.2g})")
+    vague = [key for key, each in found.items() if microscope.is_vague(key, each.value, each.sigma)]
+    if vague:
+        print(f"{item.path}: does not tell {', '.join(sorted(vague))}")
+    if is_saturated(item.image):
+        print(
+            f"{item.path}: more than 2 % of the pixels are black or white, so its levels, rims and noise are not used"
+        )
+        vague += _SATURATED
+    return {key: each for key, each in found.items() if key not in vague}
 
 
-def _not_estimated(fitted: Fitted) -> list[str]:
-    pooled = fitted.pooled
-    missing = [f"{key}: {why}" for key, why in _WHY[fitted.family].items() if key not in pooled]
-    missing += [f"{key}: pixels are black or white in all images" for key in _SATURATED if key not in pooled]
+def _not_estimated(fitted: Fitted, tried: set[str], saturated: bool) -> list[str]:
+    """What has no estimate, and why; of the keys that were ``tried`` on images that are all saturated, or not."""
+    missing = [f"{key}: {why}" for key, why in _WHY[fitted.family].items() if key not in fitted.pooled]
+    for key in sorted(tried.difference(fitted.pooled)):
+        black = saturated and key in _SATURATED
+        why = "pixels are black or white in all images" if black else "the images say less than what is usual does"
+        missing.append(f"{key}: {why}")
     return [*missing, _NEVER]
 
 

@@ -15,6 +15,7 @@ from sem_lightning.synthesis.field import Float32
 HURST = 0.65  # of the spectrum that is fitted: images of usual size do not tell it from its neighbours
 _FEWEST_LINES = 3
 _LEAST_PITCH = 4.0  # pixels
+_EXPLAINED = 0.6  # share of the mean row's variance that lines of one pitch make
 _FOLD_STEP = 0.25  # pixels between bins of the folded profile
 _ROUNDS = 3  # of following the edges
 _FOLLOW = 3.0  # rows over which an edge is smoothed between rounds
@@ -121,6 +122,10 @@ def _find_pitch(turned: Float32) -> float:
         best = float(tried[int(np.argmax([kept(each) for each in tried]))])
     if best < _LEAST_PITCH:
         raise NotMeasuredError(f"a pitch of {best:.1f} pixels is too fine to measure; give images with smaller pixels")
+    if kept(best) < _EXPLAINED * float((profile**2).sum()):
+        raise NotMeasuredError(
+            f"several pitches in one image (lines {best:.1f} pixels apart are only a part of it); cut out one of them"
+        )
     return best
 
 

@@ -16,24 +16,25 @@ _FLAT = 1e-3  # standard deviation of an image, of full scale, below which there
 _SATURATED = 0.02  # share of the pixels at black or at white from which on levels and noise are not theirs
 _LEAST_STRENGTH = 1.5  # of gradients, over those of noise
 _STRAIGHT = 0.78  # share of the variance, from which on lines have no ends
+_BLURS = (2.0, 1.0)  # pixels: the second for fine lines, of which the first leaves little
 _ONE_WAY = 0.4  # coherence, from which on wires have one main direction
 _ALONG_ROWS = 10.0  # degrees from level, within which lines and uneven rows look alike
 _AGREE = 8.0  # degrees by which quarters of an image may differ
 _ROUTED = 0.85  # share of the tracks' length that routing fills when no wire is left out
 
 
-def find_family(image: Float32) -> str:
-    """``line_space`` or ``routing``.
+def find_family(image: Float32, told: str | None = None) -> str:
+    """``line_space`` or ``routing``; ``told`` is which of both somebody knows.
 
     Raises:
-        NotMeasuredError: The image shows neither, or more than one pattern.
+        NotMeasuredError: The image shows nothing or more than one pattern, or, where nobody tells, neither of both.
     """
     if float(image.std()) < _FLAT:
         raise NotMeasuredError("one flat colour; there is nothing to measure")
     whole = find_orientation(image)
     if whole.strength < _LEAST_STRENGTH:
         raise NotMeasuredError("no pattern of lines or wires: nothing but noise")
-    if whole.family is None:
+    if told is None and whole.family is None:
         raise NotMeasuredError(
             f"no pattern of lines or wires (gradients have one direction to {whole.coherence:.0%}, two to "
             f"{whole.cross:.0%}); holes and free shapes are not fitted: choose pattern settings by hand"
@@ -43,6 +44,8 @@ def find_family(image: Float32) -> str:
     angles = [there.angle for part in quarters if is_straight(part, there := find_orientation(part))]
     if len(angles) >= 3 and max(abs((angle - angles[0] + 90) % 180 - 90) for angle in angles) > _AGREE:
         raise NotMeasuredError("several patterns in one image; cut out one of them")
+    if told is not None:
+        return told
     return "line_space" if is_straight(image, whole) and len(angles) == len(quarters) else "routing"
 
 
@@ -51,9 +54,12 @@ def is_straight(image: Float32, orientation: Orientation) -> bool:
     if orientation.family != "line_space" or orientation.strength < _LEAST_STRENGTH:
         return False
     turned = upright(image, refine(image, orientation.angle))
-    smooth = np.asarray(cv2.GaussianBlur(turned, (0, 0), 2.0), np.float32)
-    noise = noise_level(image) ** 2 / (16 * np.pi)
-    return float(smooth.mean(axis=0).var()) > _STRAIGHT * max(float(smooth.var()) - noise, 1e-9)
+    noise = noise_level(image) ** 2 / (4 * np.pi)
+    for blur in _BLURS:
+        smooth = np.asarray(cv2.GaussianBlur(turned, (0, 0), blur), np.float32)
+        if float(smooth.mean(axis=0).var()) > _STRAIGHT * max(float(smooth.var()) - noise / blur**2, 1e-9):
+            return True
+    return False
 
 
 def find_direction(image: Float32) -> str:

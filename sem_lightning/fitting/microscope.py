@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sem_lightning.fitting.noise import MOST_DOSE
 from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
@@ -20,6 +21,7 @@ _WIDEST = {
     "pattern.empty": (0.0, 0.8),
     "pattern.correlation_length": (1.0, 150.0),
     "imaging.bloom_inside": (0.3, 8.0),
+    "noise.dose": (1.0, MOST_DOSE),
     "noise.smear": (0.0, 2.5),
     "imaging.bloom_outside": (0.3, 8.0),
 }
@@ -59,6 +61,13 @@ class Microscope:
         limits = getattr(self, group).__dataclass_fields__[name].metadata["limits"]
         least, most = _WIDEST.get(key, (limits.low + (1e-3 if limits.above else 0.0), limits.high))
         return float(np.clip(value, least, most))
+
+    def is_vague(self, key: str, value: float, sigma: float) -> bool:
+        """Whether the standard uncertainty of an estimate is wider than all that is usual."""
+        group, name = key.split(".")
+        low, high = getattr(getattr(self, group), name)
+        usual, unsure = (np.log(high / low), sigma / value) if key in LOGARITHMIC else (high - low, sigma)
+        return bool(0 < usual < unsure)
 
     def draw(self, shape: tuple[int, int], number: int) -> Scene:
         """A good scene of some height and width, pixels."""

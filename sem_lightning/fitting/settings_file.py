@@ -1,6 +1,7 @@
 """The configuration that a fit leaves: ranges around the estimates, checked as the commands will check them."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,15 @@ LENGTHS = {
     ),
 }  # fmt: skip
 _DIGITS = 3
-_NARROWINGS = 5  # by half, the last to the middle
+# what the simulator refuses in the name of a key depends on these
+_TOGETHER = {
+    "duty": ("duty", "pitch"),
+    "walk": ("duty", "pitch"),
+    "taper": ("duty", "pitch"),
+    "roughness": ("roughness", "edge_correlation", "duty"),
+}
+_NARROWINGS = 5  # by half, the last to the estimates themselves
+_SMOOTHER = 0.8  # times the highest roughness, where estimates of several images cannot be drawn together
 
 Ranges = dict[str, dict[str, Any]]
 
@@ -43,8 +52,10 @@ def choose_scale(family: str, estimates: Sequence[dict[str, Estimate]], image_si
 
 def make_ranges(
     family: str, microscope: Microscope, estimates: Sequence[dict[str, Estimate]], pixel_size: float
-) -> Ranges:
+) -> tuple[Ranges, list[str]]:
     """Settings for ``pattern``, ``imaging`` and ``noise``, as the configuration takes them.
+
+    What was measured gets a range around the estimates, narrower where the simulator could not draw all of it.
 
     Args:
         family: ``line_space`` or ``routing``.
@@ -52,11 +63,15 @@ def make_ranges(
         estimates: Of each image, lengths in its pixels.
         pixel_size: nm of these.
 
+    Returns:
+        The settings, and the keys whose ranges are narrower than they would be.
+
     Raises:
         NotMeasuredError: The simulator cannot draw such a pattern.
     """
     scale = choose_scale(family, estimates, microscope.imaging.image_size)
     ranges: Ranges = {"pattern": {}, "imaging": {}, "noise": {}}
+    measured: Ranges = {"pattern": {}, "imaging": {}, "noise": {}}
     for key in sorted(set().union(*estimates)):
         group, name = key.split(".")
         found = [each[key] for each in estimates if key in each]
@@ -66,23 +81,37 @@ def make_ranges(
         if key in LOGARITHMIC:  # never as far down as zero
             low = max(low, min(each.value for each in found) / 3)
         ranges[group][name] = [microscope.clip(key, low), microscope.clip(key, high)]
+        measured[group][name] = [pick(microscope.clip(key, each.value) for each in found) for pick in (min, max)]
     # what was not measured stays as it was drawn here, whatever the configuration's own defaults
     for group, values in ranges.items():
         for field in dataclasses.fields(getattr(microscope, group)):
             value = getattr(getattr(microscope, group), field.name)
             values.setdefault(field.name, list(value) if isinstance(value, tuple) else value)
-    for key, power in _BY_SCALE.items():
-        group, name = key.split(".")
-        if ranges[group][name] is not None:
-            ranges[group][name] = [end * scale**power for end in ranges[group][name]]
-    for group, names in LENGTHS.items():
-        for name in names:
-            if name in ranges[group]:
-                ranges[group][name] = [end * pixel_size for end in ranges[group][name]]
+    ranges, measured = (_in_training_pixels(each, scale, pixel_size) for each in (ranges, measured))
     ranges["imaging"]["pixel_size"] = pixel_size * scale
     ranges = {group: {name: _rounded(value) for name, value in values.items()} for group, values in ranges.items()}
-    _check(microscope, ranges, pixel_size * scale)
-    return ranges
+    try:
+        return ranges, _narrow(microscope, ranges, measured, pixel_size * scale)
+    except SettingError as error:
+        if len(estimates) == 1:
+            raise NotMeasuredError(f"the simulator cannot draw what was measured ({error})") from None
+        raise NotMeasuredError(
+            f"the images differ too much for one configuration ({error}); fit each kind on its own"
+        ) from None
+
+
+def _in_training_pixels(ranges: Ranges, scale: float, pixel_size: float) -> Ranges:
+    """Lengths in nm, and what depends on what a pixel holds for pixels ``scale`` times as large."""
+    changed = {group: dict(values) for group, values in ranges.items()}
+    for key, power in _BY_SCALE.items():
+        group, name = key.split(".")
+        if changed[group].get(name) is not None:
+            changed[group][name] = [end * scale**power for end in changed[group][name]]
+    for group, names in LENGTHS.items():
+        for name in names:
+            if name in changed[group]:
+                changed[group][name] = [end * pixel_size for end in changed[group][name]]
+    return changed
 
 
 def _rounded(value: Any) -> Any:
@@ -92,28 +121,46 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.{_DIGITS + 1}g}") if isinstance(value, float) else value
 
 
-def _check(microscope: Microscope, ranges: Ranges, pixel_size: float) -> None:
-    """Narrow, in place, ranges that together are too wide for the simulator.
+def _narrow(microscope: Microscope, ranges: Ranges, measured: Ranges, pixel_size: float) -> list[str]:
+    """Bring ranges in place nearer to what was measured, as far as the simulator refuses them together.
+
+    Estimates stay in their ranges, but for roughness: its highest values go where those of several images exclude each
+    other. What was not measured stays as it is.
+
+    Returns:
+        The keys that are narrower now.
 
     Raises:
-        NotMeasuredError: Even their middles are.
+        SettingError: Even the estimates cannot be drawn.
     """
     size = microscope.imaging.image_size
     view = FieldOfView(size, size, pixel_size)
-    for tries in range(_NARROWINGS, -1, -1):
+    times: Counter[str] = Counter()
+    while True:
         group = "pattern"
         try:
             dataclasses.replace(microscope.pattern, **ranges["pattern"]).check(view)
             group = "imaging"
             dataclasses.replace(microscope.imaging, **ranges["imaging"])
-            return
+            return sorted(times)
         except SettingError as error:
-            if not tries:
-                raise NotMeasuredError(f"the simulator cannot draw what was measured ({error})") from None
-            for name, value in ranges[group].items():
-                if isinstance(value, list):
-                    middle, half = (value[0] + value[1]) / 2, (value[1] - value[0]) / 4
-                    ranges[group][name] = _rounded([middle - half, middle + half] if tries > 1 else [middle] * 2)
+            names = [name for name in _TOGETHER.get(error.key, (error.key,)) if name in measured[group]]
+            wide = [name for name in names if times[f"{group}.{name}"] < _NARROWINGS]
+            for name in wide:
+                times[f"{group}.{name}"] += 1
+                kept = 0.5 if times[f"{group}.{name}"] < _NARROWINGS else 0.0
+                ends = zip(_both_ends(ranges[group][name]), measured[group][name], strict=True)
+                ranges[group][name] = _rounded([estimate + kept * (end - estimate) for end, estimate in ends])
+            if not wide:
+                low, high = _both_ends(ranges["pattern"]["roughness"])
+                if error.key != "roughness" or low == high:
+                    raise
+                ranges["pattern"]["roughness"] = _rounded([low, max(low, _SMOOTHER * high)])
+                times["pattern.roughness"] += 1
+
+
+def _both_ends(value: Any) -> Any:
+    return value if isinstance(value, list) else [value, value]
 
 
 def to_yaml(header: Sequence[str], family: str, ranges: Ranges, remarks: dict[str, str]) -> str:

@@ -19,6 +19,7 @@ from sem_lightning.synthesis.patterns.pattern import POLARITIES
 
 _LEAST_SIDE = 2 * PATCH
 _LARGEST_SIDE = 1024  # pixels: of larger images the middle is measured, which says as much
+_LEAST_SPAN = 0.07  # of full scale: images of less contrast are not simulated
 _SAME_SIZE = 1e-3  # relative difference of pixel sizes that are the same: TIFF writes them as fractions
 
 
@@ -64,7 +65,13 @@ def open_image(path: Path, family: str, pixel_size: float | None, crop: bool) ->
     image = np.ascontiguousarray(image[top : top + height, left : left + width])
     if min(image.shape) < _LEAST_SIDE:
         raise NotMeasuredError(f"{width} x {height} pixels; at least {_LEAST_SIDE} along each side are needed")
-    family = find_family(image) if family == "auto" else family
+    darkest, brightest = np.percentile(image, [0.5, 99.5])
+    if 0 < brightest - darkest < _LEAST_SPAN:
+        raise NotMeasuredError(
+            f"grey levels take up {brightest - darkest:.1%} of full scale (12 bits in a file of 16?); stretch them to "
+            f"{_LEAST_SPAN:.0%} at least"
+        )
+    family = find_family(image, None if family == "auto" else family)
     polarity, seen = find_polarity(image, family)
     pixel_size = read_pixel_size(path) if pixel_size is None else pixel_size
     return Usable(path, image, family, polarity, seen, pixel_size)

@@ -21,6 +21,8 @@ def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
     Raises:
         SettingError: There are none, or the list cannot be read.
     """
+    if not pattern.strip():
+        raise SettingError("images", "found nothing; expected a folder, a glob such as 'data/*.tif', or a .txt file")
     place = Path(pattern).expanduser()
     if place.is_dir():
         found = (path for path in place.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())

@@ -90,6 +90,35 @@ def test_saturated_levels_are_not_used(run: Run, tmp_path: Path) -> None:
     assert ranges["pattern"]["pitch"][0] < 20 < ranges["pattern"]["pitch"][1]
 
 
+def test_a_configuration_is_not_replaced_unasked(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "noise=low")
+    mine = tmp_path / "conf/microscope/mine.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("# my edits")
+    done = run("fit", "images=a.png", "name=mine")
+    assert done.code == 1 and "name: conf/microscope/mine.yaml exists" in done.err
+    assert mine.read_text() == "# my edits" and not (tmp_path / "outputs").exists()
+    done = run("fit", "images=a.png", "name=mine", "overwrite=true")
+    assert done.code == 0 and "override /pattern: line_space" in mine.read_text(), done.err
+
+
+def test_what_is_no_such_pattern_is_refused_after_all(run: Run, tmp_path: Path) -> None:
+    board = np.kron(np.indices((10, 10)).sum(axis=0) % 2, np.ones((26, 26)))
+    grey = 90 + 60 * board + np.random.default_rng(0).normal(0, 8, board.shape)
+    cv2.imwrite(str(tmp_path / "board.png"), cv2.GaussianBlur(grey, (0, 0), 1.0))
+    done = run("fit", "images=board.png", "name=board")
+    assert done.code == 1 and len(done.err.splitlines()) == 1, done.out
+    assert not (tmp_path / "conf").exists() and not (tmp_path / "outputs").exists()
+
+
+def test_twelve_bits_in_sixteen_are_refused(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "noise=low", "noise.bits=16")
+    image = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(tmp_path / "a.png"), image // 16)
+    done = run("fit", "images=a.png", "name=a")
+    assert done.code == 1 and "12 bits in a file of 16" in done.err
+
+
 @pytest.mark.parametrize("turns", [1, 2])
 def test_a_data_bar_at_any_side_is_left_out(run: Run, tmp_path: Path, turns: int) -> None:
     write(tmp_path, "plain.png", "noise=low")
@@ -139,6 +168,10 @@ def test_narrow_and_black_and_white_images(run: Run, tmp_path: Path) -> None:
         (("images=mine", "name=a", "family=holes"), "family: found 'holes'"),
         (("images=mine", "name=a", "pixel_size=-1"), "pixel_size: found -1"),
         (("images=mine", "name=a"), "images: show different patterns"),
+        (("images=", "name=a"), "images: found nothing"),
+        (("images=mine", "name=a", "pixel_size=1e9"), "pixel_size: found 1e+09"),
+        (("images=mine", "name=a", "report=mine/lines.png"), "report: mine/lines.png is a file"),
+        (("images=mine", "name=a", "output=mine/lines.png/microscope/a.yaml"), "output: mine/lines.png is a file"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -156,3 +156,19 @@ def test_a_classifier_tells_unlike_images_apart_and_no_others() -> None:
     assert other.accuracy > 0.95
     alone = compare(images[:1], images[1:2])
     assert alone.patches == 128
+
+
+def test_fine_lines_are_lines() -> None:
+    fine = microscope("pattern.pitch=8", "pattern.roughness=0.06", "imaging.beam=1.2")
+    assert [find_family(fine.simulate((256, 256), number)) for number in range(4)] == ["line_space"] * 4
+
+
+def test_several_patterns_are_refused_whatever_the_family() -> None:
+    lines = microscope("pattern.pitch=24", "noise=low").simulate((256, 128), 0)
+    others = microscope("pattern.pitch=40", "noise=low").simulate((256, 128), 0)
+    with pytest.raises(NotMeasuredError, match="several pitches"):
+        measure(np.ascontiguousarray(np.hstack([lines, others])), "line_space", "bright")
+    with pytest.raises(NotMeasuredError, match="several patterns"):
+        find_family(np.ascontiguousarray(np.vstack([lines[:128], np.rot90(lines[:128])])), "line_space")
+    with pytest.raises(NotMeasuredError, match="nothing but noise"):
+        find_family(noise((128, 128)), "routing")
