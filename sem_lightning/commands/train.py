@@ -1,5 +1,6 @@
 """``train.py`` / ``sem-train``: fit, restore the best checkpoint, test on unseen images, report."""
 
+import difflib
 import logging
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -51,6 +52,7 @@ from sem_lightning.synthesis.patterns.pattern import EITHER, POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
 
 log = logging.getLogger(__name__)
+_NEARLY = 0.75  # of the letters of two names (difflib), from which on one is taken for the other misspelt
 
 
 @dataclass
@@ -248,6 +250,7 @@ def build_classifier(
     polarity, pixel_size = source.polarity, source.pixel_size
     if start is not None:
         settings = replace(settings, **{name: start.hparams[name] for name in ("network", "pooling", "scales")})
+        _check_spelling(source.classes, start.classes)
         known = start.hparams["polarity"]
         if {known, polarity} == set(POLARITIES):
             raise SettingError("ckpt", f"it was trained on {known} features; the data has {polarity} ones")
@@ -282,11 +285,20 @@ def build_classifier(
             raise SettingError("model.start_share", f"ckpt knows {known}, so other answers start from nothing; use 0")
         classifier.net.take_weights(start.net, heads=same)
         if not same:
-            log.info("ckpt knows %s: the answers for %s start anew", ", ".join(start.classes), ", ".join(counts))
+            both = ", ".join(start.classes), ", ".join(counts)
+            log.warning("ckpt knows %s: the answers for %s start anew (only the same classes keep them)", *both)
     if settings.pretrained or settings.weights_path:
         path = Path(settings.weights_path).expanduser() if settings.weights_path else None
         load_pretrained(classifier.net.backbone, path)
     return classifier
+
+
+def _check_spelling(classes: list[str], known: list[str]) -> None:
+    """Refuse classes that a checkpoint knows under nearly the same name: all that it knows of them would be lost."""
+    for name in classes:
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=_NEARLY)
+        if name not in known and near and near[0] not in classes:
+            raise SettingError("data.root", f"found the class {name}, and ckpt knows {near[0]}; rename it")
 
 
 def _balance(counts: list[int]) -> list[float]:

@@ -64,6 +64,13 @@ def test_who_learns_from_images_as_they_are_need_not_know_negatives(run: Run, ch
         assert load_classifier(done.run_folder() / "checkpoints/best.ckpt").hparams["polarity"] == kept
 
 
+@pytest.mark.parametrize("name", ["gapp", "Gap", "gaps"])
+def test_a_misspelt_class_is_no_new_one(run: Run, checkpoint: Path, tmp_path: Path, name: str) -> None:
+    write_labelled(tmp_path / "mine", ("good", name, "bridge"))
+    done = run("train", *QUICK, f"ckpt={checkpoint}")
+    assert done.code == 1 and f"data.root: found the class {name}, and ckpt knows gap; rename it" in done.err
+
+
 def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     write_labelled(tmp_path / "mine", ("good", "scratch"))
     done = run("train", *QUICK, f"ckpt={checkpoint}", "trainer.max_epochs=1", "model.learning_rate=1e-9")
