@@ -125,40 +125,25 @@ def fit(config: DictConfig) -> None:
     if not usable:
         _fail(unused)
     microscope, family, pixel_size = _choose_microscope(settings, usable)
-    found, measured, pairs = [], [], []
-    tried: set[str] = set()
-    for item in usable:
-        try:
-            estimates = estimate(item.image, family, microscope)
-            told = _without_guesses(item, estimates, microscope)
-            pairs.append(_simulate_likewise(item.image, family, microscope, estimates))
-        except NotMeasuredError as error:
-            unused.append(f"{item.path}: {error}")
-            continue
-        tried.update(estimates)
-        found.append(told)
-        measured.append(item)
-        print(f"{item.path}: measured")
-    if not found:
+    measured = _measure(usable, family, microscope, unused)
+    if not measured:
         _fail(unused)
-    found = align(found)
+    found = align([each.found for each in measured])
     ranges, narrowed = make_ranges(family, microscope, found, pixel_size or 1.0)
     scale = choose_scale(family, found, microscope.imaging.image_size)
-    used = [item.path for item in measured]
-    fitted = Fitted(settings.name, family, microscope.polarity, pixel_size, used, found, ranges, scale)
+    used = [each.path for each in measured]
+    fitted = Fitted(settings.name, family, microscope.polarity, pixel_size, used, found, ranges, narrowed, scale)
+    pairs = [each.pair for each in measured]
     likeness = compare([pair.real for pair in pairs], [pair.simulated for pair in pairs])
-    saturated = [is_saturated(item.image) for item in measured]
-    missing = _not_estimated(fitted, tried, all(saturated))
-    if settings.family == "auto" and _is_unlike(likeness) and not any(saturated):
+    if settings.family == "auto" and _is_unlike(likeness) and not any(each.saturated for each in measured):
         raise UserError(
             f"a classifier tells {likeness.accuracy:.1%} of {likeness.patches} patches from simulated ones, so "
             f"{family} is not what the images show, and nothing was written; where it is, say so with family={family}"
         )
+    missing = _not_estimated(fitted, measured)
     fitted.write_report(report, pairs, likeness, missing, describe_environment())
     fitted.write_settings(output)
     _print(fitted, missing, likeness)
-    if narrowed:
-        print(f"narrower than their uncertainty, for the simulator cannot draw all of it: {', '.join(narrowed)}")
     if _is_unlike(likeness):
         print("so the configuration does not look like the images: see the report before you use it")
     folder = output.parent.parent.resolve()
@@ -173,12 +158,12 @@ def fit(config: DictConfig) -> None:
 
 def _check_places(settings: FitSettings, output: Path, report: Path) -> None:
     """Refuse, before anything is measured, what could not be written or would be lost."""
+    if output.is_dir():
+        raise SettingError("output", f"{output} is a folder; name a file")
     if output.exists() and not settings.overwrite:
         key = "output" if settings.output else "name"
         raise SettingError(key, f"{output} exists; choose another, or replace it with overwrite=true")
-    for key, place, folder in (("output", output, output.parent), ("report", report, report)):
-        if key == "output" and place.is_dir():
-            raise SettingError(key, f"{place} is a folder; name a file")
+    for key, folder in (("output", output.parent), ("report", report)):
         there = next(each for each in (folder, *folder.parents) if each.exists())
         if not there.is_dir():
             raise SettingError(key, f"{there} is a file, where a folder is needed")
@@ -192,6 +177,33 @@ def _is_unlike(likeness: Likeness) -> bool:
 
 def _fail(unused: list[str]) -> None:
     raise UserError(f"nothing could be estimated, and nothing was written: {'; '.join(unused)}")
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What one image told: estimates, those that say nothing left out; the keys that were tried; images to compare."""
+
+    path: Path
+    found: dict[str, Estimate]
+    tried: set[str]
+    pair: Pair
+    saturated: bool
+
+
+def _measure(usable: list[Usable], family: str, microscope: Microscope, unused: list[str]) -> list[_Measured]:
+    """Measure every image; why others cannot be goes into ``unused``."""
+    measured = []
+    for item in usable:
+        try:
+            estimates = estimate(item.image, family, microscope)
+            found = _without_guesses(item, estimates, microscope)
+            pair = _simulate_likewise(item.image, family, microscope, estimates)
+        except NotMeasuredError as error:
+            unused.append(f"{item.path}: {error}")
+            continue
+        measured.append(_Measured(item.path, found, set(estimates), pair, is_saturated(item.image)))
+        print(f"{item.path}: measured")
+    return measured
 
 
 def _choose_microscope(settings: FitSettings, usable: list[Usable]) -> tuple[Microscope, str, float | None]:
@@ -249,8 +261,10 @@ def _without_guesses(item: Usable, found: dict[str, Estimate], microscope: Micro
     return {key: each for key, each in found.items() if key not in vague}
 
 
-def _not_estimated(fitted: Fitted, tried: set[str], saturated: bool) -> list[str]:
-    """What has no estimate, and why; of the keys that were ``tried`` on images that are all saturated, or not."""
+def _not_estimated(fitted: Fitted, measured: list[_Measured]) -> list[str]:
+    """What has no estimate, and why."""
+    tried = set().union(*(each.tried for each in measured))
+    saturated = all(each.saturated for each in measured)
     missing = [f"{key}: {why}" for key, why in _WHY[fitted.family].items() if key not in fitted.pooled]
     for key in sorted(tried.difference(fitted.pooled)):
         black = saturated and key in _SATURATED
@@ -266,6 +280,8 @@ def _print(fitted: Fitted, missing: list[str], likeness: Likeness) -> None:
     Console().print(table)
     for line in missing:
         print(f"not estimated: {line}")
+    if fitted.narrowed:
+        print(f"narrower than their uncertainty, for the simulator cannot draw all of it: {', '.join(fitted.narrowed)}")
     print(f"a classifier tells {likeness.accuracy:.3f} of {likeness.patches} patches from simulated ones (0.5: none)")
 
 

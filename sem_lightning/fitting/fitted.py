@@ -24,6 +24,7 @@ class Fitted:
         paths: The images.
         found: Estimates of each, lengths in its pixels.
         ranges: The settings that follow.
+        narrowed: The keys whose ranges are narrower than their uncertainty.
         scale: Pixels of the files for one of the training images.
     """
 
@@ -34,6 +35,7 @@ class Fitted:
     paths: list[Path]
     found: list[dict[str, Estimate]]
     ranges: Ranges
+    narrowed: list[str]
     scale: float
 
     @cached_property
@@ -73,6 +75,8 @@ class Fitted:
                 f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen:",
                 "ranges of noise, streaks and jitter are of these, the estimates beside them of the files'.",
             ]
+        if self.narrowed:
+            lines.append(f"Narrower than uncertain, for it could not be drawn: {', '.join(self.narrowed)}.")
         if not self.pixel_size:
             lines.append("To predict: sem-predict pixel_size=1 ckpt=... images=...  (tiles at the training's scale)")
         return lines
@@ -118,6 +122,7 @@ class Fitted:
                 for path, estimates in zip(self.paths, self.found, strict=True)
             ],
             "ranges": self.ranges,
+            "narrowed": self.narrowed,
             "not_estimated": missing,
         }
         write_json(folder / "fit.json", content | environment)
