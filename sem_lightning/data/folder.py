@@ -248,8 +248,9 @@ def check_complete(splits: dict[str, list[LabelledFile]], needed: Sequence[str],
         if empty:
             raise UserError(
                 f"the {split} split has no image of class {', '.join(empty)} (images in all: "
-                f"{', '.join(f'{name} {totals[name]}' for name in classes)}); add images, change data.shares, or name "
-                "only the classes there are with data.classes"
+                f"{', '.join(f'{name} {totals[name]}' for name in classes)}); bring more images ("
+                f"{len(needed)} of each class at least), change data.shares, or name only the classes there are with "
+                "data.classes"
             )
 
 
