@@ -31,6 +31,7 @@ from sem_lightning.fitting.usable import (
     open_images,
 )
 from sem_lightning.inspection.find import find_images
+from sem_lightning.inspection.pixel_size import LARGEST
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
@@ -39,9 +40,8 @@ from sem_lightning.synthesis.patterns.pattern import POLARITIES
 from sem_lightning.synthesis.patterns.routing import Routing
 
 _TRIES = 5  # images simulated likewise, of which one has to show the pattern
-_LARGEST_PIXEL = 1000.0  # nm
 _UNLIKE, _FEWEST_PATCHES = 0.98, 64  # share told apart from which on, of so many, nothing of the images is met
-_VAGUE = {"pattern.pitch": 0.4, "pattern.duty": 0.4}  # uncertainty, of the estimate, with which it is none
+_NEEDED, _GUESS = ("pattern.pitch", "pattern.duty"), 0.4  # without which there is no fit; uncertainty that is too much
 _OURS = ("metal",)  # that come with the package
 _FAMILIES = ("line_space", "routing")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -103,8 +103,8 @@ class FitSettings:
         for key, usual in (("polarity", "auto"), ("pixel_size", 1.0)):
             if getattr(self.imaging, key) != usual:
                 raise SettingError(f"imaging.{key}", f"is not asked for here; use {key}=")
-        if self.pixel_size is not None and not 0 < self.pixel_size <= _LARGEST_PIXEL:
-            raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected above 0 to {_LARGEST_PIXEL:g} nm")
+        if self.pixel_size is not None and not 0 < self.pixel_size <= LARGEST:
+            raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected above 0 to {LARGEST:g} nm")
         if self.output and (Path(self.output).suffix != ".yaml" or Path(self.output).parent.name != "microscope"):
             raise SettingError("output", f"found {self.output!r}, expected .../microscope/NAME.yaml")
 
@@ -194,14 +194,15 @@ def _measure(usable: list[Usable], family: str, microscope: Microscope, unused: 
     """Measure every image; why others cannot be goes into ``unused``."""
     measured = []
     for item in usable:
+        saturated = is_saturated(item.image)
         try:
             estimates = estimate(item.image, family, microscope)
-            found = _without_guesses(item, estimates, microscope)
+            found = _without_guesses(item.path, estimates, microscope, saturated)
             pair = _simulate_likewise(item.image, family, microscope, estimates)
         except NotMeasuredError as error:
             unused.append(f"{item.path}: {error}")
             continue
-        measured.append(_Measured(item.path, found, set(estimates), pair, is_saturated(item.image)))
+        measured.append(_Measured(item.path, found, set(estimates), pair, saturated))
         print(f"{item.path}: measured")
     return measured
 
@@ -240,23 +241,24 @@ def _simulate_likewise(image: Float32, family: str, microscope: Microscope, foun
     raise NotMeasuredError("images simulated with what was measured cannot be measured; the pattern shows too little")
 
 
-def _without_guesses(item: Usable, found: dict[str, Estimate], microscope: Microscope) -> dict[str, Estimate]:
+def _without_guesses(
+    path: Path, found: dict[str, Estimate], microscope: Microscope, saturated: bool
+) -> dict[str, Estimate]:
     """The estimates that say more than what is usual does.
 
     Raises:
         NotMeasuredError: The pattern itself is not among them.
     """
-    for key, share in _VAGUE.items():
-        if found[key].sigma > share * found[key].value:
-            name, each = key.partition(".")[2], found[key]
+    for key in _NEEDED:
+        each = found[key]
+        if each.sigma > _GUESS * each.value:
+            name = key.partition(".")[2]
             raise NotMeasuredError(f"the {name} would be a guess ({each.value:.3g} +- {each.sigma:.2g})")
     vague = [key for key, each in found.items() if microscope.is_vague(key, each.value, each.sigma)]
     if vague:
-        print(f"{item.path}: does not tell {', '.join(sorted(vague))}")
-    if is_saturated(item.image):
-        print(
-            f"{item.path}: more than 2 % of the pixels are black or white, so its levels, rims and noise are not used"
-        )
+        print(f"{path}: does not tell {', '.join(sorted(vague))}")
+    if saturated:
+        print(f"{path}: more than 2 % of the pixels are black or white, so its levels, rims and noise are not used")
         vague += _SATURATED
     return {key: each for key, each in found.items() if key not in vague}
 
@@ -265,7 +267,7 @@ def _not_estimated(fitted: Fitted, measured: list[_Measured]) -> list[str]:
     """What has no estimate, and why."""
     tried = set().union(*(each.tried for each in measured))
     saturated = all(each.saturated for each in measured)
-    missing = [f"{key}: {why}" for key, why in _WHY[fitted.family].items() if key not in fitted.pooled]
+    missing = [f"{key}: {why}" for key, why in _WHY[fitted.family].items() if key not in tried]
     for key in sorted(tried.difference(fitted.pooled)):
         black = saturated and key in _SATURATED
         why = "pixels are black or white in all images" if black else "the images say less than what is usual does"

@@ -7,7 +7,7 @@ from typing import Any
 import tifffile
 
 TAGGED = (".tif", ".tiff")  # names of files that may say it
-_LARGEST = 1000.0  # nm: the resolutions of printers, screens and scanners are coarser
+LARGEST = 1000.0  # nm: the resolutions of printers, screens and scanners are coarser
 _MICROMETRE = 1e3
 _UNITS = {
     "pm": 1e-3,
@@ -42,7 +42,7 @@ def _try(read: Callable[[tifffile.TiffFile], float | None], tiff: tifffile.TiffF
         size = read(tiff)
     except Exception:
         return None
-    return size if size is not None and 0 < size <= _LARGEST else None
+    return size if size is not None and 0 < size <= LARGEST else None
 
 
 def _of_fei(tiff: tifffile.TiffFile) -> float | None:
