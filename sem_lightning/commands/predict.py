@@ -20,17 +20,12 @@ from sem_lightning.data.images import fit_to
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.files import write_atomically
+from sem_lightning.fitting.measure import wire_pieces
 from sem_lightning.inspection.find import find_images
 from sem_lightning.inspection.inspector import Finding, Inspector, Preparation, Prepared, Unreadable
 from sem_lightning.inspection.listing import Listing
 from sem_lightning.inspection.overlay import draw_overlay
-from sem_lightning.inspection.polarity import (
-    FEWEST_VOTES,
-    bright_pieces,
-    bright_share,
-    guess_polarity,
-    polarity_of_ends,
-)
+from sem_lightning.inspection.polarity import FEWEST_VOTES, bright_share, guess_polarity, polarity_of_ends
 from sem_lightning.inspection.reader import read_ahead
 from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, check_scales
@@ -154,7 +149,7 @@ def _show_dark_ends(paths: list[Path], how: Preparation) -> bool:
     """Whether some of the images show that they are of dark metal, so that those that do not can be judged as such."""
     if len(paths) < FEWEST_VOTES:
         return False
-    pieces = [bright_pieces(image) for image in _some(paths, how)]
+    pieces = [wire_pieces(image) for image in _some(paths, how)]
     found = polarity_of_ends(pieces) == "dark"
     if found:
         print(f"polarity: dark wires, whose ends some of {len(pieces)} images show (polarity=bright: as they are)")

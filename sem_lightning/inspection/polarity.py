@@ -75,7 +75,7 @@ def polarity_of_ends(pieces: Sequence[float]) -> str | None:
     """``bright`` or ``dark``: of which wires a good part of the images show ends, as metal has them and lines have not.
 
     Args:
-        pieces: `bright_pieces` of some images of one kind.
+        pieces: Of some images of one kind, see `sem_lightning.fitting.measure.wire_pieces`.
 
     Returns:
         ``None`` where too few show any, or they do not agree.
