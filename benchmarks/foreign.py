@@ -1,13 +1,14 @@
 """A classifier on images of another kind of generator, which shares nothing with ours but the three classes.
 
-python benchmarks/foreign.py [--ckpt robust] [--polarity dark] [--images 150] [--sheet F]        3 minutes
+python benchmarks/foreign.py [--ckpt robust] [--polarity dark] [--images 150] [--kinds lines] [--sheet F]   4 minutes
 
 Plain drawings as many projects make them: rectangles on a binary picture, four times as fine as the image, then one
 of three looks. ``flat``: two grey levels. ``rims``: lines as grey as their spaces, with bright edges. ``thick``: levels
 and broad rims. Blur, Gaussian noise, salt and pepper; no signed distances, spectra or electrons. ``lines`` are parallel
-and bright; ``metal`` are wires on tracks that end anywhere, bright on dark or dark on bright. A defect is a rectangle
-or an ellipse that opens one wire or joins two; that it does is checked by counting connected parts. Files of 128 to 512
-pixels go through sem-predict itself.
+and bright; ``threads`` are lines whose bridges are two to four of the file's pixels thick, however large the file;
+``metal`` are wires on tracks that end anywhere, bright on dark or dark on bright. A defect is a rectangle or an ellipse
+that opens one wire or joins two; that it does is checked by counting connected parts. Files of 128 to 512 pixels go
+through sem-predict itself.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from sem_lightning.evaluation.metrics import wilson_interval
 CLASSES = ("good", "gap", "bridge")
 CHANGE = {"gap": 1, "bridge": -1}  # of the number of connected parts
 SIZES, LOOKS = (128, 256, 512), ("flat", "rims", "thick")
-KINDS = {"lines": False, "bright metal": False, "dark metal": True}
+KINDS = {"lines": False, "bright metal": False, "dark metal": True, "threads": False}  # whether wires are dark
 FINE = 4
 Mask = npt.NDArray[np.uint8]
 
@@ -64,12 +65,14 @@ def parts(mask: Mask) -> int:
     return int(cv2.connectedComponents(mask, connectivity=4)[0])
 
 
-def add_defect(rng: np.random.Generator, mask: Mask, lines: list[tuple[int, int, int]], label: str) -> Mask | None:
+def add_defect(
+    rng: np.random.Generator, mask: Mask, lines: list[tuple[int, int, int]], label: str, thin: bool
+) -> Mask | None:
     """The mask with a gap or a bridge well inside the image, or ``None`` where none was found."""
     tall = len(mask)
     for _ in range(60):
         left, right, pitch = lines[int(rng.integers(len(lines)))]
-        length = pitch * np.exp(rng.uniform(np.log(0.35), np.log(1.2)))
+        length = FINE * rng.uniform(2, 4) if thin else pitch * np.exp(rng.uniform(np.log(0.35), np.log(1.2)))
         y = rng.uniform(0.05 * tall + length, 0.95 * tall - length)
         if label == "bridge":
             left, right = right, left + pitch
@@ -121,8 +124,9 @@ def render(rng: np.random.Generator, mask: Mask, size: int, look: str, dark: boo
 
 def draw(rng: np.random.Generator, kind: str, size: int, look: str, label: str) -> npt.NDArray[np.uint8]:
     while True:
-        mask, lines = draw_lines(rng, size) if kind == "lines" else draw_metal(rng, size)
-        changed = mask if label == "good" else add_defect(rng, mask, lines, label)
+        mask, lines = draw_metal(rng, size) if "metal" in kind else draw_lines(rng, size)
+        thin = kind == "threads" and label == "bridge"
+        changed = mask if label == "good" else add_defect(rng, mask, lines, label, thin)
         if changed is not None:
             return render(rng, changed, size, look, KINDS[kind])
 
@@ -167,6 +171,7 @@ def main() -> None:
     parser.add_argument("--ckpt", default="robust")
     parser.add_argument("--polarity", default="null", help="as of sem-predict: null, bright or dark")
     parser.add_argument("--images", type=int, default=150)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--sheet", help="draw some of the images into this file, and measure nothing")
     arguments = parser.parse_args()
     if arguments.sheet:
@@ -174,7 +179,7 @@ def main() -> None:
         return
     print(f"| kind | {' | '.join(f'{size} x {size}' for size in SIZES)} |")
     print("| --- |" + " --- |" * len(SIZES))
-    for kind in KINDS:
+    for kind in arguments.kinds:
         cells = [measure(kind, size, arguments.ckpt, arguments.polarity, arguments.images) for size in SIZES]
         print(f"| {kind} | {' | '.join(cells)} |", flush=True)
 

@@ -17,6 +17,7 @@ from sem_lightning.synthesis.field import Float32
 # so its answer counts half (docs/real_images.md).
 _MOST_ENLARGED = (math.inf, 1.5)  # along a side, by the first and the second look; those beyond enlarge nothing
 _ENLARGED_WEIGHT = 0.5
+_NEAR = 0.1  # by which an image may be larger than its closest look and not be looked at as it is, too
 _ITSELF_WEIGHT = 0.5  # of an image beside its negative
 
 
@@ -27,7 +28,7 @@ class Look:
     Attributes:
         times: The size, times that of the first look.
         image: float32 [h, w].
-        weight: Of what is seen there in the mean of all looks.
+        weight: Of what is seen there beside the other looks.
     """
 
     times: float
@@ -52,7 +53,8 @@ class Looks:
     def of(self, image: Float32) -> list[Look]:
         """The image [H, W] at each scale, but for those for which it has too few pixels.
 
-        The first look is always there, the second enlarges by half at most, and those beyond do not enlarge.
+        The first look is always there, the second enlarges by half at most, and those beyond do not enlarge. What is
+        clearly larger than the closest of them, and has too few pixels for the next, is looked at as it is, too.
         """
         side = math.sqrt(image.shape[0] * image.shape[1])
         looks = []
@@ -62,6 +64,10 @@ class Looks:
                 whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
                 weight = _ENLARGED_WEIGHT if number and size > side else 1.0
                 looks.append(Look(times, np.ascontiguousarray(whole), weight))
+        sizes = [look.times * self.image_size for look in looks]
+        if sizes[-1] * (1 + _NEAR) < side < self.scales[-1] * self.image_size:
+            whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], int(side)))
+            looks.append(Look(int(side) / self.image_size, np.ascontiguousarray(whole)))
         if not self.negative:
             return looks
         negatives = [replace(look, image=1 - look.image) for look in looks]
@@ -71,8 +77,8 @@ class Looks:
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A batch of images, each with its ``looks``.
 
-    These are grouped, the first, second, ... look at images of one shape together: whether it is the first; the rows
-    of the batch that are looked at, int64 [R]; the looks' weights, float32 [R]; and the looks, float32 [R, 1, h, w].
+    These are grouped, the first, second, ... look at images of one shape together: its number, from 0; the rows of the
+    batch that are looked at, int64 [R]; the looks' weights, float32 [R]; and the looks, float32 [R, 1, h, w].
     """
     groups: dict[tuple[int, ...], list[tuple[int, Look]]] = defaultdict(list)
     for row, item in enumerate(items):
@@ -84,5 +90,5 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         rows, looks = zip(*members, strict=True)
         weights = torch.tensor([look.weight for look in looks])
         images = torch.from_numpy(np.stack([look.image for look in looks])).unsqueeze(1)
-        batch["looks"].append((number == 0, torch.tensor(rows), weights, images))
+        batch["looks"].append((number, torch.tensor(rows), weights, images))
     return batch

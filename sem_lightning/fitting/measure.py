@@ -8,7 +8,7 @@ from sem_lightning.fitting.microscope import Values
 from sem_lightning.fitting.noise import measure_graininess
 from sem_lightning.fitting.orientation import Orientation, find_orientation, refine, upright
 from sem_lightning.fitting.wires import measure_wires
-from sem_lightning.inspection.polarity import bright_pieces, bright_share, guess_polarity
+from sem_lightning.inspection.polarity import VISIBLE, bright_pieces, bright_share, guess_polarity, middle
 from sem_lightning.metrology import noise_level
 from sem_lightning.synthesis.field import Float32
 
@@ -78,8 +78,9 @@ def find_polarity(image: Float32, family: str) -> tuple[str, bool]:
 
 def wire_pieces(image: Float32) -> float:
     """`bright_pieces` of an image of wires, 0 of any other: noise tears the rims of lines into what looks like ends."""
+    pieces = bright_pieces(image)
     try:
-        return bright_pieces(image) if find_family(image) == "routing" else 0.0
+        return pieces if abs(pieces) >= VISIBLE and find_family(middle(image)) == "routing" else 0.0
     except NotMeasuredError:
         return 0.0
 

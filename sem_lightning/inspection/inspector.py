@@ -19,6 +19,7 @@ from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.inspection.pixel_size import read_pixel_size
 from sem_lightning.inspection.tiles import GRAIN, Stitcher, Tiling
 from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.combination import combine
 from sem_lightning.model.saliency import saliency
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.patterns.pattern import EITHER
@@ -174,8 +175,8 @@ class Finding:
         regions: Suspicious parts, the most suspicious first.
         heat: Probability that a place is not good, at an eighth of the pixels of ``prepared.image``.
         salience: What captum says at the same places; ``None`` where nobody asked.
-        by_scale: Probabilities at each scale that the image was looked at; ``probabilities`` are those of their mean,
-            in which a look that enlarges counts half, and one at an image beside its negative.
+        by_scale: Probabilities at each scale that the image was looked at. ``probabilities`` are those of all looks
+            together, see `combine`; one that enlarges counts half, and one at an image beside its negative.
     """
 
     prepared: Prepared
@@ -204,7 +205,7 @@ class _Judging:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Logits of a look at an image, its scale, and its weight in the mean."""
+    """Logits of a look at an image, its scale, and its weight beside others."""
 
     times: float
     weight: float
@@ -292,8 +293,7 @@ class Inspector:
     def _conclude(self, judging: _Judging) -> Finding:
         classes = self.classifier.classes
         answers = self._look_closer(judging)
-        mean = _mean(answers)
-        verdicts = self.classifier.rule.decide(mean[None], judging.features[None])
+        verdicts = self.classifier.rule.decide(self._together(answers), judging.features[None])
         decision, distance = int(verdicts.decisions[0]), float(verdicts.distances[0])
         maps = judging.stitcher.finish()
         heat = np.asarray(1 - maps[0], np.float32)
@@ -313,8 +313,14 @@ class Inspector:
         )
 
     def _probabilities(self, answers: Sequence[_Answer]) -> npt.NDArray[np.float64]:
-        probabilities = np.exp(log_probabilities(_mean(answers)[None], self.classifier.rule.temperature)[0])
+        probabilities = np.exp(log_probabilities(self._together(answers), self.classifier.rule.temperature)[0])
         return np.asarray(probabilities, np.float64)
+
+    def _together(self, answers: Sequence[_Answer]) -> npt.NDArray[np.float64]:
+        """Logits [1, C] of all looks, from which the rule was made."""
+        logits = torch.from_numpy(np.stack([answer.logits for answer in answers]))[None]
+        weights = torch.tensor([[answer.weight for answer in answers]], dtype=torch.float64)
+        return np.asarray(combine(logits, weights, self.classifier.classes[0] == GOOD).numpy(), np.float64)
 
     def _look_closer(self, judging: _Judging) -> list[_Answer]:
         """What each look at the image says."""
@@ -324,15 +330,6 @@ class Inspector:
                 answer = self.classifier(torch.from_numpy(look.image)[None, None])
             answers.append(_Answer(look.times, look.weight, answer.logits[0].double().numpy()))
         return answers
-
-
-def _mean(answers: Sequence[_Answer]) -> npt.NDArray[np.float64]:
-    """Logits of the mean of the probabilities; the rule, whose temperature follows, was made from such means."""
-    if len(answers) == 1:
-        return answers[0].logits
-    weights = np.array([answer.weight for answer in answers])
-    log_p = log_probabilities(np.stack([answer.logits for answer in answers]), 1.0) + np.log(weights)[:, None]
-    return np.asarray(np.logaddexp.reduce(log_p, axis=0) - np.log(weights.sum()), np.float64)
 
 
 def _find_regions(heat: Float32, maps: Float32, classes: list[str], prepared: Prepared) -> list[Region]:

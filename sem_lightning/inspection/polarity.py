@@ -12,12 +12,12 @@ from sem_lightning.inspection.tiles import Float32
 # 0.06 to what is bright, so that the doubtful shares lie around that much more than a half.
 _LEAST, _MOST = 0.47, 0.65
 
-_LARGEST = 512  # pixels along a side: of larger images the middle
+_LARGEST = 512  # pixels along a side
 _SMOOTHING = 1.2  # pixels
 _NARROWEST = 4.5  # pixels: noise alone, so smoothed, has lines of 3.8, and finer ones break
 _UNEVEN = 0.85  # of the longer side: means over such squares are the light's doing
 _SPECK = 0.5  # of the square of a line's width; what is smaller is noise
-_VISIBLE = 1.75  # pieces: more than one defect makes of lines without ends
+VISIBLE = 1.75  # pieces: more than one defect makes of lines without ends
 FEWEST_VOTES = 6
 _SHARE, _AGREEING = 0.2, 0.85  # votes for one polarity, of all images and of all votes
 
@@ -44,6 +44,12 @@ def guess_polarity(shares: Sequence[float]) -> str | None:
     return "bright" if share < _LEAST else "dark" if share > _MOST else None
 
 
+def middle(image: Float32) -> Float32:
+    """What is looked at of an image [H, W]: of a large one the middle, which says as much."""
+    top, left = (max(0, side - _LARGEST) // 2 for side in image.shape)
+    return image[top : top + _LARGEST, left : left + _LARGEST]
+
+
 def bright_pieces(image: Float32) -> float:
     """How many pieces the bright part of an image [H, W] in [0, 1] falls into: its Euler number, the border left out.
 
@@ -52,8 +58,7 @@ def bright_pieces(image: Float32) -> float:
     Local properties of binary images in two dimensions, IEEE Trans. Comput. C-20, 551 (1971). Images with
     nothing but noise, or lines about as fine, have none.
     """
-    top, left = (max(0, side - _LARGEST) // 2 for side in image.shape)
-    image = image[top : top + _LARGEST, left : left + _LARGEST]
+    image = middle(image)
     wide = round(_UNEVEN * max(image.shape))
     even = cv2.GaussianBlur(image, (0, 0), _SMOOTHING) - cv2.blur(image, (wide, wide), borderType=cv2.BORDER_REFLECT)
     bright = _bright_part(np.asarray(even, np.float32))
@@ -80,7 +85,7 @@ def polarity_of_ends(pieces: Sequence[float]) -> str | None:
     Returns:
         ``None`` where too few show any, or they do not agree.
     """
-    votes = {"bright": sum(n >= _VISIBLE for n in pieces), "dark": sum(n <= -_VISIBLE for n in pieces)}
+    votes = {"bright": sum(n >= VISIBLE for n in pieces), "dark": sum(n <= -VISIBLE for n in pieces)}
     winner = max(votes, key=lambda polarity: votes[polarity])
     enough = max(FEWEST_VOTES, _SHARE * len(pieces), _AGREEING * sum(votes.values()))
     return winner if votes[winner] >= enough else None

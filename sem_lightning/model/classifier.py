@@ -18,9 +18,11 @@ from sem_lightning.evaluation.metrics import build_metrics, name_scalars
 from sem_lightning.files import write_atomically
 from sem_lightning.model.augmix import MIXTURES, disagreement, draws_of, mix
 from sem_lightning.model.checkpoint import read_checkpoint
+from sem_lightning.model.combination import combine
 from sem_lightning.model.compact import SUFFIX, read_compact, write_compact
 from sem_lightning.model.mask_loss import mask_loss
 from sem_lightning.model.resnet import GrayResNet, Prediction
+from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
 RULE_KEY = "decision_rule"  # in a checkpoint
@@ -208,23 +210,23 @@ class SEMClassifier(lightning.LightningModule):
 
         Args:
             batch: ``image`` or, where images are looked at several times, ``looks``, see
-                `sem_lightning.data.looks.collate`; the probabilities of an image's looks are averaged by their weights.
+                `sem_lightning.data.looks.collate`; see `combine`.
         """
         if "looks" not in batch:
             logits, _, features = self(batch["image"])
             return {"logits": logits, "features": features}
         size, device = len(batch["label"]), batch["label"].device
-        total = torch.full((size, len(self.classes)), -math.inf, dtype=torch.float32, device=device)
-        count = torch.zeros((size, 1), dtype=torch.float32, device=device)
+        most = 1 + max(number for number, *_ in batch["looks"])
+        answers = torch.zeros((size, most, len(self.classes)), dtype=torch.float32, device=device)
+        counts = torch.zeros((size, most), dtype=torch.float32, device=device)
         features = torch.zeros((size, self.net.features), dtype=torch.float32, device=device)
-        for first, rows, weights, looks in batch["looks"]:
+        for number, rows, weights, looks in batch["looks"]:
             logits, _, seen = self(looks)
-            weight = weights.float().unsqueeze(1)
-            total[rows] = torch.logaddexp(total[rows], F.log_softmax(logits.float(), dim=1) + weight.log())
-            count[rows] += weight
-            if first:
+            answers[rows, number] = logits.float()
+            counts[rows, number] = weights.float()
+            if number == 0:
                 features[rows] = seen.float()
-        return {"logits": total - count.log(), "features": features}
+        return {"logits": combine(answers, counts, self.classes[0] == GOOD), "features": features}
 
     def on_test_epoch_start(self) -> None:
         self.test_metrics.reset()

@@ -16,6 +16,7 @@ import sem_lightning
 from sem_lightning.data.images import encode_image
 from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.model.combination import combine
 from sem_lightning.model.resnet import standardise
 from sem_lightning.synthesis.simulator import render
 
@@ -157,8 +158,8 @@ def test_metal_that_shows_dark_ends_is_judged_as_a_negative(run: Run, tmp_path: 
     as_they_are, said = judged("metal", "polarity=bright")
     assert not said and as_they_are != pytest.approx(negatives, abs=1e-3)
     inverted, _ = judged("inverted", "polarity=bright")
-    mean = (2 * np.array(inverted) + np.array(as_they_are)) / 3  # as they are counts half
-    assert negatives == pytest.approx(mean, abs=1e-4)
+    both = ((2 * np.cbrt(inverted) + np.cbrt(as_they_are)) / 3) ** 3  # as they are counts half
+    assert negatives == pytest.approx(both, abs=1e-4)
     in_tiles, _ = judged("metal", "polarity=dark", "tiling=on")
     assert in_tiles == pytest.approx(judged("inverted", "polarity=bright", "tiling=on")[0], abs=1e-4)
     lines, said = judged("lines")
@@ -209,7 +210,7 @@ def test_auto_does_not_guess_where_lines_are_as_wide_as_spaces(run: Run, checkpo
     assert not (tmp_path / "predictions.csv").exists()
 
 
-def test_several_scales_are_averaged_where_the_file_has_the_pixels(run: Run, tmp_path: Path) -> None:
+def test_several_scales_are_combined_where_the_file_has_the_pixels(run: Run, tmp_path: Path) -> None:
     torch.manual_seed(0)
     made = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, scales=[1, 2, 4], pooling="peaks")
     torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
@@ -224,8 +225,9 @@ def test_several_scales_are_averaged_where_the_file_has_the_pixels(run: Run, tmp
     assert [line["tiles"] for line in lines] == [1, 1, 1]
     assert [list(line["by_scale"]) for line in lines] == [["1", "2", "4"], ["1", "2"], ["1"]]
     for line in lines:
-        mean = np.mean(list(line["by_scale"].values()), axis=0)
-        assert list(line["probabilities"].values()) == pytest.approx(mean, abs=1e-5)
+        looks = torch.tensor([list(line["by_scale"].values())], dtype=torch.float64).log()
+        together = combine(looks, torch.ones(looks.shape[:2]), True).exp()[0].tolist()
+        assert list(line["probabilities"].values()) == pytest.approx(together, abs=1e-5)
     done = run("predict", "ckpt=a.ckpt", "images=in", "jsonl=once.jsonl", "scales=[1]")
     once = [json.loads(line) for line in (tmp_path / "once.jsonl").read_text().splitlines()]
     assert [line["by_scale"]["1"] for line in once] == [line["by_scale"]["1"] for line in lines]
