@@ -188,6 +188,12 @@ def _is_truncated(data: bytes) -> bool:
     return data.startswith(b"\xff\xd8\xff") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
+def middle(image: npt.NDArray[np.float32], largest: int) -> npt.NDArray[np.float32]:
+    """The middle of an image [H, W], at most ``largest`` pixels along each side."""
+    top, left = (max(0, side - largest) // 2 for side in image.shape)
+    return image[top : top + largest, left : left + largest]
+
+
 def whole_shape(aspect: float, size: int) -> tuple[int, int]:
     """Height and width at which a whole image is looked at: as many pixels as a square of ``size`` has.
 

@@ -57,17 +57,19 @@ class Looks:
         clearly larger than the closest of them, and has too few pixels for the next, is looked at as it is, too.
         """
         side = math.sqrt(image.shape[0] * image.shape[1])
+        seen = [
+            times
+            for number, times in enumerate(self.scales)
+            if round(times * self.image_size) <= side * (_MOST_ENLARGED[number] if number < len(_MOST_ENLARGED) else 1)
+        ]
+        if seen[-1] * self.image_size * (1 + _NEAR) < side < self.scales[-1] * self.image_size:
+            seen.append(int(side) / self.image_size)
         looks = []
-        for number, times in enumerate(self.scales):
+        for number, times in enumerate(seen):
             size = round(times * self.image_size)
-            if size <= side * (_MOST_ENLARGED[number] if number < len(_MOST_ENLARGED) else 1):
-                whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
-                weight = _ENLARGED_WEIGHT if number and size > side else 1.0
-                looks.append(Look(times, np.ascontiguousarray(whole), weight))
-        sizes = [look.times * self.image_size for look in looks]
-        if sizes[-1] * (1 + _NEAR) < side < self.scales[-1] * self.image_size:
-            whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], int(side)))
-            looks.append(Look(int(side) / self.image_size, np.ascontiguousarray(whole)))
+            whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
+            weight = _ENLARGED_WEIGHT if number and size > side else 1.0
+            looks.append(Look(times, np.ascontiguousarray(whole), weight))
         if not self.negative:
             return looks
         negatives = [replace(look, image=1 - look.image) for look in looks]

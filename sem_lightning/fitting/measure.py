@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 
+from sem_lightning.data.images import middle
 from sem_lightning.fitting.lines import NotMeasuredError, measure_lines
 from sem_lightning.fitting.microscope import Values
 from sem_lightning.fitting.noise import measure_graininess
 from sem_lightning.fitting.orientation import Orientation, find_orientation, refine, upright
 from sem_lightning.fitting.wires import measure_wires
-from sem_lightning.inspection.polarity import VISIBLE, bright_pieces, bright_share, guess_polarity, middle
+from sem_lightning.inspection.polarity import LARGEST, VISIBLE, bright_pieces, bright_share, guess_polarity
 from sem_lightning.metrology import noise_level
 from sem_lightning.synthesis.field import Float32
 
@@ -80,7 +81,7 @@ def wire_pieces(image: Float32) -> float:
     """`bright_pieces` of an image of wires, 0 of any other: noise tears the rims of lines into what looks like ends."""
     pieces = bright_pieces(image)
     try:
-        return pieces if abs(pieces) >= VISIBLE and find_family(middle(image)) == "routing" else 0.0
+        return pieces if abs(pieces) >= VISIBLE and find_family(middle(image, LARGEST)) == "routing" else 0.0
     except NotMeasuredError:
         return 0.0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sem_lightning.data.data_bar import crop_data_bar
-from sem_lightning.data.images import ImageError, read_gray
+from sem_lightning.data.images import ImageError, middle, read_gray
 from sem_lightning.errors import SettingError
 from sem_lightning.fitting.likeness import PATCH
 from sem_lightning.fitting.lines import NotMeasuredError
@@ -60,9 +60,8 @@ def open_image(path: Path, family: str, pixel_size: float | None, crop: bool) ->
     image = read_gray(path)
     if crop:
         image = crop_data_bar(image)
-    height, width = (min(n, _LARGEST_SIDE) for n in image.shape)
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    image = np.ascontiguousarray(image[top : top + height, left : left + width])
+    image = np.ascontiguousarray(middle(image, _LARGEST_SIDE))
+    height, width = image.shape
     if min(image.shape) < _LEAST_SIDE:
         raise NotMeasuredError(f"{width} x {height} pixels; at least {_LEAST_SIDE} along each side are needed")
     darkest, brightest = np.percentile(image, [0.5, 99.5])

@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sem_lightning.data.images import middle
 from sem_lightning.inspection.tiles import Float32
 
 # Lines as wide as their spaces look the same either way; only a clear minority tells. Bright rims of edges add about
 # 0.06 to what is bright, so that the doubtful shares lie around that much more than a half.
 _LEAST, _MOST = 0.47, 0.65
 
-_LARGEST = 512  # pixels along a side
+LARGEST = 512  # pixels along a side: of larger images the middle, which says as much
 _SMOOTHING = 1.2  # pixels
 _NARROWEST = 4.5  # pixels: noise alone, so smoothed, has lines of 3.8, and finer ones break
 _UNEVEN = 0.85  # of the longer side: means over such squares are the light's doing
@@ -44,12 +45,6 @@ def guess_polarity(shares: Sequence[float]) -> str | None:
     return "bright" if share < _LEAST else "dark" if share > _MOST else None
 
 
-def middle(image: Float32) -> Float32:
-    """What is looked at of an image [H, W]: of a large one the middle, which says as much."""
-    top, left = (max(0, side - _LARGEST) // 2 for side in image.shape)
-    return image[top : top + _LARGEST, left : left + _LARGEST]
-
-
 def bright_pieces(image: Float32) -> float:
     """How many pieces the bright part of an image [H, W] in [0, 1] falls into: its Euler number, the border left out.
 
@@ -58,7 +53,7 @@ def bright_pieces(image: Float32) -> float:
     Local properties of binary images in two dimensions, IEEE Trans. Comput. C-20, 551 (1971). Images with
     nothing but noise, or lines about as fine, have none.
     """
-    image = middle(image)
+    image = middle(image, LARGEST)
     wide = round(_UNEVEN * max(image.shape))
     even = cv2.GaussianBlur(image, (0, 0), _SMOOTHING) - cv2.blur(image, (wide, wide), borderType=cv2.BORDER_REFLECT)
     bright = _bright_part(np.asarray(even, np.float32))
