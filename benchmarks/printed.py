@@ -91,6 +91,8 @@ def add_defect(rng: np.random.Generator, piece: Subject, settings: DefectSetting
         return None
 
     class Traced:  # what candidates() asks of a pattern
+        longest_gap = None
+
         def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> object:
             return sites[int(rng.integers(len(sites)))]
 

@@ -113,9 +113,12 @@ class Settings:
         """
         return self.value_at(name, rng.random())
 
-    def value_at(self, name: str, share: float) -> float:
-        """The value at ``share`` in [0, 1] of the way from the low end of the range ``name`` to its high end."""
-        low, high = getattr(self, name)
+    def value_at(self, name: str, share: float, most: float = math.inf) -> float:
+        """The value at ``share`` in [0, 1] of the way from the low end of the range ``name`` to its high end.
+
+        Both ends are no more than ``most``.
+        """
+        low, high = (min(end, most) for end in getattr(self, name))
         if low == high:
             return low  # type: ignore[no-any-return]
         if self.__dataclass_fields__[name].metadata["limits"].log:

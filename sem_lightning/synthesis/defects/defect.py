@@ -105,6 +105,11 @@ class Defect(ABC):
         return all(view.contains(*corner) for corner in corners)
 
     @classmethod
+    def greatest(cls, pattern: Pattern) -> dict[str, float]:
+        """The most that some of its numbers may be on a pattern, whatever their ranges say, by name."""
+        return {}
+
+    @classmethod
     def check(cls, settings: "DefectSettings", pattern: PatternSettings, view: FieldOfView) -> None:
         """Refuse ranges that the pattern or the field of view cannot show.
 
@@ -160,13 +165,15 @@ class DefectSettings(Settings):
         """
         severity = self.draw_value(rng, "severity")
         numbers: dict[str, Any] = {"severity": severity}
+        greatest = self.defect_type.greatest(pattern)
         for place, (name, limits) in enumerate(_drawn_fields(self.defect_type)):
             if limits is None:
                 numbers[name] = draw_key(rng)
             elif limits.by_key:
                 numbers[name] = self.value_at(name, float(uniform(numbers["key"], place, (1,))[0]))
             else:
-                numbers[name] = self.value_at(name, severity if limits.by_severity else rng.random())
+                share = severity if limits.by_severity else rng.random()
+                numbers[name] = self.value_at(name, share, greatest.get(name, math.inf))
         for attempt in range(_PLACING_TRIES):
             site = pattern.draw_site(rng, self.defect_type.site_kind, view)
             if site is None:

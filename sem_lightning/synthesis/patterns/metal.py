@@ -28,6 +28,7 @@ class MetalSettings(PeriodicSettings, ABC):
     counted: ClassVar[str]
 
     polarity: str
+    longest_gap: float | None
 
     corner: Range = ranged("of the CD", low=0, high=0.5, why="rounder than half a wire there is no wire")
     roughness: Range = ranged(
@@ -38,6 +39,11 @@ class MetalSettings(PeriodicSettings, ABC):
         super().__post_init__()
         if self.polarity not in POLARITIES:
             raise SettingError("polarity", f"found {self.polarity!r}, expected one of {', '.join(POLARITIES)}")
+        if self.longest_gap is not None and self.longest_gap <= 0:
+            raise SettingError(
+                "longest_gap",
+                f"found {self.longest_gap:g}, expected pitches above 0, or null where a gap may be as long as any",
+            )
 
     @property
     def usual_polarity(self) -> str:
@@ -69,7 +75,7 @@ class MetalSettings(PeriodicSettings, ABC):
         roughness = self.draw_roughness(rng, cd * self.draw_value(rng, "roughness") / 3)
         key = draw_key(rng)
         wires, cutouts = self.lay_out(rng, view, pitch, cd)
-        return Shapes(wires, cutouts, pitch, corner, roughness, key)
+        return Shapes(wires, cutouts, pitch, corner, roughness, key, self.longest_gap)
 
     @abstractmethod
     def lay_out(

@@ -62,6 +62,11 @@ class Pattern(ABC):
         super().__init_subclass__(**options)
         Pattern.types[cls.name] = cls
 
+    @property
+    def longest_gap(self) -> float | None:
+        """Pitches: what a longer break would be is an intended space between two line ends; ``None`` without any."""
+        return None
+
     @abstractmethod
     def phi(self, view: FieldOfView) -> Float32:
         """Signed distance to the nearest edge: float32 [H, W], nm, positive inside the feature."""

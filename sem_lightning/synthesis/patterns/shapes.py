@@ -28,6 +28,7 @@ class Shapes(Pattern):
         corner: Radius of rounded corners, nm (the width of the low pass that stands for lithography).
         roughness: Of every edge.
         key: Seed of the edges.
+        longest_gap: See `Pattern.longest_gap`.
     """
 
     name: ClassVar[str] = "shapes"
@@ -38,6 +39,7 @@ class Shapes(Pattern):
     corner: float
     roughness: Roughness
     key: int
+    longest_gap: float | None = None
 
     def phi(self, view: FieldOfView) -> Float32:
         """Distance to the nearest edge, no more than a pitch: float32 [H, W], nm, positive inside a polygon."""

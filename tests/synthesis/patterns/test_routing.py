@@ -1,5 +1,6 @@
 """Routing: wires with intended ends, which a good image has and a gap adds to."""
 
+import json
 from itertools import pairwise
 
 import cv2
@@ -8,9 +9,10 @@ import pytest
 from conftest import make_simulator
 
 from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.defects.gap import Gap
 from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.patterns.shapes import Shapes, polygon_phi
-from sem_lightning.synthesis.simulator import Simulator
+from sem_lightning.synthesis.simulator import Scene, Simulator
 
 ROUTING = ("pattern=routing", "pattern.via=0", "imaging.image_size=192")
 
@@ -141,3 +143,31 @@ def test_wires_have_the_polarity_of_their_pattern_unless_the_imaging_says_otherw
     assert polarity("pattern.polarity=bright", "imaging.polarity=dark") == "dark"
     with pytest.raises(SettingError, match=r"pattern\.polarity: found 'grey', expected one of bright, dark"):
         simulator_with("pattern.polarity=grey")
+
+
+def test_gaps_are_shorter_than_what_is_intended() -> None:
+    usual = simulator_with("pattern.pitch=24", "pattern.tip_to_tip=1.5")
+    capped = simulator_with("pattern.pitch=24", "pattern.tip_to_tip=1.5", "pattern.longest_gap=0.9")
+    lengths = []
+    for index in range(60):
+        (long,), (short,) = (simulator.draw(0, 0, index, "gap").defects for simulator in (usual, capped))
+        assert isinstance(short, Gap) and isinstance(long, Gap)
+        # the whole range is squeezed, by severity; all else stays
+        assert short.length == pytest.approx(0.25 * (0.9 / 0.25) ** short.severity)
+        assert (short.severity, short.bulge, short.key) == (long.severity, long.bulge, long.key)
+        lengths.append(long.length)
+    assert max(lengths) > 1.5
+    bridges = [simulator.draw(0, 0, 4, "bridge").defects for simulator in (usual, capped)]
+    assert bridges[0] == bridges[1]
+
+
+def test_scenes_from_before_longest_gap_replay() -> None:
+    scene = simulator_with().draw(0, 0, 1, "gap")
+    stored = json.loads(json.dumps(scene.to_dict()))
+    assert stored["pattern"].pop("longest_gap") is None
+    assert Scene.from_dict(stored) == scene
+
+
+def test_a_longest_gap_of_nothing_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"pattern.longest_gap: found 0, expected pitches above 0"):
+        simulator_with("pattern.longest_gap=0")
