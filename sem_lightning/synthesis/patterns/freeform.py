@@ -16,7 +16,7 @@ from sem_lightning.synthesis.ranges import Range, ranged
 Boxes = npt.NDArray[np.float64]  # [n, 4]: left, top, right, bottom, nm
 _TRIES = 90  # groups of wires offered to an image; those that would touch another are dropped
 _MISSES = 12  # that many in a row, and there is no room
-_FACING = (1.0, 2.5)  # pitches between an end and one that faces it: fewer would be a gap
+_FACING = (0.85, 2.5)  # pitches between an end and one that faces it: fewer would be a gap
 
 
 @dataclass(kw_only=True)
