@@ -30,7 +30,6 @@ from sem_lightning.inspection.reader import read_ahead
 from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, check_scales
 from sem_lightning.model.saliency import check_captum
-from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.patterns.pattern import EITHER, POLARITIES
 
@@ -123,7 +122,7 @@ def _choose_preparation(settings: PredictSettings, paths: list[Path], classifier
     Raises:
         SettingError: Something that it does not know of itself, or that does not fit it.
     """
-    if settings.tiling == "on" and classifier.classes[0] != GOOD:
+    if settings.tiling == "on" and not classifier.knows_good:
         raise SettingError("tiling", "the most suspicious tile decides, and this classifier has no class good; use off")
     if settings.tiling == "on" and settings.scales is not None and len(settings.scales) > 1:
         raise SettingError("scales", "tiling=on looks at tiles, at one scale; use scales=[1] or another tiling")

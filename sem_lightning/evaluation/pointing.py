@@ -15,7 +15,6 @@ from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.saliency import check_captum, saliency, upsample
-from sem_lightning.synthesis.defects.mix import GOOD
 
 _BATCH = 32
 
@@ -39,7 +38,7 @@ def measure_pointing(
         UserError: Without the extra ``explain``.
     """
     check_captum()
-    if classifier.classes[0] != GOOD:
+    if not classifier.knows_good:
         raise SettingError("explain", "it points at what is not good, and no class is named good; use explain=0")
     with_masks = (
         item

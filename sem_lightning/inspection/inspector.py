@@ -64,7 +64,7 @@ class Preparation:
         looks = tuple(made_for if scales is None else scales)
         # a classifier of any magnification does not ask what a pixel is, unless its tiles are looked at
         whole = others.get("tiling") != "on" and max(len(made_for), len(looks)) > 1
-        if classifier.classes[0] != GOOD:
+        if not classifier.knows_good:
             others["tiling"] = "off"  # no tile would be the most suspicious one
         pixel_size = None if whole else classifier.hparams["pixel_size"]
         return Preparation(classifier.image_size, pixel_size, scales=looks, **others)
@@ -276,7 +276,7 @@ class Inspector:
         salience = None
         if self.explain:
             # of the defect that it would be, whatever is decided
-            first = 1 if self.classifier.classes[0] == GOOD else 0
+            first = int(self.classifier.knows_good)
             targets = first + prediction.logits[:, first:].argmax(dim=1)
             salience = saliency(self.classifier, images, targets.clone())
         for i, (judging, number, _) in enumerate(batch):
@@ -320,7 +320,7 @@ class Inspector:
         """Logits [1, C] of all looks, from which the rule was made."""
         logits = torch.from_numpy(np.stack([answer.logits for answer in answers]))[None]
         weights = torch.tensor([[answer.weight for answer in answers]], dtype=torch.float64)
-        return np.asarray(combine(logits, weights, self.classifier.classes[0] == GOOD).numpy(), np.float64)
+        return np.asarray(combine(logits, weights, self.classifier.knows_good).numpy(), np.float64)
 
     def _look_closer(self, judging: _Judging) -> list[_Answer]:
         """What each look at the image says."""

@@ -101,6 +101,11 @@ class SEMClassifier(lightning.LightningModule):
         self.test_metrics = build_metrics(len(classes))
         self.rule = Rule()
 
+    @property
+    def knows_good(self) -> bool:
+        """Whether the first class is good, so that the others are defects."""
+        return self.classes[0] == GOOD
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[RULE_KEY] = self.rule.to_dict()
 
@@ -226,7 +231,7 @@ class SEMClassifier(lightning.LightningModule):
             counts[rows, number] = weights.float()
             if number == 0:
                 features[rows] = seen.float()
-        return {"logits": combine(answers, counts, self.classes[0] == GOOD), "features": features}
+        return {"logits": combine(answers, counts, self.knows_good), "features": features}
 
     def on_test_epoch_start(self) -> None:
         self.test_metrics.reset()
