@@ -21,6 +21,7 @@ from sem_lightning.synthesis.patterns.contact_hole import ContactHole
 from sem_lightning.synthesis.patterns.freeform import Freeform
 from sem_lightning.synthesis.patterns.layout import Layout
 from sem_lightning.synthesis.patterns.line_space import LineSpace
+from sem_lightning.synthesis.patterns.maze import Maze
 from sem_lightning.synthesis.patterns.mixture import Mixture
 from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.patterns.routing import Routing
@@ -32,6 +33,7 @@ PATTERNS: dict[str, type[PatternSettings]] = {
     "contact_hole": ContactHole,
     "routing": Routing,
     "freeform": Freeform,
+    "maze": Maze,
     "layout": Layout,
     "mixture": Mixture,
 }

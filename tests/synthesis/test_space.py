@@ -21,6 +21,7 @@ PAIRS = (
     ("routing", "full"),
     ("freeform", "basic"),
     ("freeform", "full"),
+    ("maze", "full"),
     ("contact_hole", "contact_hole"),
 )
 PATTERN = {
@@ -31,7 +32,8 @@ PATTERN = {
     "routing": (
         ["pitch", "duty", "wire_length", "tip_to_tip", "wide", "jog", "branch", "pad", "via", "corner", "roughness"]
     ),
-    "freeform": (["pitch", "duty", "wire_length", "widest", "fill", "bundle", "comb", "plate", "corner", "roughness"]),
+    "freeform": (["pitch", "duty", "wire_length", "widest", "fill", "bundle", "comb", "plate", "dummy", "corner"]),
+    "maze": (["pitch", "duty", "wire_length", "turn", "branch", "rail", "empty", "corner", "roughness"]),
     "contact_hole": (["pitch", "row_pitch", "duty", "ellipticity", "ellipse_angle", "angle", "placement", "roughness"]),
 }
 IMAGING = [

@@ -32,6 +32,7 @@ class Freeform(MetalSettings):
     comb: Range = ranged("weight", low=0, why="it is a weight")
     meander: Range = ranged("weight", low=0, why="it is a weight")
     plate: Range = ranged("weight", low=0, why="it is a weight")
+    dummy: Range = ranged("weight", low=0, why="it is a weight")
     facing: Range = ranged("of the groups of wires", low=0, high=1, why="it is a share")
 
     def lay_out(
@@ -70,8 +71,15 @@ class _Ground:
 
     def fill(self) -> Boxes:
         """Boxes of all wires."""
-        kinds: list[Callable[[], Boxes]] = [self._path, self._bundle, self._comb, self._meander, self._plate]
-        weights = np.array([1.0, *(self.value(name) for name in ("bundle", "comb", "meander", "plate"))])
+        kinds: list[Callable[[], Boxes]] = [
+            self._path,
+            self._bundle,
+            self._comb,
+            self._meander,
+            self._plate,
+            self._dummy,
+        ]
+        weights = np.array([1.0, *(self.value(name) for name in ("bundle", "comb", "meander", "plate", "dummy"))])
         order = self.rng.choice(len(kinds), _TRIES, p=weights / weights.sum())
         wanted = self.value("fill") * float(np.prod(2 * self.half))
         covered, missed = 0.0, 0
@@ -159,7 +167,9 @@ class _Ground:
         return bool((near & ~joined).any() or (joined.sum(axis=1) > 4).any())
 
     def _bundle(self) -> Boxes:
-        """Parallel wires side by side, whose ends are flush or ragged."""
+        """Parallel wires side by side, whose ends are flush or ragged, or which turn together."""
+        if self.rng.random() < 0.3:
+            return self._corner()
         count, length = int(self.rng.integers(2, 10)), self._length()
         ragged = self.rng.uniform(0, 0.4) * length * (self.rng.random() < 0.6)
         starts = self.rng.uniform(-ragged, ragged, count) / 2
@@ -171,6 +181,17 @@ class _Ground:
                 for number, (start, end) in enumerate(zip(starts, np.maximum(ends, starts + self.cd), strict=True))
             ]
         )
+
+    def _corner(self) -> Boxes:
+        """A bundle that turns by a right angle."""
+        count, half = int(self.rng.integers(2, 10)), self.cd / 2
+        step = self.pitch * (1 if self.rng.random() < 0.6 else self.rng.uniform(1, 2))
+        across, down = step * (count - 1) + self._length(), step * (count - 1) + self._length()
+        boxes = []
+        for at in step * np.arange(count):
+            boxes.append([at - half, at - half, across, at + half])
+            boxes.append([at - half, at - half, at + half, down])
+        return np.array(boxes)
 
     def _comb(self) -> Boxes:
         """Fingers on a spine, and often another comb's between them."""
@@ -207,3 +228,11 @@ class _Ground:
             y = self.rng.uniform(self.cd, max(self.cd, height - self.cd))
             boxes.append([width / 2, y - self.cd / 2, width + self._length(), y + self.cd / 2])
         return np.array(boxes)
+
+    def _dummy(self) -> Boxes:
+        """Rows of squares that fill empty ground."""
+        width, height = self.cd * self.rng.uniform(0.8, 2.5) * self.rng.uniform(1, 1.5, 2)
+        spaces = np.maximum(self.pitch - self.cd, np.array([width, height]) * self.rng.uniform(0.4, 1.2, 2))
+        columns, rows = self.rng.integers(1, 9, 2)
+        place = np.indices((columns, rows)).reshape(2, -1).T * (np.array([width, height]) + spaces)
+        return np.hstack([place, place + np.array([width, height])])

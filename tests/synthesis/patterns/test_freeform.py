@@ -17,7 +17,7 @@ def simulator_with(*overrides: str) -> Simulator:
 
 
 def only(kind: str) -> list[str]:
-    return [f"pattern.{name}={5 if name == kind else 0}" for name in ("bundle", "comb", "meander", "plate")]
+    return [f"pattern.{name}={5 if name == kind else 0}" for name in ("bundle", "comb", "meander", "plate", "dummy")]
 
 
 def pieces(phi: np.ndarray) -> int:

@@ -11,7 +11,7 @@ from sem_lightning.synthesis.simulator import Scene, render
 
 PARTS = (
     *("upright", "level", "turned", "fine", "cut", "routing", "sparse", "wires", "combs"),
-    *("bright_routing", "bright_sparse", "bright_wires"),
+    *("bright_routing", "bright_sparse", "bright_wires", "maze", "bright_maze"),
 )
 
 
@@ -20,7 +20,7 @@ def test_parts_are_drawn_equally_often_with_their_own_polarity() -> None:
     scenes = [simulator.draw(0, 0, i, "good") for i in range(300)]
     counts = Counter((scene.pattern.name, scene.exposure.polarity) for scene in scenes)
     assert set(counts) == {("line_space", "bright"), ("shapes", "dark"), ("shapes", "bright")}
-    for kind, parts in ((("line_space", "bright"), 4), (("shapes", "dark"), 4), (("shapes", "bright"), 4)):
+    for kind, parts in ((("line_space", "bright"), 4), (("shapes", "dark"), 5), (("shapes", "bright"), 5)):
         expected = 300 * parts / len(PARTS)
         assert abs(counts[kind] - expected) < 3.5 * (expected * (1 - parts / len(PARTS))) ** 0.5, kind
     assert simulator.polarity is None
