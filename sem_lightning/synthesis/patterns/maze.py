@@ -143,18 +143,18 @@ class _Grid:
                     self.nodes[ahead] = _KEPT
             reach.append(further)
         for first, last in pairwise([0, *turns, len(path) - 1]):
-            further = (reach[0] if first == 0 else 0.0, reach[1] if last == len(path) - 1 else 0.0)
-            self._add_box(path[first], path[last], further)
+            beyond = (reach[0] if first == 0 else 0.0, reach[1] if last == len(path) - 1 else 0.0)
+            self._add_box(path[first], path[last], beyond)
 
     def _turns(self, path: list[Node], number: int) -> bool:
         before, after = path[number - 1], path[number + 1]
         return before[0] != after[0] and before[1] != after[1]
 
-    def _add_box(self, first: Node, last: Node, further: tuple[float, float]) -> None:
-        """A straight piece between two nodes, half a CD beyond them on every side, its ends ``further`` nm."""
+    def _add_box(self, first: Node, last: Node, beyond: tuple[float, float]) -> None:
+        """A straight piece between two nodes, half a CD beyond them on every side, its ends some nm more."""
         ends = np.array([first, last], np.float64) * self.pitch + self.offset
         run = np.sign(ends[1] - ends[0])
-        ends += np.outer((-1, 1), run) * np.array(further)[:, None]
+        ends += np.outer((-1, 1), run) * np.array(beyond)[:, None]
         (left, top), (right, bottom) = ends.min(axis=0) - self.cd / 2, ends.max(axis=0) + self.cd / 2
         self.wires.append(
             tuple((float(x), float(y)) for x, y in ((left, top), (right, top), (right, bottom), (left, bottom)))
