@@ -91,7 +91,7 @@ class _Grid:
                 node = (path[-1][0] + each[0], path[-1][1] + each[1])
                 beside = [(node[0] + dx, node[1] + dy) for dx, dy in _STEPS]
                 inside = 0 <= node[0] < self.size and 0 <= node[1] < self.size
-                # a wire that comes beside itself again would have no space there
+                # a wire does not come back beside itself, where it might close a ring
                 if inside and self.nodes[node] == _FREE and sum(other in path for other in beside) == 1:
                     path.append(node)
                     step = each
