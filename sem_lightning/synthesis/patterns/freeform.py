@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.patterns.metal import MetalSettings
-from sem_lightning.synthesis.patterns.shapes import Polygon
+from sem_lightning.synthesis.patterns.shapes import Polygon, rectangle
 from sem_lightning.synthesis.ranges import Range, ranged
 
 Boxes = npt.NDArray[np.float64]  # [n, 4]: left, top, right, bottom, nm
@@ -40,11 +40,7 @@ class Freeform(MetalSettings):
     ) -> tuple[tuple[Polygon, ...], tuple[Polygon, ...]]:
         """Wires wherever there is room; nothing is cut out of them."""
         boxes = _Ground(self, rng, view, pitch, cd).fill()
-        return tuple(_corners(*(float(end) for end in box)) for box in boxes), ()
-
-
-def _corners(left: float, top: float, right: float, bottom: float) -> Polygon:
-    return ((left, top), (right, top), (right, bottom), (left, bottom))
+        return tuple(rectangle(*(float(end) for end in box)) for box in boxes), ()
 
 
 def _touch(some: Boxes, others: Boxes, distance: float) -> npt.NDArray[np.bool_]:
@@ -71,15 +67,15 @@ class _Ground:
 
     def fill(self) -> Boxes:
         """Boxes of all wires."""
-        kinds: list[Callable[[], Boxes]] = [
-            self._path,
-            self._bundle,
-            self._comb,
-            self._meander,
-            self._plate,
-            self._dummy,
-        ]
-        weights = np.array([1.0, *(self.value(name) for name in ("bundle", "comb", "meander", "plate", "dummy"))])
+        named: dict[str, Callable[[], Boxes]] = {
+            "bundle": self._bundle,
+            "comb": self._comb,
+            "meander": self._meander,
+            "plate": self._plate,
+            "dummy": self._dummy,
+        }
+        kinds = [self._path, *named.values()]
+        weights = np.array([1.0, *map(self.value, named)])
         order = self.rng.choice(len(kinds), _TRIES, p=weights / weights.sum())
         wanted = self.value("fill") * float(np.prod(2 * self.half))
         covered, missed = 0.0, 0

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.patterns.metal import MetalSettings
-from sem_lightning.synthesis.patterns.shapes import Polygon
+from sem_lightning.synthesis.patterns.shapes import Polygon, rectangle
 from sem_lightning.synthesis.ranges import Range, ranged
 
 Node = tuple[int, int]
@@ -77,9 +77,11 @@ class _Grid:
             self.nodes[:, y : y + 2] = _ALONG_X
             self._add_box((0, y), (self.size - 1, y + 1), (0.0, 0.0))
 
+    def _is_inside(self, node: Node) -> bool:
+        return min(node) >= 0 and max(node) < self.size
+
     def _holds(self, node: Node) -> int:
-        inside = 0 <= node[0] < self.size and 0 <= node[1] < self.size
-        return int(self.nodes[node]) if inside else _FREE
+        return int(self.nodes[node]) if self._is_inside(node) else _FREE
 
     def _grow(self, start: Node, length: int, turn: float) -> list[Node]:
         """A path over free nodes, as long as there is room."""
@@ -90,9 +92,8 @@ class _Grid:
             for each in (*steps, *(aside[k] for k in self.rng.permutation(2))):
                 node = (path[-1][0] + each[0], path[-1][1] + each[1])
                 beside = [(node[0] + dx, node[1] + dy) for dx, dy in _STEPS]
-                inside = 0 <= node[0] < self.size and 0 <= node[1] < self.size
                 # a wire does not come back beside itself, where it might close a ring
-                if inside and self.nodes[node] == _FREE and sum(other in path for other in beside) == 1:
+                if self._is_inside(node) and self.nodes[node] == _FREE and sum(other in path for other in beside) == 1:
                     path.append(node)
                     step = each
                     break
@@ -139,7 +140,7 @@ class _Grid:
             self.nodes[end] = _TAKEN
             if (number or not joined) and self._holds(ahead) == _FREE:
                 further = self.pitch * self.rng.uniform(0, _FURTHEST_END)
-                if 0 <= ahead[0] < self.size and 0 <= ahead[1] < self.size:
+                if self._is_inside(ahead):
                     self.nodes[ahead] = _KEPT
             reach.append(further)
         for first, last in pairwise([0, *turns, len(path) - 1]):
@@ -156,6 +157,4 @@ class _Grid:
         run = np.sign(ends[1] - ends[0])
         ends += np.outer((-1, 1), run) * np.array(beyond)[:, None]
         (left, top), (right, bottom) = ends.min(axis=0) - self.cd / 2, ends.max(axis=0) + self.cd / 2
-        self.wires.append(
-            tuple((float(x), float(y)) for x, y in ((left, top), (right, top), (right, bottom), (left, bottom)))
-        )
+        self.wires.append(rectangle(float(left), float(top), float(right), float(bottom)))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.patterns.metal import MetalSettings
-from sem_lightning.synthesis.patterns.shapes import Polygon
+from sem_lightning.synthesis.patterns.shapes import Polygon, rectangle
 from sem_lightning.synthesis.ranges import Range, ranged
 
 DIRECTIONS = ("vertical", "horizontal", "either")
@@ -188,5 +188,4 @@ class _Router:
         )
 
     def _add_rectangle(self, x: float, y: float, half_width: float, half_height: float) -> None:
-        left, right, top, bottom = x - half_width, x + half_width, y - half_height, y + half_height
-        self.wires.append(((left, top), (right, top), (right, bottom), (left, bottom)))
+        self.wires.append(rectangle(x - half_width, y - half_height, x + half_width, y + half_height))

@@ -91,6 +91,11 @@ class Shapes(Pattern):
         )
 
 
+def rectangle(left: float, top: float, right: float, bottom: float) -> Polygon:
+    """A polygon along the axes."""
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
 def polygon_phi(polygon: Polygon, view: FieldOfView, reach: float) -> tuple[tuple[slice, slice], Float32]:
     """Signed distance of one polygon, on the part of the image within ``reach`` nm of it.
 
