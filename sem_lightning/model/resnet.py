@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, ResNet
@@ -57,8 +58,8 @@ class GrayResNet(nn.Module):
     Args:
         num_classes: Classes, good first.
         network: Of ``NETWORKS``.
-        pooling: ``average`` answers from the mean of the last feature map, as ResNets do. ``peaks`` adds the strongest
-            evidence for each defect in any cell of the maps: a mean over the image hides what is small in it.
+        pooling: ``average`` answers from the mean of the last feature map, as ResNets do. ``peaks`` adds what stands
+            out of the maps' evidence for each defect, see `standing_out`: a mean over the image hides what is small.
     """
 
     def __init__(self, num_classes: int, network: str = "resnet18", pooling: str = "average") -> None:
@@ -68,7 +69,7 @@ class GrayResNet(nn.Module):
         self.features = 6 * width
         heads = [nn.Conv2d(times * width, num_classes, kernel_size=1) for times in (4, 8)]
         self.map_heads = nn.ModuleList(heads)
-        self.peaks = nn.Linear(2 * (num_classes - 1), num_classes) if pooling == "peaks" else None
+        self.peaks = nn.Linear(2 * 4 * (num_classes - 1), num_classes) if pooling == "peaks" else None
 
     def forward(self, image: Tensor) -> Prediction:
         """Classify grey images [B, 1, H, W] of any brightness scale."""
@@ -81,7 +82,7 @@ class GrayResNet(nn.Module):
         logits = net.fc(torch.flatten(net.avgpool(coarse), 1))
         maps = (self.map_heads[0](fine), self.map_heads[1](coarse))
         if self.peaks is not None:
-            evidence = [(cells[:, 1:] - cells[:, :1]).amax(dim=(2, 3)) for cells in maps]
+            evidence = [standing_out(cells[:, 1:] - cells[:, :1]) for cells in maps]
             logits = logits + self.peaks(torch.cat(evidence, dim=1))
         features = torch.cat([middle.mean(dim=(2, 3)), fine.mean(dim=(2, 3))], dim=1)
         return Prediction(logits, maps, features)
@@ -124,3 +125,24 @@ def standardise(image: Tensor) -> Tensor:
     """Each image [B, 1, H, W] shifted and scaled to mean 0 and deviation 1; a flat one becomes zeros."""
     deviation, mean = torch.std_mean(image, dim=(1, 2, 3), keepdim=True)
     return (image - mean) / (deviation + 1e-5)
+
+
+def standing_out(evidence: Tensor) -> Tensor:
+    """How far the strongest evidence in any place stands out of the same image's other evidence.
+
+    A large layout has many places that look a little like a defect, so that the strongest of them says less than in a
+    small one: what counts is whether there is another like it.
+
+    Args:
+        evidence: Of each class in each cell of a map, [B, C, h, w].
+
+    Returns:
+        [B, 4 C]: of all classes the peak, then its lead over the next peak (over the mean where there is none above),
+        then the mean, then the deviation.
+    """
+    mean = evidence.mean(dim=(2, 3))
+    deviation = ((evidence - mean[:, :, None, None]).square().mean(dim=(2, 3)) + 1e-4).sqrt()  # 0 has no gradient
+    summit = evidence >= F.max_pool2d(evidence, 3, stride=1, padding=1)
+    heights = evidence.masked_fill(~summit, -torch.inf).flatten(2)
+    first, second = torch.cat([heights, mean.unsqueeze(2)], dim=2).topk(2, dim=2).values.unbind(dim=2)
+    return torch.cat([first, first - second, mean, deviation], dim=1)

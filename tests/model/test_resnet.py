@@ -10,7 +10,7 @@ from torchvision.models import resnet18
 
 from sem_lightning.errors import UserError
 from sem_lightning.model.pretrained import load_pretrained, read_weights
-from sem_lightning.model.resnet import NETWORKS, GrayResNet, standardise
+from sem_lightning.model.resnet import NETWORKS, GrayResNet, standardise, standing_out
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,28 @@ def test_brightness_and_contrast_do_not_matter() -> None:
     image = torch.rand(2, 1, 64, 64)
     assert torch.allclose(net(image).logits, net(0.3 * image + 0.2).logits, atol=1e-3)
     assert standardise(torch.full((1, 1, 8, 8), 0.7)).abs().max() < 1e-3
+
+
+def test_what_stands_out_is_ahead_of_other_places_not_of_its_own_flank() -> None:
+    evidence = torch.zeros(3, 1, 9, 9)
+    evidence[:, 0, 2, 2], evidence[:, 0, 2, 3] = 5.0, 4.0  # a peak and its flank
+    evidence[1, 0, 7, 7] = 3.0  # another place like it
+    evidence[2, 0, 7, 7] = 5.0
+    peak, lead, mean, deviation = standing_out(evidence).unbind(dim=1)
+    assert peak.tolist() == [5, 5, 5]
+    assert lead.tolist() == pytest.approx([5 - 9 / 81, 2, 0])
+    assert torch.allclose(mean, evidence.mean(dim=(1, 2, 3)))
+    assert torch.allclose(deviation, evidence.std(dim=(1, 2, 3), correction=0), atol=1e-3)
+    both = standing_out(torch.cat([evidence, 2 - evidence], dim=1))  # of each class: peaks, leads, means, deviations
+    assert torch.equal(both[:, 0::2], standing_out(evidence))
+
+
+@pytest.mark.parametrize("size", [16, 32, 64])
+def test_peaks_learn_from_the_smallest_images(size: int) -> None:
+    net = GrayResNet(3, "resnet10", "peaks")
+    net(torch.rand(4, 1, size, size)).logits.square().sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+    assert net.peaks is not None and net.peaks.weight.grad is not None
 
 
 @pytest.mark.parametrize("network", list(NETWORKS))
