@@ -192,7 +192,7 @@ class _Ground:
     def _comb(self) -> Boxes:
         """Fingers on a spine, and often another comb's between them."""
         count, length, spine = int(self.rng.integers(3, 9)), self._length(), self.cd * self.value("widest")
-        tip = (self.pitch - self.cd) * self.rng.uniform(1, 2)
+        tip = (self.pitch - self.cd) * 5 ** self.rng.random()
         half, boxes = self.cd / 2, []
         for number in range(count):
             y = 2 * self.pitch * number
