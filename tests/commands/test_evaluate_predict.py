@@ -230,8 +230,8 @@ def test_a_rule_is_made_of_all_looks(run: Run, tmp_path: Path) -> None:
 
 def test_several_checkpoints_become_the_mean_of_their_weights(run: Run, tmp_path: Path) -> None:
     made = [save_many_scales(tmp_path / f"{seed}.ckpt", [1, 2], seed) for seed in range(3)]
-    sizes = ("data.val_per_class=4", "data.num_workers=0", "imaging.image_size=64", "decision=argmax")
-    done = run("calibrate", "ckpt=[0.ckpt,1.ckpt,2.ckpt]", "output=mean.ckpt", *sizes)
+    sizes = ("data.val_per_class=4", "data.calibration_per_class=4", "data.num_workers=0", "imaging.image_size=64")
+    done = run("calibrate", "ckpt=[0.ckpt,1.ckpt,2.ckpt]", "output=mean.ckpt", "decision=argmax", *sizes)
     assert done.code == 0, done.err
     states = [each.state_dict() for each in made]
     for name, value in load_classifier(tmp_path / "mean.ckpt").state_dict().items():
@@ -255,7 +255,8 @@ def test_a_mean_knows_what_its_parts_were_trained_on(run: Run, tmp_path: Path) -
         made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks", folder=folders)
         state = {"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams), "optimizer_states": []}
         torch.save(state, tmp_path / f"{name}.ckpt")
-    sizes = ("data.val_per_class=2", "data.num_workers=0", "imaging.image_size=64", "decision=argmax", "output=m.ckpt")
+    sizes = ("data.val_per_class=2", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=64")
+    sizes += ("decision=argmax", "output=m.ckpt")
     done = run("calibrate", "ckpt=[a.ckpt,c.ckpt]", *sizes)
     assert done.err.startswith("error: ckpt: c.ckpt has scales [1] and a.ckpt [1, 2]")
     done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,d.ckpt]", *sizes)

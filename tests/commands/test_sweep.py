@@ -189,13 +189,16 @@ def test_a_report_of_one_configuration_has_its_seeds(run: Run) -> None:
     assert "test/accuracy" in events.Tags()["scalars"]
 
 
-def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run) -> None:
+@pytest.mark.parametrize(
+    "launcher", ["hydra/launcher=joblib", "launcher=slurm_local", pytest.param("launcher=ray", marks=pytest.mark.slow)]
+)
+def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run, launcher: str) -> None:
     """joblib's, submitit's and Ray's processes find what one process finds, one job after the other."""
     plain = [each for each in QUICK if not each.startswith(("callbacks", "data.num_workers"))]
-    accuracies = []
-    for launcher in ((), ("hydra/launcher=joblib",), ("launcher=slurm_local",), ("launcher=ray",)):
-        arguments = ("-m", *launcher, "seed=0,1", *plain, f"hydra.sweep.dir=sweep{len(accuracies)}")
-        if launcher == ("launcher=ray",):  # which leaves threads behind
+    found = []
+    for number, launched in enumerate(((), (launcher,))):
+        arguments = ("-m", *launched, "seed=0,1", *plain, f"hydra.sweep.dir=sweep{number}")
+        if launched == ("launcher=ray",):  # which leaves threads behind
             alone = [sys.executable, str(REPOSITORY / "train.py"), *arguments]
             ended = subprocess.run(alone, capture_output=True, text=True, check=False)
             code, out, err = ended.returncode, ended.stdout, ended.stderr
@@ -203,10 +206,9 @@ def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run) -> None:
             done = run("train", *arguments)
             code, out, err = done.code, done.out, done.err
         assert code == 0 and "2 jobs: 2 finished" in out, err[-2000:]
-        jobs = Path(f"sweep{len(accuracies)}").glob("*/result.json")
-        results_ = [json.loads(path.read_text()) for path in jobs]
-        accuracies.append(sorted((one["seed"], one["confusion"], one["metrics"]["val/loss"]) for one in results_))
-    assert accuracies[0] == accuracies[1] == accuracies[2] == accuracies[3]
+        results_ = [json.loads(path.read_text()) for path in Path(f"sweep{number}").glob("*/result.json")]
+        found.append(sorted((one["seed"], one["confusion"], one["metrics"]["val/loss"]) for one in results_))
+    assert found[0] == found[1]
 
 
 def test_cores_are_shared_between_jobs_that_run_together() -> None:
