@@ -69,7 +69,7 @@ class GrayResNet(nn.Module):
         self.features = 6 * width
         heads = [nn.Conv2d(times * width, num_classes, kernel_size=1) for times in (4, 8)]
         self.map_heads = nn.ModuleList(heads)
-        self.peaks = nn.Linear(2 * 4 * (num_classes - 1), num_classes) if pooling == "peaks" else None
+        self.peaks = nn.Linear(len(heads) * 4 * (num_classes - 1), num_classes) if pooling == "peaks" else None
 
     def forward(self, image: Tensor) -> Prediction:
         """Classify grey images [B, 1, H, W] of any brightness scale."""
@@ -140,8 +140,8 @@ def standing_out(evidence: Tensor) -> Tensor:
         [B, 4 C]: of all classes the peak, then its lead over the next peak (over the mean where there is none above),
         then the mean, then the deviation.
     """
-    mean = evidence.mean(dim=(2, 3))
-    deviation = ((evidence - mean[:, :, None, None]).square().mean(dim=(2, 3)) + 1e-4).sqrt()  # 0 has no gradient
+    variance, mean = torch.var_mean(evidence, dim=(2, 3), correction=0)
+    deviation = (variance + 1e-4).sqrt()  # the root of 0 has no gradient
     summit = evidence >= F.max_pool2d(evidence, 3, stride=1, padding=1)
     heights = evidence.masked_fill(~summit, -torch.inf).flatten(2)
     first, second = torch.cat([heights, mean.unsqueeze(2)], dim=2).topk(2, dim=2).values.unbind(dim=2)

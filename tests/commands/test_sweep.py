@@ -190,13 +190,14 @@ def test_a_report_of_one_configuration_has_its_seeds(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "launcher", ["hydra/launcher=joblib", "launcher=slurm_local", pytest.param("launcher=ray", marks=pytest.mark.slow)]
+    "launchers",
+    [("hydra/launcher=joblib", "launcher=slurm_local"), pytest.param(("launcher=ray",), marks=pytest.mark.slow)],
 )
-def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run, launcher: str) -> None:
+def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run, launchers: tuple[str, ...]) -> None:
     """joblib's, submitit's and Ray's processes find what one process finds, one job after the other."""
     plain = [each for each in QUICK if not each.startswith(("callbacks", "data.num_workers"))]
     found = []
-    for number, launched in enumerate(((), (launcher,))):
+    for number, launched in enumerate(((), *((each,) for each in launchers))):
         arguments = ("-m", *launched, "seed=0,1", *plain, f"hydra.sweep.dir=sweep{number}")
         if launched == ("launcher=ray",):  # which leaves threads behind
             alone = [sys.executable, str(REPOSITORY / "train.py"), *arguments]
@@ -208,7 +209,7 @@ def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run, launcher: str) -> 
         assert code == 0 and "2 jobs: 2 finished" in out, err[-2000:]
         results_ = [json.loads(path.read_text()) for path in Path(f"sweep{number}").glob("*/result.json")]
         found.append(sorted((one["seed"], one["confusion"], one["metrics"]["val/loss"]) for one in results_))
-    assert found[0] == found[1]
+    assert all(each == found[0] for each in found)
 
 
 def test_cores_are_shared_between_jobs_that_run_together() -> None:

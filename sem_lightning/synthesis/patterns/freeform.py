@@ -190,7 +190,7 @@ class _Ground:
         return np.array(boxes)
 
     def _comb(self) -> Boxes:
-        """Fingers on a spine, and often another comb's between them."""
+        """Fingers on a spine, and often another comb's between them, which end one to five spaces before it."""
         count, length, spine = int(self.rng.integers(3, 9)), self._length(), self.cd * self.value("widest")
         tip = (self.pitch - self.cd) * 5 ** self.rng.random()
         half, boxes = self.cd / 2, []
