@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ Boxes = npt.NDArray[np.float64]  # [n, 4]: left, top, right, bottom, nm
 _TRIES = 90  # groups of wires offered to an image; those that would touch another are dropped
 _MISSES = 12  # that many in a row, and there is no room
 _FACING = (0.85, 2.5)  # pitches between an end and one that faces it: fewer would be a gap
+_HALF_TURN = math.tan(math.pi / 8)  # of half its width, a wire's outer edge goes on beyond a turn by 45 degrees
 
 
 @dataclass(kw_only=True)
@@ -33,14 +34,62 @@ class Freeform(MetalSettings):
     meander: Range = ranged("weight", low=0, why="it is a weight")
     plate: Range = ranged("weight", low=0, why="it is a weight")
     dummy: Range = ranged("weight", low=0, why="it is a weight")
+    oblique: Range = ranged("of the bundles", low=0, high=1, why="it is a share")
     facing: Range = ranged("of the groups of wires", low=0, high=1, why="it is a share")
 
     def lay_out(
         self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
     ) -> tuple[tuple[Polygon, ...], tuple[Polygon, ...]]:
         """Wires wherever there is room; nothing is cut out of them."""
-        boxes = _Ground(self, rng, view, pitch, cd).fill()
-        return tuple(rectangle(*(float(end) for end in box)) for box in boxes), ()
+        metal = _Ground(self, rng, view, pitch, cd).fill()
+        boxes = [rectangle(*(float(end) for end in box)) for box in metal.boxes]
+        return (*boxes, *(_slanted(run, cd) for run in metal.runs)), ()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Wires that are placed together.
+
+    Attributes:
+        boxes: Those along the axes.
+        runs: Those at 45 degrees, float64 [n, 4]: x and y of both ends of their middle lines.
+    """
+
+    boxes: Boxes
+    runs: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
+
+    def turned(self, quarter: bool, mirror: bool) -> "_Group":
+        boxes, runs = self.boxes, self.runs
+        if quarter:
+            boxes, runs = boxes[:, [1, 0, 3, 2]], runs[:, [1, 0, 3, 2]]
+        if mirror:
+            boxes, runs = boxes[:, [2, 1, 0, 3]] * (-1, 1, -1, 1), runs * (-1, 1, -1, 1)
+        return _Group(boxes, runs)
+
+    def moved(self, shift: npt.NDArray[np.float64]) -> "_Group":
+        return _Group(self.boxes + np.tile(shift, 2), self.runs + np.tile(shift, 2))
+
+    def joined(self, other: "_Group") -> "_Group":
+        return _Group(np.concatenate([self.boxes, other.boxes]), np.concatenate([self.runs, other.runs]))
+
+    def covers(self, cd: float) -> Boxes:
+        """Boxes that cover all of it: each run, as wide as the CD, is a row of squares within it."""
+        squares = [self.boxes]
+        for x0, y0, x1, y1 in self.runs:
+            along = np.linspace(0, 1, math.ceil(2 * math.hypot(x1 - x0, y1 - y0) / cd) + 1)[:, None]
+            middles = np.array([x0, y0]) + along * (x1 - x0, y1 - y0)
+            squares.append(np.hstack([middles - cd / math.sqrt(8), middles + cd / math.sqrt(8)]))
+        return np.concatenate(squares)
+
+
+def _slanted(run: npt.NDArray[np.float64], cd: float) -> Polygon:
+    """The wire of a middle line, at both ends as much longer as fills the corner of a turn by 45 degrees."""
+    first, last = run[:2], run[2:]
+    half = (last - first) / math.hypot(*(last - first)) * cd / 2
+    beside = np.array([-half[1], half[0]])
+    first, last = first - half * _HALF_TURN, last + half * _HALF_TURN
+    corners = (first - beside, last - beside, last + beside, first + beside)
+    return tuple((float(x), float(y)) for x, y in corners)
 
 
 def _touch(some: Boxes, others: Boxes, distance: float) -> npt.NDArray[np.bool_]:
@@ -60,14 +109,14 @@ class _Ground:
         self.settings, self.rng, self.pitch, self.cd = settings, rng, pitch, cd
         self.half = np.array(view.extent[::-1]) / 2 + pitch  # of the ground, x and y
         self.ends = np.concatenate([-self.half, self.half])
-        self.placed: Boxes = np.empty((0, 4))
+        self.placed = _Group(np.empty((0, 4)))
 
     def value(self, name: str) -> float:
         return self.settings.draw_value(self.rng, name)
 
-    def fill(self) -> Boxes:
-        """Boxes of all wires."""
-        named: dict[str, Callable[[], Boxes]] = {
+    def fill(self) -> _Group:
+        """All wires."""
+        named: dict[str, Callable[[], _Group]] = {
             "bundle": self._bundle,
             "comb": self._comb,
             "meander": self._meander,
@@ -86,27 +135,29 @@ class _Ground:
                 break
         return self.placed
 
-    def _place(self, group: Boxes) -> float:
+    def _place(self, group: _Group) -> float:
         """Turn, mirror and move a group; keep it where it has room. Returns the ground that it covers, nm^2."""
-        group = self._turned(group)
-        low, high = group[:, :2].min(axis=0), group[:, 2:].max(axis=0)
+        quarter, mirror = self.rng.random(2) < 0.5
+        group = group.turned(bool(quarter), bool(mirror))
+        low, high = group.boxes[:, :2].min(axis=0), group.boxes[:, 2:].max(axis=0)
         reach = self.half + np.minimum((high - low) / 2, self.half) / 2
         shift = (2 * self.rng.random(2) - 1) * reach - (low + high) / 2
         if self.settings.facing[1] > 0 and self.rng.random() < self.value("facing"):
-            before = self._before_an_end(group)
+            before = self._before_an_end(group.boxes)
             shift = shift if before is None else before
-        group = group + np.tile(shift, 2)
-        left, top, right, bottom = group.clip(self.ends[[0, 1, 0, 1]], self.ends[[2, 3, 2, 3]]).T
+        group = group.moved(shift)
+        covers = group.covers(self.cd)
+        left, top, right, bottom = covers.clip(self.ends[[0, 1, 0, 1]], self.ends[[2, 3, 2, 3]]).T
         area = float((right - left) @ (bottom - top))
-        if area == 0 or _touch(group, self.placed, self.pitch - self.cd).any():
+        if area == 0 or _touch(covers, self.placed.covers(self.cd), self.pitch - self.cd).any():
             return 0.0
-        self.placed = np.concatenate([self.placed, group])
+        self.placed = self.placed.joined(group)
         return area
 
     def _before_an_end(self, group: Boxes) -> npt.NDArray[np.float64] | None:
         """The shift that brings the group before a wire's end in the image, if there is one, perhaps a little aside."""
         ends = []
-        for box in self.placed:
+        for box in self.placed.boxes:
             along = int(box[2] - box[0] < box[3] - box[1])  # 0 where it runs along x
             for side in (0, 2):
                 end = (box[:2] + box[2:]) / 2
@@ -124,12 +175,6 @@ class _Ground:
         shift: npt.NDArray[np.float64] = aim - near
         return shift
 
-    def _turned(self, group: Boxes) -> Boxes:
-        quarter, mirror = self.rng.random(2) < 0.5
-        if quarter:
-            group = group[:, [1, 0, 3, 2]]
-        return group[:, [2, 1, 0, 3]] * (-1, 1, -1, 1) if mirror else group
-
     def _length(self) -> float:
         return self.pitch * self.value("wire_length")
 
@@ -139,7 +184,7 @@ class _Ground:
         first, last = (-before, length + after) if length > 0 else (length - after, before)
         return [x - before, y + first, x + before, y + last] if down else [x + first, y - before, x + last, y + before]
 
-    def _path(self) -> Boxes:
+    def _path(self) -> _Group:
         """A wire that turns by right angles up to three times and may branch, every piece as wide as it likes."""
         while True:
             x = y = 0.0
@@ -154,7 +199,7 @@ class _Ground:
                 down = not down
             group = np.array(boxes)
             if not self._meets_itself(group):
-                return group
+                return _Group(group)
 
     def _meets_itself(self, group: Boxes) -> bool:
         """Whether pieces that do not share a corner come too near to each other."""
@@ -162,8 +207,10 @@ class _Ground:
         joined = _touch(group, group, 0)
         return bool((near & ~joined).any() or (joined.sum(axis=1) > 4).any())
 
-    def _bundle(self) -> Boxes:
+    def _bundle(self) -> _Group:
         """Parallel wires side by side, whose ends are flush or ragged, or which turn together."""
+        if self.settings.oblique[1] > 0 and self.rng.random() < self.value("oblique"):
+            return self._oblique()
         if self.rng.random() < 0.3:
             return self._corner()
         count, length = int(self.rng.integers(2, 10)), self._length()
@@ -171,14 +218,13 @@ class _Ground:
         starts = self.rng.uniform(-ragged, ragged, count) / 2
         ends = length + self.rng.uniform(-ragged, ragged, count) / 2
         step = self.pitch * (1 if self.rng.random() < 0.6 else self.rng.uniform(1, 2))
-        return np.array(
-            [
-                [start, step * number - self.cd / 2, end, step * number + self.cd / 2]
-                for number, (start, end) in enumerate(zip(starts, np.maximum(ends, starts + self.cd), strict=True))
-            ]
-        )
+        wires = [
+            [start, step * number - self.cd / 2, end, step * number + self.cd / 2]
+            for number, (start, end) in enumerate(zip(starts, np.maximum(ends, starts + self.cd), strict=True))
+        ]
+        return _Group(np.array(wires))
 
-    def _corner(self) -> Boxes:
+    def _corner(self) -> _Group:
         """A bundle that turns by a right angle."""
         count, half = int(self.rng.integers(2, 10)), self.cd / 2
         step = self.pitch * (1 if self.rng.random() < 0.6 else self.rng.uniform(1, 2))
@@ -187,9 +233,28 @@ class _Ground:
         for at in step * np.arange(count):
             boxes.append([at - half, at - half, across, at + half])
             boxes.append([at - half, at - half, at + half, down])
-        return np.array(boxes)
+        return _Group(np.array(boxes))
 
-    def _comb(self) -> Boxes:
+    def _oblique(self) -> _Group:
+        """A bundle that turns by 45 degrees, runs on, and turns back or on to a right angle."""
+        count, half = int(self.rng.integers(1, 10)), self.cd / 2
+        step, outer = self.pitch * (1 if self.rng.random() < 0.6 else self.rng.uniform(1, 2)), half * _HALF_TURN
+        back, before, after = bool(self.rng.random() < 0.5), self._length(), self._length()
+        down = self._length() + (0 if back else step * (count - 1) * (1 - _HALF_TURN))
+        boxes, runs = [], []
+        for y in step * np.arange(count):
+            x = -y * _HALF_TURN  # wires on the inner side turn earlier, so that all keep their distance
+            end_x, end_y = (x + down, y + down) if back else (down - y, down + y * _HALF_TURN)
+            runs.append([x, y, end_x, end_y])
+            boxes.append([x - before, y - half, x + outer, y + half])
+            boxes.append(
+                [end_x - outer, end_y - half, end_x + after, end_y + half]
+                if back
+                else [end_x - half, end_y - outer, end_x + half, end_y + after]
+            )
+        return _Group(np.array(boxes), np.array(runs))
+
+    def _comb(self) -> _Group:
         """Fingers on a spine, and often another comb's between them, which end one to five spaces before it."""
         count, length, spine = int(self.rng.integers(3, 9)), self._length(), self.cd * self.value("widest")
         tip = (self.pitch - self.cd) * 5 ** self.rng.random()
@@ -204,9 +269,9 @@ class _Ground:
                 y = self.pitch * (2 * number + 1)
                 boxes.append([tip, y - half, length + tip + spine, y + half])
             boxes.append([length + tip, self.pitch - half, length + tip + spine, last - self.pitch + half])
-        return np.array(boxes)
+        return _Group(np.array(boxes))
 
-    def _meander(self) -> Boxes:
+    def _meander(self) -> _Group:
         """One wire to and fro."""
         legs, length, half = int(self.rng.integers(3, 11)), self._length() + 2 * self.pitch, self.cd / 2
         step = self.pitch * (1 if self.rng.random() < 0.7 else self.rng.uniform(1, 2))
@@ -214,21 +279,21 @@ class _Ground:
         for leg in range(legs - 1):
             x = length if leg % 2 == 0 else 0.0
             boxes.append([x - half, step * leg - half, x + half, step * (leg + 1) + half])
-        return np.array(boxes)
+        return _Group(np.array(boxes))
 
-    def _plate(self) -> Boxes:
+    def _plate(self) -> _Group:
         """A large area of metal, and perhaps a wire that leads to it."""
         width, height = self.pitch * math.sqrt(2) ** self.rng.uniform(2, 7, 2)
         boxes = [[0, 0, width, height]]
         if self.rng.random() < 0.5:
             y = self.rng.uniform(self.cd, max(self.cd, height - self.cd))
             boxes.append([width / 2, y - self.cd / 2, width + self._length(), y + self.cd / 2])
-        return np.array(boxes)
+        return _Group(np.array(boxes))
 
-    def _dummy(self) -> Boxes:
+    def _dummy(self) -> _Group:
         """Rows of squares that fill empty ground."""
         width, height = self.cd * self.rng.uniform(0.8, 2.5) * self.rng.uniform(1, 1.5, 2)
         spaces = np.maximum(self.pitch - self.cd, np.array([width, height]) * self.rng.uniform(0.4, 1.2, 2))
         columns, rows = self.rng.integers(1, 9, 2)
         place = np.indices((columns, rows)).reshape(2, -1).T * (np.array([width, height]) + spaces)
-        return np.hstack([place, place + np.array([width, height])])
+        return _Group(np.hstack([place, place + np.array([width, height])]))

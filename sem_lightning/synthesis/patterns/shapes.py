@@ -1,6 +1,7 @@
 """Drawn shapes: any polygons, with rounded corners and rough edges; what routing and layout clips print."""
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -152,10 +153,15 @@ class Sites:
 
 @functools.lru_cache(maxsize=4)
 def _find_sites(pattern: Shapes, kind: str, view: FieldOfView) -> Sites:
-    return find_sites(clean_phi(pattern, view), kind, pattern.pitch, view)
+    oblique = any(_is_oblique(polygon) for polygon in pattern.polygons)
+    return find_sites(clean_phi(pattern, view), kind, pattern.pitch, view, oblique=oblique)
 
 
-def find_sites(phi: Float32, kind: str, pitch: float, view: FieldOfView) -> Sites:
+def _is_oblique(polygon: Polygon) -> bool:
+    return any(x0 != x1 and y0 != y1 for (x0, y0), (x1, y1) in zip(polygon, (*polygon[1:], polygon[0]), strict=True))
+
+
+def find_sites(phi: Float32, kind: str, pitch: float, view: FieldOfView, *, oblique: bool = False) -> Sites:
     """Every pixel in the middle of a straight piece of wire (``line``) or space that runs down or across the image.
 
     Args:
@@ -163,16 +169,33 @@ def find_sites(phi: Float32, kind: str, pitch: float, view: FieldOfView) -> Site
         kind: ``line`` or ``space``.
         pitch: The layout's measure, nm.
         view: What ``phi`` covers.
+        oblique: Pieces at 45 degrees as well.
     """
     wanted = {"line": phi, "space": -phi}[kind]
+    frames = [(0.0, wanted, np.eye(2, 3)), (90.0, np.ascontiguousarray(wanted.T), np.eye(2, 3)[::-1])]
+    frames += [(angle, *_turned(wanted, angle)) for angle in ((45.0, 135.0) if oblique else ())]
     found = []
-    for angle, field in ((0.0, wanted), (90.0, np.ascontiguousarray(wanted.T))):
+    for angle, field, place in frames:
         row, column, width, reach = _find_straight(field, pitch / view.pixel_size)
-        y, x = (row, column) if angle == 0 else (column, row)
+        x, y = place @ np.stack([column, row, np.ones(len(row))])
         right, down = (x - (view.width - 1) / 2) * view.pixel_size, (y - (view.height - 1) / 2) * view.pixel_size
         width = width * view.pixel_size
         found.append(np.column_stack([right, down, np.full(len(x), angle), width, width / 2 + reach]))
     return Sites(np.concatenate(found), pitch)
+
+
+def _turned(field: Float32, angle: float) -> tuple[Float32, npt.NDArray[np.float64]]:
+    """A field [H, W] seen in a frame turned by some degrees about its middle, 0 where the field shows nothing.
+
+    Returns:
+        float32 [n, n], and the float64 [2, 3] that makes the field's x and y of its column, row and 1.
+    """
+    side = math.ceil(math.hypot(*field.shape))
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    place = np.array([[cos, -sin, 0], [sin, cos, 0]])
+    place[:, 2] = (np.array(field.shape[::-1]) - 1) / 2 - place[:, :2].sum(axis=1) * (side - 1) / 2
+    turned = cv2.warpAffine(field, place, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return np.asarray(turned, np.float32), place
 
 
 def _find_straight(field: Float32, pitch: float) -> npt.NDArray[np.float64]:

@@ -94,6 +94,28 @@ def test_every_kind_is_drawn_where_its_weight_asks_for_it(kind: str) -> None:
         assert np.mean(counts) > 8 and np.mean(np.array(counts) / nets) > 1.5  # many boxes to a net
 
 
+@pytest.mark.parametrize("step", [12, 16])
+def test_bundles_that_turn_by_45_degrees_keep_their_wires_whole_and_apart(step: int) -> None:
+    overrides = (f"pattern.pitch={step}", "pattern.duty=0.5", "pattern.oblique=1", "pattern.wire_length=[4,6]", *SMOOTH)
+    simulator = simulator_with("pattern.bundle=500", *only("bundle")[1:], *overrides)
+    slanted = 0
+    for index in range(20):
+        scene = simulator.draw(0, 0, index, "good")
+        _, shapes = boxes_of(simulator, index)
+        runs = [np.array(each) for each in shapes.polygons if len({x for x, _ in each}) > 2]
+        slanted += len(runs)
+        for run in runs:  # as wide as the others
+            sides = np.linalg.norm(run - np.roll(run, 1, axis=0), axis=1)
+            assert sides[1] > sides[0] == pytest.approx(step / 2)
+        # every wire of a group is one net: a piece along an axis, a slanted one, and a piece along an axis
+        nets = cv2.connectedComponents((scene.phi() > 0).astype(np.uint8), connectivity=4)[1]
+        for run in runs:
+            places = [np.round(end.mean(axis=0) + 95.5).astype(int) for end in (run[[0, 3]], run[[1, 2]])]
+            seen = [nets[y, x] for x, y in places if 0 <= x < 192 and 0 <= y < 192]
+            assert len(set(seen)) <= 1 and 0 not in seen, index
+    assert slanted > 100
+
+
 def test_wires_run_both_ways_and_end_anywhere() -> None:
     simulator = simulator_with(*only("none"))
     across = [
@@ -114,6 +136,17 @@ def test_a_gap_opens_a_wire_and_a_bridge_joins_two() -> None:
         for label in ("gap", "bridge")
     }
     assert np.mean(changes["gap"]) > 0.6 and np.mean(changes["bridge"]) < -0.5
+
+
+def test_slanted_wires_are_opened_and_joined_across() -> None:
+    overrides = ("pattern.oblique=1", "pattern.wire_length=[8,14]", "pattern.duty=0.5", "pattern.bundle=500")
+    simulator = simulator_with("defect=any", *overrides, *only("bundle")[1:], *SMOOTH)
+    for label, change in (("gap", 1), ("bridge", -1)):
+        scenes = [simulator.draw(0, 0, index, label) for index in range(80)]
+        turned = [scene for scene in scenes if scene.defects[0].site.angle % 90 == 45]
+        assert len(turned) > 12
+        changes = [pieces(scene.phi()) - pieces(scene.twin().phi()) for scene in turned]
+        assert np.mean(np.sign(changes)) * change > 0.5, label
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,23 @@ def test_sites_are_what_a_look_at_every_pixel_finds(seed: int, kind: str) -> Non
     assert sites.numbers.tolist() == [list(each) for each in expected]
 
 
+@pytest.mark.parametrize(("angle", "size"), [(45.0, (60, 90)), (135.0, (90, 60))])
+@pytest.mark.parametrize("kind", ["line", "space"])
+def test_slanted_sites_lie_in_the_middle_of_slanted_lines(angle: float, size: tuple[int, int], kind: str) -> None:
+    view = FieldOfView(*size, 2.0)
+    across, _ = view.axes(3.0, -5.0, angle)
+    phi = np.asarray(8 - np.abs((across + 500) % 24 - 12), np.float32)  # lines of 16 nm, spaces of 8
+    assert not len(find_sites(phi, kind, 24.0, view))
+    sites = find_sites(phi, kind, 24.0, view, oblique=True)
+    assert len(sites) > 200
+    for site in (sites[number] for number in range(len(sites))):
+        there = view.axes(site.x, site.y, angle)[0]
+        place = np.unravel_index(np.abs(there).argmin(), there.shape)
+        from_middle = (across[place] - there[place] + 500) % 24 - (12 if kind == "line" else 0)
+        assert site.angle == angle and abs((from_middle + 12) % 24 - 12) < 1.5
+        assert site.width == pytest.approx(16 if kind == "line" else 8, abs=1.5) and view.contains(site.x, site.y)
+
+
 def test_an_image_without_edges_has_no_sites() -> None:
     view = FieldOfView(20, 30, 1.0)
     for level in (-1.0, 0.0, 1.0):
