@@ -161,7 +161,7 @@ def _some(paths: list[Path], how: Preparation) -> Iterator[Float32]:
     others = sorted(set(paths).difference(chosen))  # in place of what cannot be read
     ready = (image for image in read_ahead([*chosen, *others], how) if isinstance(image, Prepared))
     for image in itertools.islice(ready, _POLARITY_VOTES):
-        yield [image.image, *(look.image for look in image.closer if look.weight == 1)][-1]
+        yield [image.image, *(look.image for look in image.closer if not look.enlarged)][-1]
 
 
 def _spread(paths: list[Path], count: int) -> list[Path]:

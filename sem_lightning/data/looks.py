@@ -14,7 +14,7 @@ from sem_lightning.data.images import fit_to, whole_shape
 from sem_lightning.synthesis.field import Float32
 
 # The second look at a small image may enlarge it by half: fine lines are seen better then. Coarse ones are misjudged,
-# so its answer counts half (docs/real_images.md).
+# so its answer counts half (docs/real_images.md). Closer looks see more, and count as the root of their size.
 _MOST_ENLARGED = (math.inf, 1.5)  # along a side, by the first and the second look; those beyond enlarge nothing
 _ENLARGED_WEIGHT = 0.5
 _NEAR = 0.1  # by which an image may be larger than its closest look and not be looked at as it is, too
@@ -29,11 +29,13 @@ class Look:
         times: The size, times that of the first look.
         image: float32 [h, w].
         weight: Of what is seen there beside the other looks.
+        enlarged: Whether it has more pixels than the image.
     """
 
     times: float
     image: Float32
     weight: float = 1.0
+    enlarged: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,9 @@ class Looks:
         for number, times in enumerate(seen):
             size = round(times * self.image_size)
             whole = fit_to(image, whole_shape(image.shape[0] / image.shape[1], size))
-            weight = _ENLARGED_WEIGHT if number and size > side else 1.0
-            looks.append(Look(times, np.ascontiguousarray(whole), weight))
+            enlarged = size > side
+            weight = math.sqrt(times) * (_ENLARGED_WEIGHT if number and enlarged else 1.0)
+            looks.append(Look(times, np.ascontiguousarray(whole), weight, enlarged))
         if not self.negative:
             return looks
         negatives = [replace(look, image=1 - look.image) for look in looks]

@@ -13,7 +13,9 @@ import torch
 from conftest import Run, make_simulator, with_bar
 
 import sem_lightning
+from sem_lightning.commands.predict import _some
 from sem_lightning.data.images import encode_image
+from sem_lightning.inspection.inspector import Preparation
 from sem_lightning.model.adaptation import adapt_batch_norms
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
 from sem_lightning.model.combination import combine
@@ -226,12 +228,21 @@ def test_several_scales_are_combined_where_the_file_has_the_pixels(run: Run, tmp
     assert [list(line["by_scale"]) for line in lines] == [["1", "2", "4"], ["1", "2"], ["1"]]
     for line in lines:
         looks = torch.tensor([list(line["by_scale"].values())], dtype=torch.float64).log()
-        together = combine(looks, torch.ones(looks.shape[:2]), True).exp()[0].tolist()
+        weights = torch.tensor([[float(scale) ** 0.5 for scale in line["by_scale"]]])
+        together = combine(looks, weights, True).exp()[0].tolist()
         assert list(line["probabilities"].values()) == pytest.approx(together, abs=1e-5)
     done = run("predict", "ckpt=a.ckpt", "images=in", "jsonl=once.jsonl", "scales=[1]")
     once = [json.loads(line) for line in (tmp_path / "once.jsonl").read_text().splitlines()]
     assert [line["by_scale"]["1"] for line in once] == [line["by_scale"]["1"] for line in lines]
     assert [list(line["by_scale"]) for line in once] == [["1"]] * 3
+
+
+def test_images_are_asked_for_ends_as_closely_as_is_not_enlarged(tmp_path: Path) -> None:
+    sides = {80: 64, 100: 96, 120: 120, 200: 128}
+    for side in sides:
+        write_field(tmp_path / f"{side:03d}.png", side, side)
+    asked = _some(sorted(tmp_path.iterdir()), Preparation(64, None, scales=(1, 1.5, 2)))
+    assert [image.shape for image in asked] == [(look, look) for look in sides.values()]
 
 
 @pytest.mark.parametrize("scales", ["[2]", "[1,1]", "[1,9]", "[]", "[1,nan]"])

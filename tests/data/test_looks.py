@@ -28,7 +28,8 @@ def test_only_the_second_look_enlarges(shape: tuple[int, int], taken: list[float
     looks = Looks(128, (1, 1.5, 2, 4)).of(np.zeros(shape, np.float32))
     assert [look.times for look in looks] == taken
     second = 0.5 if shape[0] * shape[1] < 192**2 else 1
-    assert [look.weight for look in looks] == [1, second, 1, 1][: len(taken)]
+    weights = [part * times**0.5 for part, times in zip([1, second, 1, 1], taken, strict=False)]
+    assert [look.weight for look in looks] == pytest.approx(weights)
 
 
 def test_a_negative_is_looked_at_and_the_image_itself_counts_half_beside_it() -> None:
