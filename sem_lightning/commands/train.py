@@ -52,6 +52,7 @@ from sem_lightning.synthesis.patterns.pattern import EITHER, POLARITIES
 from sem_lightning.synthesis.simulator import Simulator
 
 log = logging.getLogger(__name__)
+_OF_START = ("network", "pooling", "scales")  # of a classifier to start from, whatever the configuration says
 _NEARLY = 0.75  # of the letters of two names (difflib), from which on one is taken for the other misspelt
 
 
@@ -226,7 +227,8 @@ def _open_start(config: DictConfig, settings: ModelSettings) -> SEMClassifier | 
     """The classifier to start from.
 
     Raises:
-        SettingError: ImageNet's weights as well, or something frozen that nobody has trained.
+        SettingError: ImageNet's weights as well, another network on the command line, or something frozen that nobody
+            has trained.
     """
     given = settings.pretrained or settings.weights_path
     if config.ckpt is None:
@@ -237,7 +239,16 @@ def _open_start(config: DictConfig, settings: ModelSettings) -> SEMClassifier | 
         return None
     if given:
         raise SettingError("model.pretrained", "ckpt brings weights of its own; use one of both")
-    return open_classifier(config, "ckpt")[1]
+    classifier = open_classifier(config, "ckpt")[1]
+    asked = {override.lstrip("+").partition("=")[0] for override in HydraConfig.get().overrides.task}
+    for name in _OF_START:
+        found, known = getattr(settings, name), classifier.hparams[name]
+        said = f"model.{name}" in asked or (name == "network" and "model" in asked)
+        if said and found != known:
+            raise SettingError(
+                f"model.{name}", f"found {found}; what goes on from ckpt keeps its {known}, so leave it out"
+            )
+    return classifier
 
 
 def build_classifier(
@@ -249,7 +260,7 @@ def build_classifier(
     """
     polarity, pixel_size = source.polarity, source.pixel_size
     if start is not None:
-        settings = replace(settings, **{name: start.hparams[name] for name in ("network", "pooling", "scales")})
+        settings = replace(settings, **{name: start.hparams[name] for name in _OF_START})
         _check_spelling(source.classes, start.classes)
         known = start.hparams["polarity"]
         if {known, polarity} == set(POLARITIES):

@@ -149,6 +149,8 @@ def test_folds_divide_every_class(folds: int, tmp_path: Path) -> None:
         (("model.frozen=all",), "model.frozen: found 'all', expected one of nothing, stem"),
         (("data.polarity=dark",), "ckpt: it was trained on bright features; the data has dark ones"),
         (("model.weights_path=w.pth",), "model.pretrained: ckpt brings weights of its own"),
+        (("model=resnet10",), "model.network: found resnet10; what goes on from ckpt keeps its resnet18"),
+        (("model.scales=[1,2]",), "model.scales: found [1.0, 2.0]; what goes on from ckpt keeps its [1.0]"),
     ],
 )
 def test_mistakes_are_one_line(
