@@ -1,6 +1,6 @@
 """What a handful of labelled images buys, with and without the packaged classifier to start from.
 
-python benchmarks/finetune.py [--seeds 0 1] [--output docs/images/finetune.png]        40 minutes
+python benchmarks/finetune.py [--seeds 0 1] [--output docs/images/finetune.png]     40 minutes, a seed on each core
 
 Stand-ins for a real microscope are simulated ones that the classifier never saw: conf/microscope/metal.yaml, where it
 does well, and a fast scan of lines in extreme noise, where it does not. Of n labelled images of each class a quarter
@@ -11,10 +11,12 @@ class, are others.
 import argparse
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -78,7 +80,8 @@ def list_images(folder: Path, rows: list[tuple[str, str, int]], count: int) -> N
 
 def run(module: str, *arguments: str) -> None:
     code = f"from sem_lightning.commands.{module} import main; main()"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
     if done.returncode:
         raise SystemExit(done.stderr)
 
@@ -103,8 +106,10 @@ def main() -> None:
     arguments = parser.parse_args()
     figure, panels = plt.subplots(1, len(STYLES), figsize=(6 * len(STYLES), 4), layout="constrained", sharey=True)
     for axes, (style, settings) in zip(panels, STYLES.items(), strict=True):
-        found = learn(settings, arguments.seeds)
-        for start, curve in found.items():
+        with ThreadPoolExecutor(len(arguments.seeds)) as side_by_side:
+            runs = list(side_by_side.map(learn, [settings] * len(arguments.seeds), arguments.seeds))
+        for start in STARTS:
+            curve = {count: [each[start][count] for each in runs] for count in runs[0][start]}
             cells = " | ".join(f"{count}: {np.mean(each):.3f}" for count, each in curve.items())
             print(f"| {style} | {start} | {cells} |", flush=True)
             axes.plot(list(curve), [np.mean(each) for each in curve.values()], "o-", label=start)
@@ -117,20 +122,18 @@ def main() -> None:
     figure.savefig(arguments.output, dpi=80)
 
 
-def learn(style: tuple[str, ...], seeds: list[int]) -> dict[str, dict[int, list[float]]]:
-    """Accuracies, one a seed, for each start and number of labelled images."""
-    found: dict[str, dict[int, list[float]]] = {name: {} for name in STARTS}
+def learn(style: tuple[str, ...], seed: int) -> dict[str, dict[int, float]]:
+    """Accuracies of one seed's images for each start and number of labelled images."""
+    found: dict[str, dict[int, float]] = {name: {} for name in STARTS}
     with tempfile.TemporaryDirectory() as name:
-        for seed in seeds:
-            folder = Path(name) / f"images{seed}"
-            rows = write_images(folder, style, max(COUNTS), seed)
-            for start, settings in STARTS.items():
-                for count in (0, *COUNTS) if "ckpt=robust" in settings else COUNTS:
-                    list_images(folder, rows, count or 1)
-                    results = Path(name) / f"{seed}-{count}-{len(settings)}"
-                    accuracy = measure(folder, settings, count, seed, results)
-                    found[start].setdefault(count, []).append(accuracy)
-                    print(f"seed {seed}, {start}, {count} of each class: {accuracy:.3f}", flush=True)
+        folder = Path(name) / "images"
+        rows = write_images(folder, style, max(COUNTS), seed)
+        for start, settings in STARTS.items():
+            for count in (0, *COUNTS) if "ckpt=robust" in settings else COUNTS:
+                list_images(folder, rows, count or 1)
+                results = Path(name) / f"{count}-{len(settings)}"
+                found[start][count] = measure(folder, settings, count, seed, results)
+                print(f"{style[0]}, seed {seed}, {start}, {count} of each: {found[start][count]:.3f}", flush=True)
     return found
 
 
