@@ -1,6 +1,6 @@
 """What a handful of labelled images buys, with and without the packaged classifier to start from.
 
-python benchmarks/finetune.py [--seeds 0 1] [--output docs/images/finetune.png]     40 minutes, a seed on each core
+python benchmarks/finetune.py [--seeds 0 1] [--output docs/images/finetune.png]     40 minutes on two cores
 
 Stand-ins for a real microscope are simulated ones that the classifier never saw: conf/microscope/metal.yaml, where it
 does well, and a fast scan of lines in extreme noise, where it does not. Of n labelled images of each class a quarter
@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.synthesis.simulator import render
+from sem_lightning.synthesis.simulator import Simulator, render
 
 COUNTS = (1, 2, 5, 10, 20)
 TESTED = 200
@@ -50,9 +50,8 @@ STARTS = {
 }
 
 
-def write_images(folder: Path, style: tuple[str, ...], most: int, seed: int) -> list[tuple[str, str, int]]:
+def write_images(folder: Path, simulator: Simulator, most: int, seed: int) -> list[tuple[str, str, int]]:
     """Test images, and ``most`` labelled ones of each class: name, label, number within the class (-1 for tests)."""
-    simulator = compose_simulator(*style)
     rows = []
     folder.mkdir()
     for split, count in ((2, TESTED), (0, most)):
@@ -105,9 +104,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs/images/finetune.png"))
     arguments = parser.parse_args()
     figure, panels = plt.subplots(1, len(STYLES), figsize=(6 * len(STYLES), 4), layout="constrained", sharey=True)
-    for axes, (style, settings) in zip(panels, STYLES.items(), strict=True):
-        with ThreadPoolExecutor(len(arguments.seeds)) as side_by_side:
-            runs = list(side_by_side.map(learn, [settings] * len(arguments.seeds), arguments.seeds))
+    with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
+        learnt = {
+            style: [side_by_side.submit(learn, style, compose_simulator(*settings), seed) for seed in arguments.seeds]
+            for style, settings in STYLES.items()
+        }
+    for axes, (style, futures) in zip(panels, learnt.items(), strict=True):
+        runs = [each.result() for each in futures]
         for start in STARTS:
             curve = {count: [each[start][count] for each in runs] for count in runs[0][start]}
             cells = " | ".join(f"{count}: {np.mean(each):.3f}" for count, each in curve.items())
@@ -122,18 +125,18 @@ def main() -> None:
     figure.savefig(arguments.output, dpi=80)
 
 
-def learn(style: tuple[str, ...], seed: int) -> dict[str, dict[int, float]]:
+def learn(style: str, simulator: Simulator, seed: int) -> dict[str, dict[int, float]]:
     """Accuracies of one seed's images for each start and number of labelled images."""
     found: dict[str, dict[int, float]] = {name: {} for name in STARTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "images"
-        rows = write_images(folder, style, max(COUNTS), seed)
+        rows = write_images(folder, simulator, max(COUNTS), seed)
         for start, settings in STARTS.items():
             for count in (0, *COUNTS) if "ckpt=robust" in settings else COUNTS:
                 list_images(folder, rows, count or 1)
                 results = Path(name) / f"{count}-{len(settings)}"
                 found[start][count] = measure(folder, settings, count, seed, results)
-                print(f"{style[0]}, seed {seed}, {start}, {count} of each: {found[start][count]:.3f}", flush=True)
+                print(f"{style}, seed {seed}, {start}, {count} of each: {found[start][count]:.3f}", flush=True)
     return found
 
 
