@@ -73,7 +73,7 @@ class _Group:
         return _Group(np.concatenate([self.boxes, other.boxes]), np.concatenate([self.runs, other.runs]))
 
     def covers(self, cd: float) -> Boxes:
-        """Boxes that cover all of it: each run, as wide as the CD, is a row of squares within it."""
+        """Boxes that stand for all of it: each run, as wide as the CD, is a row of squares within it."""
         squares = [self.boxes]
         for x0, y0, x1, y1 in self.runs:
             along = np.linspace(0, 1, math.ceil(2 * math.hypot(x1 - x0, y1 - y0) / cd) + 1)[:, None]
@@ -110,6 +110,7 @@ class _Ground:
         self.half = np.array(view.extent[::-1]) / 2 + pitch  # of the ground, x and y
         self.ends = np.concatenate([-self.half, self.half])
         self.placed = _Group(np.empty((0, 4)))
+        self.covered: Boxes = np.empty((0, 4))  # by all of them
 
     def value(self, name: str) -> float:
         return self.settings.draw_value(self.rng, name)
@@ -149,9 +150,10 @@ class _Ground:
         covers = group.covers(self.cd)
         left, top, right, bottom = covers.clip(self.ends[[0, 1, 0, 1]], self.ends[[2, 3, 2, 3]]).T
         area = float((right - left) @ (bottom - top))
-        if area == 0 or _touch(covers, self.placed.covers(self.cd), self.pitch - self.cd).any():
+        if area == 0 or _touch(covers, self.covered, self.pitch - self.cd).any():
             return 0.0
         self.placed = self.placed.joined(group)
+        self.covered = np.concatenate([self.covered, covers])
         return area
 
     def _before_an_end(self, group: Boxes) -> npt.NDArray[np.float64] | None:

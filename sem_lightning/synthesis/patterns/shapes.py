@@ -66,6 +66,7 @@ class Shapes(Pattern):
         """Where polygons abut, their union's edge is not theirs: lift what is known to be further inside, in place."""
         inside = (phi > -1e-3).astype(np.uint8)
         depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # to the next pixel outside
+        depth = np.sqrt(np.rint(depth * depth))  # OpenCV's last digit depends on where in memory its arrays lie
         np.maximum(phi, (depth - 1) * np.float32(view.pixel_size), out=phi, where=inside > 0)
 
     def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> Site | None:

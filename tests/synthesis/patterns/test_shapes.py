@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import make_simulator
 
 from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.patterns.shapes import find_sites
@@ -70,6 +71,17 @@ def test_slanted_sites_lie_in_the_middle_of_slanted_lines(angle: float, size: tu
         from_middle = (across[place] - there[place] + 500) % 24 - (12 if kind == "line" else 0)
         assert site.angle == angle and abs((from_middle + 12) % 24 - 12) < 1.5
         assert site.width == pytest.approx(16 if kind == "line" else 8, abs=1.5) and view.contains(site.x, site.y)
+
+
+def test_geometry_is_the_same_to_the_last_bit_wherever_its_arrays_lie() -> None:
+    simulator = make_simulator("pattern=freeform", "imaging.image_size=192")
+    elsewhere = []
+    for index in range(8):
+        scene = simulator.draw(0, 0, index, "good")
+        first = scene.pattern.phi(scene.view).tobytes()
+        for again in range(10):
+            elsewhere.append(np.empty(997 * (again + 1) + index, np.uint8))
+            assert scene.pattern.phi(scene.view).tobytes() == first
 
 
 def test_an_image_without_edges_has_no_sites() -> None:
