@@ -30,9 +30,10 @@ def boxes_of(simulator: Simulator, index: int) -> tuple[np.ndarray, Shapes]:
     return np.array([[*np.min(each, axis=0), *np.max(each, axis=0)] for each in pattern.polygons]), pattern
 
 
-@pytest.mark.parametrize("facing", [0, 1])
-def test_wires_of_different_nets_keep_the_smallest_space(facing: float) -> None:
-    simulator = simulator_with("pattern.duty=0.5", "pattern.pitch=16", f"pattern.facing={facing}", *SMOOTH)
+@pytest.mark.parametrize(("facing", "oblique"), [(0, 0), (1, 0), (0, 1)])
+def test_wires_of_different_nets_keep_the_smallest_space(facing: float, oblique: float) -> None:
+    shares = (f"pattern.facing={facing}", f"pattern.oblique={oblique}")
+    simulator = simulator_with("pattern.duty=0.5", "pattern.pitch=16", *shares, *SMOOTH)
     for index in range(30):
         scene = simulator.draw(0, 0, index, "good")
         metal = (scene.phi() > 0).astype(np.uint8)
@@ -95,7 +96,7 @@ def test_every_kind_is_drawn_where_its_weight_asks_for_it(kind: str) -> None:
 
 
 @pytest.mark.parametrize("step", [12, 16])
-def test_bundles_that_turn_by_45_degrees_keep_their_wires_whole_and_apart(step: int) -> None:
+def test_bundles_that_turn_by_45_degrees_keep_their_wires_whole_and_as_wide(step: int) -> None:
     overrides = (f"pattern.pitch={step}", "pattern.duty=0.5", "pattern.oblique=1", "pattern.wire_length=[4,6]", *SMOOTH)
     simulator = simulator_with("pattern.bundle=500", *only("bundle")[1:], *overrides)
     slanted = 0
