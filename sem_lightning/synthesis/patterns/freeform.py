@@ -16,7 +16,6 @@ from sem_lightning.synthesis.ranges import Range, ranged
 Boxes = npt.NDArray[np.float64]  # [n, 4]: left, top, right, bottom, nm
 _TRIES = 90  # groups of wires offered to an image; those that would touch another are dropped
 _MISSES = 12  # that many in a row, and there is no room
-_FACING = (0.85, 2.5)  # pitches between an end and one that faces it: fewer would be a gap
 _HALF_TURN = math.tan(math.pi / 8)  # of half its width, a wire's outer edge goes on beyond a turn by 45 degrees
 
 
@@ -36,6 +35,7 @@ class Freeform(MetalSettings):
     dummy: Range = ranged("weight", low=0, why="it is a weight")
     oblique: Range = ranged("of the bundles", low=0, high=1, why="it is a share")
     facing: Range = ranged("of the groups of wires", low=0, high=1, why="it is a share")
+    tip_to_tip: Range = ranged("pitches", low=0.5, high=8, why="no two wires come nearer than the smallest space")
 
     def lay_out(
         self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
@@ -172,7 +172,7 @@ class _Ground:
         first = group[0]
         near = (first[:2] + first[2:]) / 2
         near[along] = first[along + 2 - side]
-        aim[along] += (side - 1) * self.pitch * self.rng.uniform(*_FACING)
+        aim[along] += (side - 1) * self.pitch * self.value("tip_to_tip")
         aim[1 - along] += self.pitch * self.rng.normal(0, 0.5)
         shift: npt.NDArray[np.float64] = aim - near
         return shift
@@ -293,9 +293,12 @@ class _Ground:
         return _Group(np.array(boxes))
 
     def _dummy(self) -> _Group:
-        """Rows of squares that fill empty ground."""
+        """Rows of squares that fill empty ground; here and there one is missing."""
         width, height = self.cd * self.rng.uniform(0.8, 2.5) * self.rng.uniform(1, 1.5, 2)
         spaces = np.maximum(self.pitch - self.cd, np.array([width, height]) * self.rng.uniform(0.4, 1.2, 2))
         columns, rows = self.rng.integers(1, 9, 2)
         place = np.indices((columns, rows)).reshape(2, -1).T * (np.array([width, height]) + spaces)
+        if self.rng.random() < 0.4:
+            order = self.rng.permutation(len(place))
+            place = place[order[: max(1, round(len(place) * self.rng.uniform(0.5, 1)))]]
         return _Group(np.hstack([place, place + np.array([width, height])]))

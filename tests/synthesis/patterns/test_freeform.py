@@ -46,11 +46,12 @@ def test_wires_of_different_nets_keep_the_smallest_space(facing: float, oblique:
             assert between.size == 0 or between.min() > 8 / 2 - 1.6, index
 
 
-def test_wires_that_face_an_end_lie_one_to_two_and_a_half_pitches_before_it() -> None:
-    def spaces(facing: float) -> list[int]:
+def test_wires_that_face_an_end_lie_as_far_before_it_as_was_asked_for() -> None:
+    def spaces(facing: float, tip_to_tip: str = "[0.85,2.5]") -> list[int]:
         """Pixels from each end of a wire to the next metal before it, where there is any within the image."""
         simulator = simulator_with(
-            "pattern.pitch=10", "pattern.fill=0.2", f"pattern.facing={facing}", *SMOOTH, *only("none")
+            *("pattern.pitch=10", "pattern.fill=0.2", *SMOOTH, *only("none")),
+            *(f"pattern.facing={facing}", f"pattern.tip_to_tip={tip_to_tip}"),
         )
         found = []
         for index in range(40):
@@ -62,9 +63,21 @@ def test_wires_that_face_an_end_lie_one_to_two_and_a_half_pitches_before_it() ->
                     found += [int(ahead.argmax())] if ahead.any() and not ahead[0] else []
         return found
 
-    facing, free = spaces(1), spaces(0)
-    near = [sum(9 <= space <= 26 for space in each) / len(each) for each in (facing, free)]
-    assert len(facing) > 50 and near[0] > 1.5 * near[1], (len(facing), near)
+    facing, far, free = spaces(1), spaces(1, "[4,6]"), spaces(0)
+    near = [sum(9 <= space <= 26 for space in each) / len(each) for each in (facing, far, free)]
+    assert len(facing) > 50 and near[0] > 1.5 * max(near[1:]), (len(facing), near)
+
+
+def test_fill_is_rows_of_equal_squares_of_which_some_are_missing() -> None:
+    simulator = simulator_with("pattern.dummy=1e4", "pattern.pitch=10", *SMOOTH)
+    kept = []
+    for index in range(40):
+        boxes, _ = boxes_of(simulator, index)
+        sizes, group = np.unique((boxes[:, 2:] - boxes[:, :2]).round(6), axis=0, return_inverse=True)
+        for number in range(len(sizes)):
+            places = boxes[group.ravel() == number, :2].round(6)
+            kept.append(len(places) / np.prod([len(np.unique(places[:, axis])) for axis in (0, 1)]))
+    assert 0.15 < np.mean(np.array(kept) < 1) < 0.4 and 0.4 < min(kept) <= max(kept) == 1, sorted(kept)[:9]
 
 
 def test_more_fill_is_more_metal_and_thick_wires_are_as_thick_as_asked_for() -> None:
