@@ -22,7 +22,9 @@ from sem_lightning.decision.guarantee import upper_bound
 from sem_lightning.decision.rule import Rule
 from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.files import check_writable
 from sem_lightning.model.classifier import SEMClassifier, check_scales, save_rule
+from sem_lightning.model.compact import SUFFIX
 
 # what classifiers whose weights are averaged have in common
 _AVERAGED = ("classes", "network", "pooling", "image_size", "pixel_size", "polarity")
@@ -74,6 +76,9 @@ def calibrate(config: DictConfig) -> None:
     check_decision(decision, source.classes, source.counts("calibration"))
     if target.is_dir():
         raise SettingError("output", f"{target} is a folder; name a file")
+    check_writable("output", target.parent)
+    if target.suffix == SUFFIX:
+        classifier.net.half().float()  # as it is stored there: the rule is made for what will answer
     trainer = build_tester(config.trainer, Path(HydraConfig.get().runtime.output_dir))
     looks = looks_of(classifier, source, config.scales)
     datamodule = SEMDataModule(source, settings.batch_size, settings.num_workers, seed, looks=looks)

@@ -165,6 +165,9 @@ def _open_split(config: DictConfig, settings: DataSettings, classifier: SEMClass
     if config.split not in splits:
         raise SettingError("split", f"found {config.split!r}, expected one of {', '.join(splits)}")
     source = open_source(build_simulator(config), settings, classifier, seed)
+    ours, theirs = source.folder, classifier.hparams["folder"]
+    if config.split == "all" and ours and theirs and ours["root"] == theirs["root"]:
+        raise SettingError("split", f"most of {ours['root']} is what it was trained on; use split=test")
     if not sum(source.counts(config.split).values()):
         raise SettingError("split", f"there is no image in the split {config.split}")
     return source

@@ -1,6 +1,5 @@
 """``sem-fit``: estimate the simulator's settings from real images without labels."""
 
-import os
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from sem_lightning.commands.app import EXIT_SOME_UNUSABLE, config_folder, run_co
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import build, one_of
 from sem_lightning.errors import SettingError, UserError
+from sem_lightning.files import check_writable, printable
 from sem_lightning.fitting.estimate import Estimate, align, estimate
 from sem_lightning.fitting.fitted import Fitted
 from sem_lightning.fitting.likeness import Likeness, compare
@@ -163,12 +163,8 @@ def _check_places(settings: FitSettings, output: Path, report: Path) -> None:
     if output.exists() and not settings.overwrite:
         key = "output" if settings.output else "name"
         raise SettingError(key, f"{output} exists; choose another, or replace it with overwrite=true")
-    for key, folder in (("output", output.parent), ("report", report)):
-        there = next(each for each in (folder, *folder.parents) if each.exists())
-        if not there.is_dir():
-            raise SettingError(key, f"{there} is a file, where a folder is needed")
-        if not os.access(there, os.W_OK):
-            raise SettingError(key, f"{there} cannot be written to")
+    check_writable("output", output.parent)
+    check_writable("report", report)
 
 
 def _is_unlike(likeness: Likeness) -> bool:
@@ -200,10 +196,10 @@ def _measure(usable: list[Usable], family: str, microscope: Microscope, unused: 
             found = _without_guesses(item.path, estimates, microscope, saturated)
             pair = _simulate_likewise(item.image, family, microscope, estimates)
         except NotMeasuredError as error:
-            unused.append(f"{item.path}: {error}")
+            unused.append(f"{printable(item.path)}: {error}")
             continue
         measured.append(_Measured(item.path, found, set(estimates), pair, saturated))
-        print(f"{item.path}: measured")
+        print(f"{printable(item.path)}: measured")
     return measured
 
 
@@ -252,13 +248,17 @@ def _without_guesses(
     for key in _NEEDED:
         each = found[key]
         if each.sigma > _GUESS * each.value:
-            name = key.partition(".")[2]
-            raise NotMeasuredError(f"the {name} would be a guess ({each.value:.3g} +- {each.sigma:.2g})")
-    vague = [key for key, each in found.items() if microscope.is_vague(key, each.value, each.sigma)]
+            raise NotMeasuredError(
+                f"the {key.partition('.')[2]} would be a guess ({each.value:.3g} +- {each.sigma:.2g})"
+            )
+    name = printable(path)
+    vague = [
+        key for key, each in found.items() if key not in _NEEDED and microscope.is_vague(key, each.value, each.sigma)
+    ]
     if vague:
-        print(f"{path}: does not tell {', '.join(sorted(vague))}")
+        print(f"{name}: does not tell {', '.join(sorted(vague))}")
     if saturated:
-        print(f"{path}: more than 2 % of the pixels are black or white, so its levels, rims and noise are not used")
+        print(f"{name}: more than 2 % of the pixels are black or white, so its levels, rims and noise are not used")
         vague += _SATURATED
     return {key: each for key, each in found.items() if key not in vague}
 

@@ -106,10 +106,16 @@ def check_fit(source: Source, classifier: SEMClassifier) -> None:
     if ours and theirs and ours["root"] == theirs["root"] and "fold" in theirs:
         raise SettingError(
             "ckpt",
-            f"it was trained on all folds of this folder but number {theirs['fold'][0] + 1}, on which it was tested "
-            "then: see its result.json, or take another folder",
+            f"it was trained and validated on the folds of this folder but number {theirs['fold'][0] + 1}, on which it "
+            "was tested then: see its result.json, or take another folder",
         )
-    if ours and theirs and ours["root"] == theirs["root"] and ours != theirs:
+    if ours and theirs and ours["root"] == theirs["root"] and ours["images"] != theirs.get("images", ours["images"]):
+        raise SettingError(
+            "ckpt",
+            f"it was trained on {ours['root']}, whose images have changed since: divided anew, training images come "
+            "back as unseen ones; take another folder, or say with labels.csv which split each image is of",
+        )
+    if ours and theirs and ours["root"] == theirs["root"] and {**ours, "images": None} != {**theirs, "images": None}:
         shares = ", ".join(f"{split}: {share:g}" for split, share in theirs["shares"].items())
         raise SettingError(
             "ckpt",

@@ -19,7 +19,7 @@ from sem_lightning.commands.settings import at_least, build, one_of
 from sem_lightning.data.images import fit_to
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
-from sem_lightning.files import write_atomically
+from sem_lightning.files import printable, write_atomically
 from sem_lightning.fitting.measure import wire_pieces
 from sem_lightning.inspection.find import find_images
 from sem_lightning.inspection.inspector import Finding, Inspector, Preparation, Prepared, Unreadable
@@ -90,6 +90,10 @@ def predict(config: DictConfig) -> None:
     how = _choose_preparation(settings, paths, classifier)
     if settings.adapt:
         _adapt(classifier, paths, how)
+    if classifier.rule.promise is not None and settings.scales not in (None, list(classifier.hparams["scales"])):
+        print("its promise was made for other scales and does not hold with these")
+    if settings.pixel_size is not None and settings.tiling == "auto" and how.trained_pixel_size is None:
+        print("pixel_size: not used by this classifier, which looks at whole images unless told tiling=on")
     classifier.net.fold_batch_norm()
     if settings.explain:
         for stale in overlays.glob("[0-9]*_*.png"):  # of an earlier run
@@ -112,7 +116,7 @@ def predict(config: DictConfig) -> None:
     print(f"{counts.total()} images in {output} ({classifier.rule.kind}): {said}")
     if unreadable:
         for problem in unreadable:
-            print(f"error: {_on_one_line(problem)}", file=sys.stderr)
+            print(f"error: {printable(problem)}", file=sys.stderr)
         sys.exit(EXIT_SOME_UNUSABLE)
 
 
@@ -216,10 +220,6 @@ def _save_overlay(folder: Path, number: int, finding: Finding) -> None:
     # the number keeps files of one name in several folders apart; other bytes of names are nobody's file name
     stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in finding.prepared.path.stem)[:80]
     write_atomically(folder / f"{number:06d}_{stem}.png", lambda path: path.write_bytes(code.tobytes()))
-
-
-def _on_one_line(text: str) -> str:
-    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The LightningDataModule, over either source of images."""
 
+import hashlib
+import os
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +13,14 @@ import lightning
 from torch.utils.data import DataLoader, Dataset
 
 from sem_lightning.data.curriculum import STAGE_KEYS, Curriculum
-from sem_lightning.data.folder import FolderDataset, check_complete, describe_folder, read_folder, split_files
+from sem_lightning.data.folder import (
+    FolderDataset,
+    LabelledFile,
+    check_complete,
+    describe_folder,
+    read_folder,
+    split_files,
+)
 from sem_lightning.data.images import whole_shape
 from sem_lightning.data.looks import Looks, collate
 from sem_lightning.data.ranks import rank, world_size
@@ -122,6 +131,12 @@ def _check_weights(weights: Sequence[float], classes: list[str]) -> list[float]:
     return list(weights)
 
 
+def _digest(root: Path, files: Sequence[LabelledFile]) -> str:
+    """Changes with the images of a folder, by name and label: how they are divided depends on all of them."""
+    names = sorted(f"{file.label} {file.name or file.path.relative_to(root)}" for file in files)
+    return hashlib.sha256(b"\0".join(map(os.fsencode, names))).hexdigest()
+
+
 class FolderSource:
     """Labelled image files.
 
@@ -172,6 +187,7 @@ class FolderSource:
         self.folder: dict[str, Any] | None = None
         if not all(file.split for file in files):
             self.folder = {"root": str(root.resolve()), "seed": seed, "shares": dict(shares)}
+            self.folder["images"] = _digest(root, files)
             if fold is not None:
                 self.folder["fold"] = list(fold)
         self._splits = split_files(files, self.classes, dict(shares), seed, fold)

@@ -61,6 +61,8 @@ class DecisionSettings:
         if allowed_escapes(defects, self.max_escape, self.confidence) is None:
             needed = defects_needed(self.max_escape, self.confidence)
             best = -math.expm1(math.log(1 - self.confidence) / defects) if defects else 1.0
+            digit = 10.0 ** (math.floor(math.log10(best)) - 1)
+            best = math.ceil(best / digit) * digit  # up, for a little less cannot be promised either
             raise SettingError(
                 "max_escape",
                 f"{self.max_escape:g} cannot be promised with confidence {self.confidence:g} from {defects} defective "

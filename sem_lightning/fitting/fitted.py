@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sem_lightning.files import write_atomically, write_json
+from sem_lightning.files import printable, write_atomically, write_json
 from sem_lightning.fitting.estimate import Estimate, pool
 from sem_lightning.fitting.likeness import Likeness
 from sem_lightning.fitting.page import Pair, write_page
@@ -65,7 +65,7 @@ class Fitted:
         several = len(self.paths) > 1
         lines = [
             f"{self.name}: what sem-fit estimated from {len(self.paths)} image{'s' * several}, "
-            f"{self.paths[0].name}{' and others' * several}.",
+            f"{printable(self.paths[0].name)}{' and others' * several}.",
             "Beside each range: the estimate and its standard uncertainty; without one, the image does not tell.",
             f"Pixel size of the files: {size}.",
             f"  python train.py microscope={option}",
@@ -106,10 +106,10 @@ class Fitted:
             "family": self.family,
             "polarity": self.polarity,
             "unit": self.unit,
-            "images": [path.name for path in self.paths],
+            "images": [printable(path.name) for path in self.paths],
             "rows": rows,
             "missing": missing,
-            "facts": " ".join(environment["command"]),
+            "facts": printable(" ".join(environment["command"])),
         }
         write_page(folder / "report.html", pairs, likeness, facts)
         content = {

@@ -65,7 +65,10 @@ class Microscope:
     def is_vague(self, key: str, value: float, sigma: float) -> bool:
         """Whether the standard uncertainty of an estimate is wider than all that is usual."""
         group, name = key.split(".")
-        low, high = getattr(getattr(self, group), name)
+        ends = getattr(getattr(self, group), name)
+        if ends is None:  # such as the dose of an image without noise
+            return False
+        low, high = ends
         usual, unsure = (np.log(high / low), sigma / value) if key in LOGARITHMIC else (high - low, sigma)
         return bool(0 < usual < unsure)
 

@@ -207,8 +207,12 @@ class SEMClassifier(lightning.LightningModule):
         return answers
 
     def predict_step(self, batch: dict[str, Any], batch_index: int) -> dict[str, Tensor]:
-        """``logits``, ``features`` and ``label`` of a batch."""
-        return {**self.answer(batch), "label": batch["label"]}
+        """``logits``, ``features`` and ``label`` of a batch.
+
+        In 32 bits, whatever the trainer's precision: thresholds are made from these, and sem-predict decides in 32.
+        """
+        with torch.autocast(self.device.type, enabled=False):
+            return {**self.answer(batch), "label": batch["label"]}
 
     def answer(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """``logits`` [B, C] of all looks at each image together, and ``features`` [B, D] of the first.

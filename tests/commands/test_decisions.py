@@ -35,6 +35,9 @@ def test_calibrate_makes_a_rule_that_evaluate_and_predict_obey(run: Run, checkpo
     cv2.imwrite(str(tmp_path / "odd" / "stripes.png"), np.tile(np.uint8([0, 0, 0, 255]), (64, 64)))
     done = run("predict", "ckpt=new/strict.ckpt", "images=odd")
     assert done.code == 0 and "(conservative): good 0, gap 0, bridge 0, unsure 1" in done.out
+    assert "does not hold" not in done.out
+    done = run("predict", "ckpt=new/strict.ckpt", "images=odd", "scales=[1,1.5]")
+    assert done.code == 0 and "its promise was made for other scales and does not hold with these" in done.out
 
 
 def test_training_makes_the_rule_it_is_asked_for(run: Run) -> None:
@@ -68,6 +71,7 @@ def test_a_promise_that_cannot_be_made_is_refused_before_anything_runs(
         (["output=a.ckpt", "decision.unlike=2"], "decision.unlike: found 2, expected a share"),
         ([], "output: needs a value: add output=... to the command"),
         (["output=."], "output: . is a folder; name a file"),
+        ([f"output={__file__}/a.ckpt"], f"output: {__file__} is a file, where a folder is needed"),
     ],
 )
 def test_calibrate_refuses_what_cannot_be(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
@@ -88,6 +92,8 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
     assert trained.code == 0, trained.err  # there are no calibration images, which is no error for argmax
     best = f"ckpt={trained.run_folder() / 'checkpoints' / 'best.ckpt'}"
     assert run("evaluate", best, *folder).code == 0
+    done = run("evaluate", best, *folder, "split=all")
+    assert done.code == 1 and "is what it was trained on; use split=test" in done.err
     for change in ("seed=1", "data.shares={train: 0, val: 0.3, test: 0.2, calibration: 0.5}"):
         done = run("evaluate", best, *folder, change)
         assert done.code == 1 and "ckpt: it was trained on this folder, divided with seed=0" in done.err
@@ -98,6 +104,23 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
     assert run("evaluate", "ckpt=small.safetensors", *folder, shares).code == 0  # it knows its seed, too
     done = run("evaluate", "ckpt=small.safetensors", *folder, shares, "seed=0")
     assert done.code == 1 and "ckpt: it was trained on this folder, divided with seed=3" in done.err
+    (tmp_path / "set" / "gap" / "19.png").rename(tmp_path / "set" / "gap" / "another.png")  # divides all gaps anew
+    done = run("evaluate", best, *folder)
+    assert done.code == 1 and "whose images have changed since" in done.err and done.err.count("\n") == 1
+
+
+def test_a_rule_in_a_small_file_is_made_for_what_that_file_answers(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    """Half precision moves answers, and all that is fitted to them."""
+    more = (*SIZES, "data.calibration_per_class=2", "decision=argmax", "trainer.precision=bf16-mixed")
+    fitted = []
+    for ckpt, output in ((checkpoint, "a.safetensors"), ("a.safetensors", "b.ckpt"), (checkpoint, "c.ckpt")):
+        done = run("calibrate", f"ckpt={ckpt}", f"output={output}", *more)
+        assert done.code == 0, done.err
+        fitted.append(load_classifier(tmp_path / output).rule.temperature)
+    assert fitted[0] == fitted[1] != fitted[2]
+    exact = run("calibrate", f"ckpt={checkpoint}", "output=d.ckpt", *more, "trainer.precision=32-true")
+    assert exact.code == 0, exact.err  # as sem-predict answers, whatever a trainer's precision
+    assert load_classifier(tmp_path / "d.ckpt").rule.temperature == fitted[2]
 
 
 def test_two_checkpoints_side_by_side(run: Run, checkpoint: Path, tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
 """sem-fit learns a microscope from images, and the other commands take what it wrote."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from conftest import TINY, Run, make_simulator
 
+from sem_lightning.commands import fit
 from sem_lightning.data.images import encode_image
+from sem_lightning.fitting.estimate import Estimate, estimate
 from sem_lightning.synthesis.simulator import render
 
 
@@ -78,6 +83,34 @@ def test_nothing_is_written_where_all_would_be_a_guess(run: Run, tmp_path: Path)
     assert done.code == 1
     assert "nothing could be estimated, and nothing was written" in done.err and "one flat colour" in done.err
     assert not (tmp_path / "conf").exists() and not (tmp_path / "outputs").exists()
+
+
+def test_a_pitch_that_says_less_than_is_usual_is_kept_all_the_same(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coarse patterns are known to so many pixels only, and no configuration goes without a pitch."""
+    write(tmp_path, "a.png", "noise=low")
+
+    def unsure(*given: Any) -> dict[str, Estimate]:
+        found = estimate(*given)
+        return {**found, "pattern.pitch": replace(found["pattern.pitch"], sigma=5.0)}
+
+    monkeypatch.setattr(fit, "estimate", unsure)
+    done = run("fit", "images=a.png", "name=unsure")
+    assert done.code == 0, done.err
+    low, high = json.loads((tmp_path / "outputs/fit/unsure/fit.json").read_text())["ranges"]["pattern"]["pitch"]
+    assert low < 17 and high > 23
+
+
+def test_no_noise_to_start_from_and_a_name_that_is_no_text(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "noise=low")
+    (tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"5\xb5m\n.png"))
+    done = run("fit", "images='*.png'", "name=mine", "noise=none")
+    assert done.code == 0, done.err
+    assert "5\\udcb5m\\n.png: measured" in done.out
+    assert "5\\udcb5m\\n.png." in (tmp_path / "conf/microscope/mine.yaml").read_text()
+    done = run("preview", "microscope=mine", "per_class=1")
+    assert done.code == 0, done.err
 
 
 def test_saturated_levels_are_not_used(run: Run, tmp_path: Path) -> None:

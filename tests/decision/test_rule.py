@@ -1,6 +1,7 @@
 """Rules: probabilities that mean what they say, who is unsure, and what a checkpoint carries."""
 
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,16 @@ def test_a_conservative_rule_passes_only_what_is_good_and_sure_enough() -> None:
     # a promise that is kept anyway does not let more pass than the most probable class does
     lax = make_rule(replace(settings, max_escape=0.5), CLASSES, make_answers(2000, 0), make_answers(5000, 1))
     assert lax.threshold == 0.0
+
+
+@given(st.integers(3, 3000), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
+def test_the_promise_that_is_offered_instead_can_be_made(defects: int, confidence: float) -> None:
+    settings = DecisionSettings("conservative", 1e-5, confidence, unlike=0.0, too_close=0.0)
+    with pytest.raises(SettingError) as refused:
+        settings.check(CLASSES, defects)
+    offered = re.search(r"max_escape=(\S+) or more", str(refused.value))
+    assert offered is not None
+    replace(settings, max_escape=float(offered[1])).check(CLASSES, defects)
 
 
 def test_too_few_calibration_images_are_refused_with_the_number_that_would_do() -> None:

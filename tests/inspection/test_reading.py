@@ -14,8 +14,9 @@ from PIL import Image
 
 from sem_lightning.data.images import MAX_PIXELS, ImageError, read_gray
 from sem_lightning.errors import SettingError
+from sem_lightning.inspection import reader
 from sem_lightning.inspection.find import find_images
-from sem_lightning.inspection.inspector import Preparation, Unreadable
+from sem_lightning.inspection.inspector import Preparation, Unreadable, prepare
 from sem_lightning.inspection.reader import read_ahead
 
 GREY = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
@@ -137,6 +138,19 @@ def test_the_reader_stops_when_nobody_takes_any_more(tmp_path: Path) -> None:
     time.sleep(0.3)
     images.close()
     assert threading.active_count() == before
+
+
+def test_the_reader_counts_every_look_that_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    asked: list[object] = []
+    cv2.imwrite(str(path), np.zeros((256, 256), np.uint8))
+    monkeypatch.setattr(reader, "prepare", lambda *given: (asked.append(given), prepare(*given))[1])
+    monkeypatch.setattr(reader, "_PIXELS_AHEAD", 4 * (128**2 + 256**2))
+    images = read_ahead([path] * 50, Preparation(128, None, scales=(1, 2)))
+    next(images)
+    time.sleep(0.5)
+    images.close()
+    assert 3 <= len(asked) <= 6  # one taken, four ahead, one that waits
 
 
 def test_other_errors_of_the_reader_reach_the_caller(tmp_path: Path) -> None:
