@@ -11,7 +11,14 @@ from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.commands.app import run_command
-from sem_lightning.commands.open_data import check_fit, looks_of, open_classifiers, open_source, sees_negatives
+from sem_lightning.commands.open_data import (
+    check_fit,
+    looks_of,
+    open_classifiers,
+    open_source,
+    same_folder,
+    sees_negatives,
+)
 from sem_lightning.commands.provenance import describe_environment
 from sem_lightning.commands.settings import SimulationSettings, at_least, build, build_simulator, check_seed
 from sem_lightning.commands.trainer import build_tester, explain_interrupt, quiet_lightning
@@ -67,8 +74,10 @@ def evaluate(config: DictConfig) -> float:
     opened = open_classifiers(config, _COMPARED)
     seed = int(opened[0][1].hparams["seed"]) if config.seed is None else check_seed(config)
     source = _open_split(config, settings, opened[0][1], seed)
-    for _, classifier in opened[1:]:
+    for path, classifier in opened:
         check_fit(source, classifier)
+        if config.split == "all" and same_folder(source, classifier):
+            raise SettingError("split", f"{path} was trained on some images of this folder; use split=test")
     pointing = [
         measure_pointing(
             classifier, source.dataset(config.split), config.explain, negative=sees_negatives(classifier, source)
@@ -165,9 +174,6 @@ def _open_split(config: DictConfig, settings: DataSettings, classifier: SEMClass
     if config.split not in splits:
         raise SettingError("split", f"found {config.split!r}, expected one of {', '.join(splits)}")
     source = open_source(build_simulator(config), settings, classifier, seed)
-    ours, theirs = source.folder, classifier.hparams["folder"]
-    if config.split == "all" and ours and theirs and ours["root"] == theirs["root"]:
-        raise SettingError("split", f"most of {ours['root']} is what it was trained on; use split=test")
     if not sum(source.counts(config.split).values()):
         raise SettingError("split", f"there is no image in the split {config.split}")
     return source

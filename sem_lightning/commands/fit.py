@@ -152,7 +152,7 @@ def fit(config: DictConfig) -> None:
     print(f"  sem-train {'' if found_by_itself else f'--config-dir {output.parent.parent} '}microscope={output.stem}")
     if unused:
         for problem in unused:
-            print(f"error: {problem}", file=sys.stderr)
+            print(f"error: {printable(problem)}", file=sys.stderr)
         sys.exit(EXIT_SOME_UNUSABLE)
 
 
@@ -172,7 +172,7 @@ def _is_unlike(likeness: Likeness) -> bool:
 
 
 def _fail(unused: list[str]) -> None:
-    raise UserError(f"nothing could be estimated, and nothing was written: {'; '.join(unused)}")
+    raise UserError(f"nothing could be estimated, and nothing was written: {printable('; '.join(unused))}")
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _measure(usable: list[Usable], family: str, microscope: Microscope, unused: 
             found = _without_guesses(item.path, estimates, microscope, saturated)
             pair = _simulate_likewise(item.image, family, microscope, estimates)
         except NotMeasuredError as error:
-            unused.append(f"{printable(item.path)}: {error}")
+            unused.append(f"{item.path}: {error}")
             continue
         measured.append(_Measured(item.path, found, set(estimates), pair, saturated))
         print(f"{printable(item.path)}: measured")

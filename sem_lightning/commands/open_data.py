@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -102,30 +103,40 @@ def check_fit(source: Source, classifier: SEMClassifier) -> None:
         raise SettingError(
             "ckpt", f"it knows the classes {', '.join(classifier.classes)}; the data has {', '.join(source.classes)}"
         )
-    ours, theirs = source.folder, classifier.hparams["folder"]
-    if ours and theirs and ours["root"] == theirs["root"] and "fold" in theirs:
-        raise SettingError(
-            "ckpt",
-            f"it was trained and validated on the folds of this folder but number {theirs['fold'][0] + 1}, on which it "
-            "was tested then: see its result.json, or take another folder",
-        )
-    if ours and theirs and ours["root"] == theirs["root"] and ours["images"] != theirs.get("images", ours["images"]):
-        raise SettingError(
-            "ckpt",
-            f"it was trained on {ours['root']}, whose images have changed since: divided anew, training images come "
-            "back as unseen ones; take another folder, or say with labels.csv which split each image is of",
-        )
-    if ours and theirs and ours["root"] == theirs["root"] and {**ours, "images": None} != {**theirs, "images": None}:
-        shares = ", ".join(f"{split}: {share:g}" for split, share in theirs["shares"].items())
-        raise SettingError(
-            "ckpt",
-            f"it was trained on this folder, divided with seed={theirs['seed']} 'data.shares={{{shares}}}'; divided "
-            "otherwise, training images come back as unseen ones: divide it so again, or take another folder",
-        )
+    if both := same_folder(source, classifier):
+        _check_division(*both)
     trained_on = classifier.hparams["polarity"]
     if {trained_on, source.polarity} == set(POLARITIES):
         raise SettingError(
             "ckpt",
             f"it was trained on {trained_on} lines and the data has {source.polarity} ones, where a gap looks "
             "like a bridge; train one with imaging.polarity set so",
+        )
+
+
+def same_folder(source: Source, classifier: SEMClassifier) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """How the folder is divided now, and was in the classifier's training, where that was on the same folder."""
+    ours, theirs = source.folder, classifier.hparams["folder"]
+    return (ours, theirs) if ours and theirs and ours["root"] == theirs["root"] else None
+
+
+def _check_division(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    if "fold" in theirs:
+        raise SettingError(
+            "ckpt",
+            f"it was trained and validated on the folds of this folder but number {theirs['fold'][0] + 1}, on which it "
+            "was tested then: see its result.json, or take another folder",
+        )
+    if ours["images"] != theirs.get("images", ours["images"]):
+        raise SettingError(
+            "ckpt",
+            f"it was trained on {ours['root']}, whose images have changed since: divided anew, training images come "
+            "back as unseen ones; take another folder, or say with labels.csv which split each image is of",
+        )
+    if any(ours[name] != theirs[name] for name in ("seed", "shares")):
+        shares = ", ".join(f"{split}: {share:g}" for split, share in theirs["shares"].items())
+        raise SettingError(
+            "ckpt",
+            f"it was trained on this folder, divided with seed={theirs['seed']} 'data.shares={{{shares}}}'; divided "
+            "otherwise, training images come back as unseen ones: divide it so again, or take another folder",
         )

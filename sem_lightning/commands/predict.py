@@ -90,10 +90,11 @@ def predict(config: DictConfig) -> None:
     how = _choose_preparation(settings, paths, classifier)
     if settings.adapt:
         _adapt(classifier, paths, how)
-    if classifier.rule.promise is not None and settings.scales not in (None, list(classifier.hparams["scales"])):
+    scales = [1] if settings.tiling == "on" else list(how.scales)
+    if classifier.rule.promise is not None and scales != list(classifier.hparams["scales"]):
         print("its promise was made for other scales and does not hold with these")
-    if settings.pixel_size is not None and settings.tiling == "auto" and how.trained_pixel_size is None:
-        print("pixel_size: not used by this classifier, which looks at whole images unless told tiling=on")
+    if settings.pixel_size is not None and settings.tiling == "auto" and len(scales) > 1:
+        print("pixel_size: not used, for files are looked at as a whole at several sizes; tiling=on looks at tiles")
     classifier.net.fold_batch_norm()
     if settings.explain:
         for stale in overlays.glob("[0-9]*_*.png"):  # of an earlier run

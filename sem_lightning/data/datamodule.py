@@ -42,8 +42,8 @@ class Source(Protocol):
         pixel_size: nm, where known.
         polarity: ``bright`` or ``dark``: which the feature is, where known.
         group: Neighbouring training images that stay together: 2 for twins, else 1.
-        folder: Of images on disk that are divided at random: ``root``, ``seed``, ``shares`` and, where there are folds,
-            ``fold``; else ``None``.
+        folder: Of images on disk that are divided at random: ``root``, ``seed``, ``shares``, ``images`` (a digest of
+            their names and labels) and, where there are folds, ``fold``; else ``None``.
     """
 
     classes: list[str]
@@ -132,8 +132,9 @@ def _check_weights(weights: Sequence[float], classes: list[str]) -> list[float]:
 
 
 def _digest(root: Path, files: Sequence[LabelledFile]) -> str:
-    """Changes with the images of a folder, by name and label: how they are divided depends on all of them."""
-    names = sorted(f"{file.label} {file.name or file.path.relative_to(root)}" for file in files)
+    """Changes with the names of a class's images and their order, as how they are divided does."""
+    by_class = sorted(files, key=lambda file: file.label)
+    names = [f"{file.label} {file.name or file.path.relative_to(root)}" for file in by_class]
     return hashlib.sha256(b"\0".join(map(os.fsencode, names))).hexdigest()
 
 

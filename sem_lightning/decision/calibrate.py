@@ -63,11 +63,11 @@ class DecisionSettings:
             best = -math.expm1(math.log(1 - self.confidence) / defects) if defects else 1.0
             digit = 10.0 ** (math.floor(math.log10(best)) - 1)
             best = math.ceil(best / digit) * digit  # up, for a little less cannot be promised either
+            offer = f", or max_escape={best:.2g} or more" if best < 1 else ""
             raise SettingError(
                 "max_escape",
                 f"{self.max_escape:g} cannot be promised with confidence {self.confidence:g} from {defects} defective "
-                f"calibration images; that takes {needed} of them (data.calibration_per_class or data.shares), or "
-                f"max_escape={best:.2g} or more",
+                f"calibration images; that takes {needed} of them (data.calibration_per_class or data.shares){offer}",
             )
 
 

@@ -44,7 +44,7 @@ class SEMClassifier(lightning.LightningModule):
         pixel_size: nm per pixel of the training images, where known.
         polarity: ``bright`` or ``dark``: which the feature was in training, where known; ``either`` for both, and
             negatives of dark ones: images that are known to be dark can be judged as negatives then.
-        folder: Of training images on disk: ``root``, ``seed`` and ``shares``, by which they were divided into splits.
+        folder: Of training images on disk: how they were divided into splits, see `Source`.
         seed: Seed of the training run; with it a folder divides into the same splits again.
         learning_rate: Peak rate of Adam.
         weight_decay: Decoupled decay of all weights but biases and batch norm (AdamW); 0 is plain Adam.
@@ -207,20 +207,23 @@ class SEMClassifier(lightning.LightningModule):
         return answers
 
     def predict_step(self, batch: dict[str, Any], batch_index: int) -> dict[str, Tensor]:
-        """``logits``, ``features`` and ``label`` of a batch.
-
-        In 32 bits, whatever the trainer's precision: thresholds are made from these, and sem-predict decides in 32.
-        """
-        with torch.autocast(self.device.type, enabled=False):
-            return {**self.answer(batch), "label": batch["label"]}
+        """``logits``, ``features`` and ``label`` of a batch."""
+        return {**self.answer(batch), "label": batch["label"]}
 
     def answer(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """``logits`` [B, C] of all looks at each image together, and ``features`` [B, D] of the first.
+
+        Where a trainer's precision is mixed, in 32 bits all the same: rules are made from these answers and reports
+        judge them, and sem-predict decides in 32.
 
         Args:
             batch: ``image`` or, where images are looked at several times, ``looks``, see
                 `sem_lightning.data.looks.collate`; see `combine`.
         """
+        with torch.autocast(self.device.type, enabled=False):
+            return self._answer(batch)
+
+    def _answer(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         if "looks" not in batch:
             logits, _, features = self(batch["image"])
             return {"logits": logits, "features": features}

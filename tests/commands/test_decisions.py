@@ -93,7 +93,7 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
     best = f"ckpt={trained.run_folder() / 'checkpoints' / 'best.ckpt'}"
     assert run("evaluate", best, *folder).code == 0
     done = run("evaluate", best, *folder, "split=all")
-    assert done.code == 1 and "is what it was trained on; use split=test" in done.err
+    assert done.code == 1 and "was trained on some images of this folder; use split=test" in done.err
     for change in ("seed=1", "data.shares={train: 0, val: 0.3, test: 0.2, calibration: 0.5}"):
         done = run("evaluate", best, *folder, change)
         assert done.code == 1 and "ckpt: it was trained on this folder, divided with seed=0" in done.err
@@ -107,6 +107,9 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
     (tmp_path / "set" / "gap" / "19.png").rename(tmp_path / "set" / "gap" / "another.png")  # divides all gaps anew
     done = run("evaluate", best, *folder)
     assert done.code == 1 and "whose images have changed since" in done.err and done.err.count("\n") == 1
+    last = best.replace("ckpt=", "ckpt_path=").replace("best.ckpt", "last.ckpt")
+    done = run("train", *folder, *more, last, "trainer.max_epochs=2")
+    assert done.code == 1 and "was trained on have changed since" in done.err and done.err.count("\n") == 1
 
 
 def test_a_rule_in_a_small_file_is_made_for_what_that_file_answers(run: Run, checkpoint: Path, tmp_path: Path) -> None:
@@ -121,6 +124,11 @@ def test_a_rule_in_a_small_file_is_made_for_what_that_file_answers(run: Run, che
     exact = run("calibrate", f"ckpt={checkpoint}", "output=d.ckpt", *more, "trainer.precision=32-true")
     assert exact.code == 0, exact.err  # as sem-predict answers, whatever a trainer's precision
     assert load_classifier(tmp_path / "d.ckpt").rule.temperature == fitted[2]
+    errors = []
+    for precision in ("bf16-mixed", "32-true"):
+        done = run("evaluate", "ckpt=d.ckpt", *SIZES, "data.test_per_class=4", f"trainer.precision={precision}")
+        errors.append(done.result("evaluate")["calibration_error"])
+    assert errors[0] == errors[1]
 
 
 def test_two_checkpoints_side_by_side(run: Run, checkpoint: Path, tmp_path: Path) -> None:

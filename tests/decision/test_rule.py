@@ -92,14 +92,15 @@ def test_a_conservative_rule_passes_only_what_is_good_and_sure_enough() -> None:
     assert lax.threshold == 0.0
 
 
-@given(st.integers(3, 3000), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
+@given(st.integers(0, 3000), st.sampled_from([0.8, 0.95, 0.99, 0.999]))
 def test_the_promise_that_is_offered_instead_can_be_made(defects: int, confidence: float) -> None:
     settings = DecisionSettings("conservative", 1e-5, confidence, unlike=0.0, too_close=0.0)
     with pytest.raises(SettingError) as refused:
         settings.check(CLASSES, defects)
     offered = re.search(r"max_escape=(\S+) or more", str(refused.value))
-    assert offered is not None
-    replace(settings, max_escape=float(offered[1])).check(CLASSES, defects)
+    assert offered is not None or defects < 3
+    if offered is not None:
+        replace(settings, max_escape=float(offered[1])).check(CLASSES, defects)
 
 
 def test_too_few_calibration_images_are_refused_with_the_number_that_would_do() -> None:
