@@ -22,8 +22,9 @@ class _Shelf:
 
     def put(self, entry: Prepared | Unreadable | BaseException | None) -> bool:
         """Waits for room; false once nobody takes any more."""
-        looks = [entry, *entry.closer] if isinstance(entry, Prepared) else []
-        pixels = sum(look.image.size for look in looks)
+        pixels = 0
+        if isinstance(entry, Prepared):
+            pixels = entry.image.size + sum(look.image.size for look in entry.closer)
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._entries or self._pixels + pixels <= _PIXELS_AHEAD)
             self._entries.append((entry, pixels))
