@@ -334,7 +334,7 @@ def _check_resumable(ckpt_path: str | None, classifier: SEMClassifier) -> Path |
         raise SettingError(
             "ckpt_path",
             f"the images that {path} was trained on have changed since, or how they are divided: training images would "
-            "come back as unseen ones; begin a new run, from its weights with ckpt=",
+            "come back as unseen ones; begin a new run without ckpt_path",
         )
     if "optimizer_states" not in state:
         raise SettingError("ckpt_path", f"{path} holds weights only; resume from last.ckpt beside it")
