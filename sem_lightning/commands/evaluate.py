@@ -74,10 +74,11 @@ def evaluate(config: DictConfig) -> float:
     opened = open_classifiers(config, _COMPARED)
     seed = int(opened[0][1].hparams["seed"]) if config.seed is None else check_seed(config)
     source = _open_split(config, settings, opened[0][1], seed)
-    for path, classifier in opened:
+    for _, classifier in opened[1:]:
         check_fit(source, classifier)
-        if config.split == "all" and same_folder(source, classifier):
-            raise SettingError("split", f"{path} was trained on some images of this folder; use split=test")
+    trained_here = [path for path, classifier in opened if same_folder(source, classifier)]
+    if config.split == "all" and trained_here:
+        raise SettingError("split", f"{trained_here[0]} was trained on some images of this folder; use split=test")
     pointing = [
         measure_pointing(
             classifier, source.dataset(config.split), config.explain, negative=sees_negatives(classifier, source)
