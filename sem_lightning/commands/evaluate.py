@@ -92,7 +92,7 @@ def evaluate(config: DictConfig) -> float:
         folder = output if len(opened) == 1 else output / str(number)
         folder.mkdir(parents=True, exist_ok=True)
         report = _test(config, settings, source, classifier, seed)
-        sections.append(Section(str(path), report, save_figures(report, folder), folder))
+        sections.append(Section(str(path), report, save_figures(report, folder)))
         title = f"{path.name}: accuracy {report.metrics['test/accuracy']:.4f}"
         report.print(Console(), title, f"{report.images} images (split {config.split}) in {report.seconds:.1f} s")
     comparisons = [compare(sections[0].report.tested, other.report.tested) for other in sections[1:]]

@@ -191,7 +191,7 @@ def _report(config: DictConfig, output: Path, digests: dict[str, str], runs: lis
     environment = describe_environment()
     write_json(output / RESULT, report.to_dict() | facts | environment)
     name = "best.ckpt" if len(runs) == 1 else f"{len(runs)} folds"
-    write_page(output / "report.html", [Section(name, report, figures, output)], [], environment)
+    write_page(output / "report.html", [Section(name, report, figures)], [], environment)
     times = "once" if len(runs) == 1 else f"{len(runs)} times, without a fold each"
     caption = (
         f"trained {times} on {images} images in {seconds:.1f} s ({images / seconds:.1f} images/s),\n"

@@ -1,5 +1,6 @@
 """Pictures of a test."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,13 +141,13 @@ _DRAWN: dict[str, Callable[[Report], Figure | None]] = {
 }
 
 
-def save_figures(report: Report, folder: Path) -> dict[str, Figure]:
-    """Write each figure as ``<name>.png``; returns the figures by those names."""
-    figures = {name: figure for name, draw in _DRAWN.items() if (figure := draw(report)) is not None}
-    for name, figure in figures.items():
-
-        def write(path: Path, figure: Figure = figure) -> None:
-            figure.savefig(path, dpi=110)
-
-        write_atomically(folder / f"{name}.png", write)
-    return figures
+def save_figures(report: Report, folder: Path) -> dict[str, Path]:
+    """Write each figure as ``<name>.png``; returns the files by those names."""
+    files = {}
+    for name, draw in _DRAWN.items():
+        figure = draw(report)
+        if figure is None:
+            continue
+        files[name] = folder / f"{name}.png"
+        write_atomically(files[name], functools.partial(figure.savefig, dpi=110))
+    return files

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from matplotlib.figure import Figure
 
 from sem_lightning.evaluation.comparison import Comparison
 from sem_lightning.evaluation.metrics import wilson_interval
@@ -30,18 +29,16 @@ class Section:
     Attributes:
         name: What it is called, its checkpoint's path.
         report: What was measured.
-        figures: Pictures by name.
-        folder: Holds them as ``<name>.png``.
+        figures: Files of pictures by name.
     """
 
     name: str
     report: Report
-    figures: dict[str, Figure]
-    folder: Path
+    figures: dict[str, Path]
 
     def pictures(self) -> list[tuple[str, str, str]]:
         """Name, caption and data URI of each figure."""
-        return [(name, _CAPTIONS[name], _data_uri(self.folder / f"{name}.png")) for name in self.figures]
+        return [(name, _CAPTIONS[name], _data_uri(path)) for name, path in self.figures.items()]
 
     def cards(self) -> list[dict[str, str]]:
         """The numbers to see first: title, value, interval, definition."""

@@ -1,11 +1,9 @@
 """What TensorBoard shows beside the curves that Lightning logs."""
 
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+import cv2
 from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.evaluation.report import Report
@@ -25,7 +23,7 @@ def lay_out_charts(writer: SummaryWriter, classes: list[str]) -> None:
 
 
 def write_test(
-    writer: SummaryWriter, report: Report, figures: dict[str, Figure], settings: dict[str, Any], step: int
+    writer: SummaryWriter, report: Report, figures: dict[str, Path], settings: dict[str, Any], step: int
 ) -> None:
     """The test's figures as images, and the hyperparameters with the final metrics (the tab HParams)."""
     write_figures(writer, figures, step)
@@ -34,16 +32,11 @@ def write_test(
     writer.flush()
 
 
-def write_figures(writer: SummaryWriter, figures: dict[str, Figure], step: int) -> None:
-    """The test's figures (the tab Images)."""
-    for name, figure in figures.items():
-        writer.add_image(f"test/{name}", _pixels(figure), step, dataformats="HWC")
-
-
-def _pixels(figure: Figure) -> npt.NDArray[np.uint8]:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+def write_figures(writer: SummaryWriter, figures: dict[str, Path], step: int) -> None:
+    """The test's figures, from their files by name (the tab Images)."""
+    for name, path in figures.items():
+        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        writer.add_image(f"test/{name}", pixels, step, dataformats="HWC")
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, str | float | bool]:

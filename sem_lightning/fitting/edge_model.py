@@ -53,7 +53,13 @@ class EdgeModel:
 
 
 def fit_edges(
-    place: Float64, brightness: Float64, weight: Float64, pitch: float, polarity: str, start: EdgeModel | None = None
+    place: Float64,
+    brightness: Float64,
+    weight: Float64,
+    pitch: float,
+    polarity: str,
+    start: EdgeModel | None = None,
+    tolerance: float = 1e-8,
 ) -> EdgeModel:
     """Least squares, from several starts where none is given.
 
@@ -64,6 +70,7 @@ def fit_edges(
         pitch: Pixels.
         polarity: ``bright`` or ``dark``: which the feature is.
         start: A model of the same lines.
+        tolerance: Ends where a step makes the squares less by a smaller part than this.
     """
     low, high = (float(n) for n in np.quantile(brightness, [0.02, 0.98]))
     root = np.sqrt(weight / weight.mean())
@@ -84,7 +91,9 @@ def fit_edges(
     best = None
     for first in starts:
         inside = np.clip(first, np.add(limits[0], 1e-6), np.subtract(limits[1], 1e-6))
-        found = least_squares(misfit, inside, bounds=limits, x_scale=(0.1, 0.1, 0.1, 1, 1, 1, 1), max_nfev=_MOST_TRIES)
+        found = least_squares(
+            misfit, inside, bounds=limits, ftol=tolerance, x_scale=(0.1, 0.1, 0.1, 1, 1, 1, 1), max_nfev=_MOST_TRIES
+        )
         if best is None or found.cost < best.cost:
             best = found
     assert best is not None

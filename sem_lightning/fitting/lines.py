@@ -17,6 +17,7 @@ _FEWEST_LINES = 3
 _LEAST_PITCH = 4.0  # pixels
 _EXPLAINED = 0.6  # share of the mean row's variance that lines of one pitch make
 _FOLD_STEP = 0.25  # pixels between bins of the folded profile
+_ROUGHLY = 1e-3  # tolerance of the first fit, which tells lines from spaces: half a pitch aside it hardly ends
 _ROUNDS = 3  # of following the edges
 _FOLLOW = 3.0  # rows over which an edge is smoothed between rounds
 _WINDOW = 6  # pixels to either side of an edge that tell where it is
@@ -139,7 +140,7 @@ def _fold(turned: Float32, pitch: float, polarity: str) -> tuple[float, EdgeMode
     best: tuple[float, float, EdgeModel] | None = None
     for middle in (centre, centre + pitch / 2):
         place = (columns - middle + pitch / 2) % pitch - pitch / 2
-        model = fit_edges(place, profile, np.ones_like(place), pitch, polarity)
+        model = fit_edges(place, profile, np.ones_like(place), pitch, polarity, tolerance=_ROUGHLY)
         error = float(np.sum((model.across(place, pitch, polarity) - profile) ** 2))
         if best is None or error < best[0]:
             best = (error, middle, model)

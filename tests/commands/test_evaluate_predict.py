@@ -236,7 +236,7 @@ def test_several_checkpoints_become_the_mean_of_their_weights(run: Run, tmp_path
     states = [each.state_dict() for each in made]
     for name, value in load_classifier(tmp_path / "mean.ckpt").state_dict().items():
         if value.is_floating_point():
-            assert value.numpy() == pytest.approx(sum(state[name] for state in states).numpy() / 3, abs=1e-6), name
+            torch.testing.assert_close(value, sum(state[name] for state in states) / 3, rtol=0, atol=1e-6)
 
 
 def test_weights_of_other_networks_are_not_averaged(run: Run, tmp_path: Path) -> None:

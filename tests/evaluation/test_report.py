@@ -141,7 +141,7 @@ def write_report(folder: Path) -> Path:
     tested, other = make_sized(600), make_sized(600, limit=14.0)
     reports = [make_report(one) for one in (tested, other)]
     sections = [
-        Section(name, report, save_figures(report, folder), folder)
+        Section(name, report, save_figures(report, folder))
         for name, report in zip(("<b>first</b>.ckpt", "second.ckpt"), reports, strict=True)
     ]
     write_page(folder / "report.html", sections, [compare(tested, other)], {"seed": 3})
