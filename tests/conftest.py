@@ -36,8 +36,9 @@ COMMANDS = {
     "report": report.main,
 }
 
-# A task that a ResNet18 sees in seconds: small images, few of them.
+# A task that a small ResNet18 sees in seconds: small images, few of them.
 TINY = (
+    "model.network=resnet18_small",
     "imaging.image_size=64",
     "data.train_per_class=8",
     "data.val_per_class=3",
@@ -69,7 +70,9 @@ def simulator() -> Simulator:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained classifier: its tests ask what is done with its answers, not whether they are right."""
     torch.manual_seed(0)
-    classifier = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, polarity="bright")
+    classifier = SEMClassifier(
+        ["good", "gap", "bridge"], 64, network="resnet18_small", pixel_size=1.0, polarity="bright"
+    )
     path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
     torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
     return path

@@ -71,15 +71,18 @@ class Fitted:
             f"  python train.py microscope={option}",
         ]
         if self.scale > 1:
-            lines += [
-                f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen:",
-                "ranges of noise, streaks and jitter are of these, the estimates beside them of the files'.",
-            ]
+            lines += self._scaling()
         if self.narrowed:
             lines.append(f"Narrower than uncertain, for it could not be drawn: {', '.join(self.narrowed)}.")
         if not self.pixel_size:
             lines.append("To predict: sem-predict pixel_size=1 ckpt=... images=...  (tiles at the training's scale)")
         return lines
+
+    def _scaling(self) -> list[str]:
+        return [
+            f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen:",
+            "ranges of noise, streaks and jitter are of these, the estimates beside them of the files'.",
+        ]
 
     def write_report(
         self, folder: Path, pairs: list[Pair], likeness: Likeness, missing: list[str], environment: dict[str, Any]
@@ -108,6 +111,7 @@ class Fitted:
             "unit": self.unit,
             "images": [printable(path.name) for path in self.paths],
             "rows": rows,
+            "scaling": " ".join(self._scaling()) if self.scale > 1 else "",
             "missing": missing,
             "facts": printable(" ".join(environment["command"])),
         }

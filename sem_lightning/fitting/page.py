@@ -49,8 +49,8 @@ def write_page(path: Path, pairs: Sequence[Pair], likeness: Likeness, facts: dic
         path: Where.
         pairs: Images to show.
         likeness: How far apart they are.
-        facts: ``name``, ``family``, ``polarity``, ``unit``, ``images``, ``rows``, ``missing`` and ``facts`` (how
-            it was made) of the template ``fit.html.j2``.
+        facts: ``name``, ``family``, ``polarity``, ``unit``, ``images``, ``rows``, ``scaling`` (of what is written),
+            ``missing`` and ``facts`` (how it was made) of the template ``fit.html.j2``.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sem_lightning.fitting", "."), autoescape=True, undefined=jinja2.StrictUndefined

@@ -60,7 +60,9 @@ def test_coarse_patterns_are_trained_at_larger_pixels(run: Run, tmp_path: Path) 
     assert done.code == 0, done.err
     assert "--config-dir elsewhere microscope=coarse" in done.out
     assert json.loads((tmp_path / "r/fit.json").read_text())["ranges"]["imaging"]["pixel_size"] > 1.5
-    assert "sem-predict pixel_size=1" in (tmp_path / "elsewhere/microscope/coarse.yaml").read_text()
+    written = (tmp_path / "elsewhere/microscope/coarse.yaml").read_text()
+    assert "sem-predict pixel_size=1" in written
+    assert all("A training pixel is" in text for text in (written, (tmp_path / "r/report.html").read_text()))
     done = run("preview", "--config-dir", "elsewhere", "microscope=coarse", "per_class=1")
     assert done.code == 0, done.err
 

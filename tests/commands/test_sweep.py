@@ -19,7 +19,7 @@ from sem_lightning.commands.sweep_job import fair_share
 from sem_lightning.sweeps.folder import only_job, only_sweep
 
 REPOSITORY = Path(__file__).parents[2]
-QUICK = (*TINY, "logger=none", "model=resnet10")
+QUICK = (*TINY, "logger=none")
 
 
 def sweep_folder(folder: Path) -> Path:
