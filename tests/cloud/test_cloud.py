@@ -19,7 +19,13 @@ from sem_lightning.cloud import score, submission, workspace
 from sem_lightning.model.classifier import load_classifier
 
 TINY = ("imaging.image_size=64", "num_per_class=10", "shares={train: 0.4, val: 0.2, test: 0.2, calibration: 0.2}")
-QUICK = ("model=resnet18_small", "data.batch_size=8", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.max_epochs=1")
+QUICK = (
+    "model=resnet18_small",
+    "data.batch_size=8",
+    "data.num_workers=0",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=1",
+)
 
 
 @pytest.fixture

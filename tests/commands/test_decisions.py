@@ -87,7 +87,12 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
             image = rng.integers(0, 255, (32, 32), dtype=np.uint8)
             cv2.imwrite(str(tmp_path / "set" / label / f"{number}.png"), image)
     folder = ("data=folder", "data.root=set", "data.num_workers=0", "trainer.accelerator=cpu")
-    more = ("data.image_size=32", "trainer.max_epochs=1", "callbacks.progress_bar=false", "model.network=resnet18_small")
+    more = (
+        "data.image_size=32",
+        "trainer.max_epochs=1",
+        "callbacks.progress_bar=false",
+        "model.network=resnet18_small",
+    )
     trained = run("train", *folder, *more)
     assert trained.code == 0, trained.err  # there are no calibration images, which is no error for argmax
     best = f"ckpt={trained.run_folder() / 'checkpoints' / 'best.ckpt'}"

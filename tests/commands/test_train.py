@@ -165,9 +165,9 @@ def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> 
     net = resnet18(weights=None)
     net.train()(torch.randn(2, 3, 32, 32))
     torch.save(net.state_dict(), tmp_path / "imagenet.pth")
-    done = run("train", *TINY, f"model.weights_path={tmp_path}/imagenet.pth")
+    done = run("train", *TINY, "model.network=resnet18", f"model.weights_path={tmp_path}/imagenet.pth")
     assert done.code == 0, done.err
-    done = run("train", *TINY, "model.weights_path=nowhere.pth")
+    done = run("train", *TINY, "model.network=resnet18", "model.weights_path=nowhere.pth")
     assert done.code == 1 and "nowhere.pth: No such file" in done.err
 
 
