@@ -85,12 +85,16 @@ def run(module: str, *arguments: str) -> None:
         raise SystemExit(done.stderr)
 
 
-def measure(folder: Path, start: tuple[str, ...], count: int, seed: int, results: Path) -> float:
-    """Accuracy on the test images after training on ``count`` images of each class."""
+def measure_packaged(folder: Path, results: Path) -> float:
+    """Accuracy on the test images with no label."""
+    data = ("data=folder", f"data.root={folder}", "trainer.accelerator=cpu")
+    run("evaluate", "ckpt=robust", *data, f"hydra.run.dir={results}")
+    return float(json.loads((results / "report.json").read_text())["metrics"]["test/accuracy"])
+
+
+def measure(folder: Path, start: tuple[str, ...], seed: int, results: Path) -> float:
+    """Accuracy on the test images after training on the others that ``labels.csv`` names."""
     data = (f"data.root={folder}", "trainer.accelerator=cpu")
-    if count == 0:
-        run("evaluate", "ckpt=robust", "data=folder", *data, f"hydra.run.dir={results}")
-        return float(json.loads((results / "report.json").read_text())["metrics"]["test/accuracy"])
     run(
         "train", "experiment=finetune", *start, *data, f"seed={seed}", f"hydra.run.dir={results}", "logger=none",
         "callbacks.progress_bar=false",
@@ -131,11 +135,14 @@ def learn(style: str, simulator: Simulator, seed: int) -> dict[str, dict[int, fl
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "images"
         rows = write_images(folder, simulator, max(COUNTS), seed)
+        list_images(folder, rows, 1)
+        unlabelled = measure_packaged(folder, Path(name) / "0")
         for start, settings in STARTS.items():
-            for count in (0, *COUNTS) if "ckpt=robust" in settings else COUNTS:
-                list_images(folder, rows, count or 1)
-                results = Path(name) / f"{count}-{len(settings)}"
-                found[start][count] = measure(folder, settings, count, seed, results)
+            if "ckpt=robust" in settings:
+                found[start][0] = unlabelled
+            for count in COUNTS:
+                list_images(folder, rows, count)
+                found[start][count] = measure(folder, settings, seed, Path(name) / f"{count}-{len(settings)}")
                 print(f"{style}, seed {seed}, {start}, {count} of each: {found[start][count]:.3f}", flush=True)
     return found
 

@@ -27,7 +27,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def test_evaluate_repeats_the_test_of_training(run: Run) -> None:
     trained = run("train", *TINY, "seed=5")
     best = trained.run_folder() / "checkpoints" / "best.ckpt"
-    sizes = [option for option in TINY if not option.startswith(("trainer.max_epochs", "callbacks"))]
+    sizes = [option for option in TINY if not option.startswith(("trainer.max_epochs", "callbacks", "model"))]
     done = run("evaluate", f"ckpt={best}", *sizes)  # the seed is that of training
     assert done.code == 0, done.err
     assert done.result("evaluate")["confusion"] == trained.result()["confusion"]

@@ -307,8 +307,8 @@ def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> Non
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    # no file may grow beyond 20 MB, so the first checkpoint cannot be written
-    process = start(tmp_path, "logger=none", file_limit="20000")
+    # no file may grow beyond 5 MB, so the first checkpoint cannot be written
+    process = start(tmp_path, "logger=none", file_limit="5000")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.strip().splitlines()[-1].startswith("error: ") and "File too large" in err and "Traceback" not in err
