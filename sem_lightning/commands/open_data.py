@@ -9,6 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 import sem_lightning
 from sem_lightning.commands.training_settings import DataSettings, FolderSettings
 from sem_lightning.data.datamodule import FolderSource, Source
+from sem_lightning.data.layout import LABELS
 from sem_lightning.data.looks import Looks
 from sem_lightning.errors import SettingError
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
@@ -121,6 +122,14 @@ def same_folder(source: Source, classifier: SEMClassifier) -> tuple[dict[str, An
 
 
 def _check_division(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    if "shares" not in ours:
+        return  # labels.csv says which split each image is of
+    if "shares" not in theirs:
+        raise SettingError(
+            "ckpt",
+            f"it was trained on this folder, divided by the column split of {LABELS}, which has none now: training "
+            "images would come back as unseen ones; put the column back, or take another folder",
+        )
     if "fold" in theirs:
         raise SettingError(
             "ckpt",

@@ -42,8 +42,8 @@ class Source(Protocol):
         pixel_size: nm, where known.
         polarity: ``bright`` or ``dark``: which the feature is, where known.
         group: Neighbouring training images that stay together: 2 for twins, else 1.
-        folder: Of images on disk that are divided at random: ``root``, ``seed``, ``shares``, ``images`` (a digest of
-            their names and labels) and, where there are folds, ``fold``; else ``None``.
+        folder: Of images on disk: ``root`` and, where they are divided at random, ``seed``, ``shares``, ``images`` (a
+            digest of their names and labels) and, where there are folds, ``fold``; else ``None``.
     """
 
     classes: list[str]
@@ -185,10 +185,9 @@ class FolderSource:
             self.pixel_size = float(description["pixel_size"]) * float(description["image_size"]) / image_size
         self.polarity = polarity if polarity is not None else description.get("polarity")
         self._root = root
-        self.folder: dict[str, Any] | None = None
+        self.folder: dict[str, Any] | None = {"root": str(root.resolve())}
         if not all(file.split for file in files):
-            self.folder = {"root": str(root.resolve()), "seed": seed, "shares": dict(shares)}
-            self.folder["images"] = _digest(root, files)
+            self.folder |= {"seed": seed, "shares": dict(shares), "images": _digest(root, files)}
             if fold is not None:
                 self.folder["fold"] = list(fold)
         self._splits = split_files(files, self.classes, dict(shares), seed, fold)

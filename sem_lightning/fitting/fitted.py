@@ -70,8 +70,7 @@ class Fitted:
             f"Pixel size of the files: {size}.",
             f"  python train.py microscope={option}",
         ]
-        if self.scale > 1:
-            lines += self._scaling()
+        lines += self._scaling()
         if self.narrowed:
             lines.append(f"Narrower than uncertain, for it could not be drawn: {', '.join(self.narrowed)}.")
         if not self.pixel_size:
@@ -79,6 +78,8 @@ class Fitted:
         return lines
 
     def _scaling(self) -> list[str]:
+        if self.scale == 1:
+            return []
         return [
             f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen:",
             "ranges of noise, streaks and jitter are of these, the estimates beside them of the files'.",
@@ -111,7 +112,7 @@ class Fitted:
             "unit": self.unit,
             "images": [printable(path.name) for path in self.paths],
             "rows": rows,
-            "scaling": " ".join(self._scaling()) if self.scale > 1 else "",
+            "scaling": " ".join(self._scaling()),
             "missing": missing,
             "facts": printable(" ".join(environment["command"])),
         }

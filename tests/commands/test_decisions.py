@@ -117,6 +117,28 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
     assert done.code == 1 and "was trained on have changed since" in done.err and done.err.count("\n") == 1
 
 
+def test_a_folder_that_labels_divide_is_known_as_well(run: Run, tmp_path: Path) -> None:
+    rows = ["filename,label,split"]
+    (tmp_path / "set").mkdir()
+    for number in range(24):
+        image = np.random.default_rng(number).integers(0, 255, (32, 32), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / "set" / f"{number}.png"), image)
+        rows.append(f"{number}.png,{('good', 'gap')[number % 2]},{('train', 'val', 'test')[number // 8]}")
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(rows))
+    folder = ("data=folder", "data.root=set", "data.num_workers=0", "trainer.accelerator=cpu")
+    trained = run(
+        "train", *folder, "data.image_size=32", "trainer.max_epochs=1", "logger=none", "model.network=resnet18_small"
+    )
+    assert trained.code == 0, trained.err
+    best = f"ckpt={trained.run_folder() / 'checkpoints' / 'best.ckpt'}"
+    assert run("evaluate", best, *folder, "seed=1").code == 0  # no chance divides it
+    done = run("evaluate", best, *folder, "split=all")
+    assert done.code == 1 and "was trained on some images of this folder; use split=test" in done.err
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows))
+    done = run("evaluate", best, *folder)
+    assert done.code == 1 and "column split of labels.csv, which has none now" in done.err and done.err.count("\n") == 1
+
+
 def test_a_rule_in_a_small_file_is_made_for_what_that_file_answers(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     """Half precision moves answers, and all that is fitted to them."""
     more = (*SIZES, "data.calibration_per_class=2", "decision=argmax", "trainer.precision=bf16-mixed")
