@@ -1,7 +1,9 @@
 """Every file below conf/ says what it is for, composes, and is named in the help."""
 
 import importlib
+import itertools
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -25,15 +27,30 @@ def test_a_config_opens_with_what_it_is_for(path: Path) -> None:
 
 def test_every_option_composes_and_is_in_the_help(run: Run) -> None:
     texts = {command: run(command, "--help").out for command in ("train", "generate", "cloud")}
+    by_group: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in OPTIONS:
         group, option = path.parent.name, path.stem
         command = {"writer": "generate", "cloud": "cloud"}.get(group, "train")
         text = texts[command]
         row = next(line for line in text.splitlines() if line.strip().startswith(f"{group} "))
         assert option in row.replace(",", "").split(), f"{group}={option} is not in the help"
+        by_group[command, group].append(option)
+    alone = [  # these choose other groups' options
+        (command, f"{group}={option}")
+        for (command, group), options in by_group.items()
+        for option in options
+        if command != "train" or group in ("experiment", "microscope")
+    ]
+    others = [
+        [f"{group}={option}" for option in options]
+        for (command, group), options in by_group.items()
+        if command == "train" and group not in ("experiment", "microscope")
+    ]
+    together = [("train", *filter(None, row)) for row in itertools.zip_longest(*others)]
+    for command, *chosen in (*alone, *together):
         action = ("action=pipeline",) if command == "cloud" else ()
-        done = run(command, *action, f"{group}={option}", "--cfg", "job")
-        assert done.code == 0, (path, done.err)
+        done = run(command, *action, *chosen, "--cfg", "job")
+        assert done.code == 0, (chosen, done.err)
 
 
 def test_every_type_of_defect_has_a_file_that_composes_and_is_in_the_help(run: Run) -> None:
@@ -42,10 +59,12 @@ def test_every_type_of_defect_has_a_file_that_composes_and_is_in_the_help(run: R
     listed = [text.partition("+defect/types@defect.NAME=TYPE")[2].partition(".")[0].split() for text in texts]
     for path in TYPES:
         assert all(path.stem in names for names in listed), f"{path.stem} is not in the help of both"
-        pattern = "contact_hole" if path.stem in HOLE_TYPES else "line_space"
-        added = f"+defect/types@defect.mine={path.stem}"
-        done = run("preview", f"pattern={pattern}", "~defect.gap", "~defect.bridge", added, "per_class=1")
-        assert done.code == 0 and "1 images of each of good, mine" in done.out, (path, done.err)
+    lines = [path.stem for path in TYPES if path.stem not in HOLE_TYPES]
+    for pattern, kinds in (("contact_hole", HOLE_TYPES), ("line_space", lines)):
+        added = [f"+defect/types@defect.my_{kind}={kind}" for kind in kinds]
+        done = run("preview", f"pattern={pattern}", "~defect.gap", "~defect.bridge", *added, "per_class=1")
+        names = ", ".join(f"my_{kind}" for kind in kinds)
+        assert done.code == 0 and f"1 images of each of good, {names}" in " ".join(done.out.split()), done.err
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

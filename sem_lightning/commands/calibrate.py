@@ -57,7 +57,8 @@ def calibrate(config: DictConfig) -> None:
     settings: DataSettings = build(config.data, "data")
     check_scales(config.scales)
     alike = _AVERAGED if config.scales is not None else (*_AVERAGED, "scales")
-    # one that knows most about the images that it was trained on comes first, so that the mean knows, too
+    # one that knows most about the images that it was trained on comes first, so that the mean knows, too; one trained
+    # on a folder before others, for what these know of negatives was not kept up in it
     facts = ("folder", "polarity")
     opened = sorted(open_classifiers(config, alike), key=lambda each: [each[1].hparams[fact] is None for fact in facts])
     (path, classifier), *others = opened

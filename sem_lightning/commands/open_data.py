@@ -122,9 +122,15 @@ def same_folder(source: Source, classifier: SEMClassifier) -> tuple[dict[str, An
 
 
 def _check_division(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    if "shares" not in ours:
-        return  # labels.csv says which split each image is of
-    if "shares" not in theirs:
+    if "shares" not in ours and "shares" in theirs:
+        return  # labels.csv has been told since which split each image is of
+    if "shares" not in ours and ours["images"] != theirs["images"]:
+        raise SettingError(
+            "ckpt",
+            f"it was trained on this folder, whose {LABELS} has other images in train and val now: training images may "
+            "come back as unseen ones; give them back their splits, or take another folder",
+        )
+    if "shares" in ours and "shares" not in theirs:
         raise SettingError(
             "ckpt",
             f"it was trained on this folder, divided by the column split of {LABELS}, which has none now: training "
@@ -142,7 +148,7 @@ def _check_division(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
             f"it was trained on {ours['root']}, whose images have changed since: divided anew, training images come "
             "back as unseen ones; take another folder, or say with labels.csv which split each image is of",
         )
-    if any(ours[name] != theirs[name] for name in ("seed", "shares")):
+    if any(ours.get(name) != theirs.get(name) for name in ("seed", "shares")):
         shares = ", ".join(f"{split}: {share:g}" for split, share in theirs["shares"].items())
         raise SettingError(
             "ckpt",

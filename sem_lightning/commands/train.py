@@ -330,7 +330,7 @@ def _check_resumable(ckpt_path: str | None, classifier: SEMClassifier) -> Path |
         if theirs != ours:
             raise SettingError("ckpt_path", f"{path} was trained with {name} {theirs}; the data has {ours}")
     theirs, ours = (dict(each.get("folder") or {}) for each in (state["hyper_parameters"], classifier.hparams))
-    if "images" in theirs and any(theirs[name] != ours.get(name) for name in ("images", "seed", "shares")):
+    if "images" in theirs and any(theirs.get(name) != ours.get(name) for name in ("images", "seed", "shares")):
         raise SettingError(
             "ckpt_path",
             f"the images that {path} was trained on have changed since, or how they are divided: training images would "

@@ -42,8 +42,9 @@ class Source(Protocol):
         pixel_size: nm, where known.
         polarity: ``bright`` or ``dark``: which the feature is, where known.
         group: Neighbouring training images that stay together: 2 for twins, else 1.
-        folder: Of images on disk: ``root`` and, where they are divided at random, ``seed``, ``shares``, ``images`` (a
-            digest of their names and labels) and, where there are folds, ``fold``; else ``None``.
+        folder: Of images on disk: ``root``, ``images`` (a digest of names and labels: of all where they are divided at
+            random, of those in train and val where ``labels.csv`` says which these are) and, where they are divided at
+            random, ``seed``, ``shares`` and, where there are folds, ``fold``; else ``None``.
     """
 
     classes: list[str]
@@ -185,11 +186,11 @@ class FolderSource:
             self.pixel_size = float(description["pixel_size"]) * float(description["image_size"]) / image_size
         self.polarity = polarity if polarity is not None else description.get("polarity")
         self._root = root
-        self.folder: dict[str, Any] | None = {"root": str(root.resolve())}
-        if not all(file.split for file in files):
-            self.folder |= {"seed": seed, "shares": dict(shares), "images": _digest(root, files)}
-            if fold is not None:
-                self.folder["fold"] = list(fold)
+        listed = all(file.split for file in files)
+        divided = [file for file in files if not listed or file.split in ("train", "val")]
+        self.folder: dict[str, Any] | None = {"root": str(root.resolve()), "images": _digest(root, divided)}
+        if not listed:
+            self.folder |= {"seed": seed, "shares": dict(shares)} | ({"fold": list(fold)} if fold is not None else {})
         self._splits = split_files(files, self.classes, dict(shares), seed, fold)
         check_complete(self._splits, needed, self.classes)
         self._splits["all"] = files

@@ -82,7 +82,7 @@ class Fitted:
             return []
         return [
             f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen:",
-            "ranges of noise, streaks and jitter are of these, the estimates beside them of the files'.",
+            "ranges of noise, streaks and jitter are of training pixels, the estimates beside them of the files'.",
         ]
 
     def write_report(

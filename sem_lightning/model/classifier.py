@@ -44,8 +44,8 @@ class SEMClassifier(lightning.LightningModule):
         pixel_size: nm per pixel of the training images, where known.
         polarity: ``bright`` or ``dark``: which the feature was in training, where known; ``either`` for both, and
             negatives of dark ones: images that are known to be dark can be judged as negatives then.
-        folder: Of training images on disk: how they were divided into splits, see `Source`.
-        seed: Seed of the training run; with it a folder divides into the same splits again.
+        folder: Of training images on disk: which, and how they were divided into splits, see `Source`.
+        seed: Seed of the training run; with it a folder that is divided at random divides so again.
         learning_rate: Peak rate of Adam.
         weight_decay: Decoupled decay of all weights but biases and batch norm (AdamW); 0 is plain Adam.
         schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).

@@ -131,12 +131,20 @@ def test_a_folder_that_labels_divide_is_known_as_well(run: Run, tmp_path: Path) 
     )
     assert trained.code == 0, trained.err
     best = f"ckpt={trained.run_folder() / 'checkpoints' / 'best.ckpt'}"
-    assert run("evaluate", best, *folder, "seed=1").code == 0  # no chance divides it
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(rows[:-1]))
+    assert run("evaluate", best, *folder, "seed=1").code == 0  # no chance divides it, and tests may change
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(row.replace(",val", ",test") for row in rows))
+    done = run("evaluate", best, *folder)
+    assert done.code == 1 and "whose labels.csv has other images in train and val now" in done.err
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(rows))
     done = run("evaluate", best, *folder, "split=all")
     assert done.code == 1 and "was trained on some images of this folder; use split=test" in done.err
     (tmp_path / "set" / "labels.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows))
     done = run("evaluate", best, *folder)
     assert done.code == 1 and "column split of labels.csv, which has none now" in done.err and done.err.count("\n") == 1
+    last = best.replace("ckpt=", "ckpt_path=").replace("best.ckpt", "last.ckpt")
+    done = run("train", *folder, "data.image_size=32", "model.network=resnet18_small", last)
+    assert done.code == 1 and "was trained on have changed since" in done.err and done.err.count("\n") == 1
 
 
 def test_a_rule_in_a_small_file_is_made_for_what_that_file_answers(run: Run, checkpoint: Path, tmp_path: Path) -> None:

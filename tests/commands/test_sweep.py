@@ -191,8 +191,9 @@ def test_a_report_of_one_configuration_has_its_seeds(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "launchers",
-    [("hydra/launcher=joblib", "launcher=slurm_local"), pytest.param(("launcher=ray",), marks=pytest.mark.slow)],
+    [("hydra/launcher=joblib", "launcher=slurm_local"), ("launcher=ray",)],
 )
+@pytest.mark.slow
 def test_no_part_of_a_sweep_depends_on_its_launcher(run: Run, launchers: tuple[str, ...]) -> None:
     """joblib's, submitit's and Ray's processes find what one process finds, one job after the other."""
     plain = [each for each in QUICK if not each.startswith(("callbacks", "data.num_workers"))]
