@@ -1,6 +1,6 @@
 """Recipes that might carry further, on presets that training left out.
 
-python benchmarks/recipes.py [--seeds 0] [--recipes "as it is" AugMix] [--left-out imaging=low_dose]    10 minutes a preset
+python benchmarks/recipes.py [--seeds 0] [--recipes "as it is" AugMix] [--left-out imaging=low_dose]    10 minutes each
 
 The trainings of leave_one_out.py (ResNet10, fields of 64 pixels) without one preset, which they are then tested on, and
 on those that they saw. Each recipe changes one thing:
