@@ -110,8 +110,8 @@ def check_fit(source: Source, classifier: SEMClassifier) -> None:
     if {trained_on, source.polarity} == set(POLARITIES):
         raise SettingError(
             "ckpt",
-            f"it was trained on {trained_on} lines and the data has {source.polarity} ones, where a gap looks "
-            "like a bridge; train one with imaging.polarity set so",
+            f"it was trained on {trained_on} lines and the data has {source.polarity} ones, where a gap looks like a "
+            "bridge; say what it was trained on (microscope=..., or imaging.polarity), or train one on such data",
         )
 
 
