@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from sem_lightning.commands.open_data import open_classifier
+from sem_lightning.evaluation.compatibility import open_classifier
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.evaluation.metrics import wilson_interval
-from sem_lightning.model.adaptation import adapt_batch_norms
+from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import render
 
@@ -52,7 +52,7 @@ def answer(classifier: SEMClassifier, images: Tensor) -> Tensor:
 def take_statistics(classifier: SEMClassifier, images: Tensor, share: float) -> SEMClassifier:
     """A copy whose batch norms have ``share`` of their statistics from these images."""
     adapted = copy.deepcopy(classifier)
-    adapt_batch_norms(adapted.net, torch.split(images, 32), share)
+    adapt_batch_norm(adapted.net, torch.split(images, 32), share)
     return adapted
 
 

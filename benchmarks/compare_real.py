@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.data.images import read_gray
-from sem_lightning.metrology import edge_profile, histogram_distance, noise_level, outline_distance
+from sem_lightning.io.images import read_gray
+from sem_lightning.metrology.edges import edge_profile, histogram_distance, noise_level, outline_distance
 from sem_lightning.synthesis.beam import Beam
 from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.imaging import Exposure

@@ -14,9 +14,9 @@ import lightning
 
 from sem_lightning.commands.calibrate import collect_answers
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.data.datamodule import SEMDataModule, SyntheticSource
-from sem_lightning.decision.calibrate import DecisionSettings, make_rule
-from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.data.datamodule import SEMDataModule, SimulatedSource
+from sem_lightning.decision.calibration import DecisionSettings, make_rule
+from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.model.classifier import load_classifier
 
 PER_CLASS = {"train": 1, "val": 300, "calibration": 5000, "test": 4000}
@@ -38,7 +38,7 @@ def main() -> None:
     for noise, path in names:
         started = time.perf_counter()
         classifier = load_classifier(Path(path))
-        source = SyntheticSource(compose_simulator(f"noise={noise}"), SEED, PER_CLASS, fresh=False)
+        source = SimulatedSource(compose_simulator(f"noise={noise}"), SEED, PER_CLASS, fresh=False)
         trainer = lightning.Trainer(
             accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
         )

@@ -39,11 +39,11 @@ STYLES = {
 }  # fmt: skip
 STARTS = {
     "from the packaged classifier": ("ckpt=robust",),
-    "and half given back": ("ckpt=robust", "model.start_share=0.5"),
+    "and half given back": ("ckpt=robust", "model.wise_ft_alpha=0.5"),
     "from nothing": (
         "ckpt=null",
         "model=resnet10",
-        "model.pooling=peaks",
+        "model.pooling=peak_statistics",
         "model.learning_rate=0.001",
         "model.frozen=nothing",
     ),

@@ -20,7 +20,7 @@ import numpy as np
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.errors import UserError
 from sem_lightning.fitting.estimate import estimate
-from sem_lightning.fitting.measure import find_family
+from sem_lightning.metrology.pattern_family import find_family
 from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope
 
 SIDE = 256

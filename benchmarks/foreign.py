@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.decision.intervals import wilson_interval
 
 CLASSES = ("good", "gap", "bridge")
 CHANGE = {"gap": 1, "bridge": -1}  # of the number of connected parts

@@ -25,17 +25,17 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from torch.utils.data import DataLoader, Dataset
 
-from sem_lightning.commands.app import config_folder
+from sem_lightning.config.app import config_folder
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.commands.settings import build, register_simulation_schemas
+from sem_lightning.config.build import build, register_simulation_schemas
 from sem_lightning.commands.train import TrainSettings, build_classifier
-from sem_lightning.commands.trainer import quiet_lightning
-from sem_lightning.commands.training_run import RunSettings, run_training
-from sem_lightning.commands.training_settings import register_data_schemas
+from sem_lightning.training.trainer import quiet_lightning
+from sem_lightning.training.run import RunSettings, run_training
+from sem_lightning.config.training_schemas import register_data_schemas
 from sem_lightning.data.curriculum import Curriculum
-from sem_lightning.data.datamodule import SyntheticSource
-from sem_lightning.data.looks import Looks
-from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.data.datamodule import SimulatedSource
+from sem_lightning.inference.views import Looks
+from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.model.classifier import SEMClassifier
 
 FIELD = ("imaging.image_size=64", "noise=low")  # small ones, for many trainings
@@ -62,7 +62,7 @@ AXES: dict[str, dict[str, tuple[str, ...]]] = {
 EPOCHS, EASY = 6, 3  # of training; of these on longer defects and higher doses
 TRAINED = {"pattern": 900, "imaging": 300, "zoom": 600}  # images of a class in an epoch; upright lines need fewer
 VALIDATED, TESTED = 60, 300  # after each epoch, and at the end
-MODEL = ("model=resnet10", "model.pooling=peaks", "model.learning_rate=0.0015", "imaging.image_size=64")
+MODEL = ("model=resnet10", "model.pooling=peak_statistics", "model.learning_rate=0.0015", "imaging.image_size=64")
 
 
 class Turns(Dataset[dict[str, Any]]):
@@ -84,7 +84,7 @@ class SeveralSources:
 
     group = 1
 
-    def __init__(self, parts: list[SyntheticSource]) -> None:
+    def __init__(self, parts: list[SimulatedSource]) -> None:
         self.parts = parts
         self.pixel_size: float | None = None
         self.polarity: str | None = None
@@ -109,12 +109,12 @@ def settings_for(seed: int) -> RunSettings:
     return RunSettings(**groups, trainer=config.trainer, seed=seed)
 
 
-def sources_for(names: Sequence[str], axis: str, seed: int) -> list[SyntheticSource]:
+def sources_for(names: Sequence[str], axis: str, seed: int) -> list[SimulatedSource]:
     """One for each of the named presets, which share an epoch of ``TRAINED`` images of each class."""
     presets = AXES[axis]
     per_class = {"train": TRAINED[axis] // len(names), "val": VALIDATED // len(names), "test": TESTED, "calibration": 0}
     easy = Curriculum(easy_epochs=EASY)
-    return [SyntheticSource(compose_simulator(*presets[name]), seed, per_class, True, None, easy) for name in names]
+    return [SimulatedSource(compose_simulator(*presets[name]), seed, per_class, True, None, easy) for name in names]
 
 
 def train_on(

@@ -26,9 +26,9 @@ import torch
 from PIL import Image
 
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.inspection.inspector import Finding, Inspector, Preparation
-from sem_lightning.inspection.listing import Listing
-from sem_lightning.inspection.reader import read_ahead
+from sem_lightning.inference.predictor import Finding, Inspector, Preprocessing
+from sem_lightning.inference.writers import Listing
+from sem_lightning.inference.reader import read_ahead
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import render
 
@@ -48,7 +48,7 @@ def write_files(folder: Path, count: int) -> list[Path]:
 
 def predict(paths: list[Path], classifier: SEMClassifier, folder: Path, batch_size: int) -> None:
     listing = Listing(classifier.classes, folder / "predictions.csv", None, None)
-    how = Preparation(classifier.image_size, None)
+    how = Preprocessing(classifier.image_size, None)
     with listing.open():
         for finding in Inspector(classifier, batch_size).judge(read_ahead(paths, how)):
             assert isinstance(finding, Finding)
@@ -71,7 +71,7 @@ def bare(count: int, classifier: SEMClassifier, batch_size: int) -> None:
 
 
 def read_alone(paths: list[Path]) -> None:
-    for _ in read_ahead(paths, Preparation(SIZE, None)):
+    for _ in read_ahead(paths, Preprocessing(SIZE, None)):
         pass
 
 

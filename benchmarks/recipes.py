@@ -9,7 +9,7 @@ on those that they saw. Each recipe changes one thing:
 - no max-pool: every feature map has twice the pixels along each side
 - larger input: the image enlarged twice before it is looked at
 - equalised: grey levels replaced by their ranks, so that no tone curve is left
-- AugMix: model.consistency=4
+- AugMix: model.augmix_weight=4
 """
 
 import argparse
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from leave_one_out import AXES, TESTED, count_right, describe, train_on
 from torch import Tensor, nn
 
-from sem_lightning.commands.trainer import quiet_lightning
+from sem_lightning.training.trainer import quiet_lightning
 from sem_lightning.model.classifier import SEMClassifier
 
 LEFT_OUT = ("imaging=low_dose", "pattern=freeform", "imaging=review_sem")

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from sem_lightning.commands.open_data import open_classifier
+from sem_lightning.evaluation.compatibility import open_classifier
 from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.data.looks import Looks
-from sem_lightning.evaluation.metrics import wilson_interval
-from sem_lightning.inspection.inspector import Finding, Inspector, Prepared
-from sem_lightning.inspection.tiles import Tiling
+from sem_lightning.inference.views import Looks
+from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.inference.predictor import Finding, Inspector, PreparedImage
+from sem_lightning.inference.tiling import Tiling
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.simulator import render
 
@@ -28,10 +28,10 @@ SCALES = ((1.0,), (1.0, 1.5), (1.0, 1.5, 2.0), (1.0, 1.5, 2.0, 4.0))
 TASK = ("pattern=mixed", "imaging=any", "noise=any", "processing=any", "defect=any")
 
 
-def prepare(image: Float32, seen: int, scales: tuple[float, ...]) -> Prepared:
+def prepare(image: Float32, seen: int, scales: tuple[float, ...]) -> PreparedImage:
     """An image as sem-predict prepares a file."""
     first, *closer = Looks(seen, scales).of(image)
-    return Prepared(Path(), first.image, Tiling.whole(seen, seen), (len(image), len(image)), None, 0, tuple(closer))
+    return PreparedImage(Path(), first.image, Tiling.whole(seen, seen), (len(image), len(image)), None, 0, tuple(closer))
 
 
 def main() -> None:

@@ -26,13 +26,13 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from sem_lightning.commands.app import config_folder
-from sem_lightning.commands.settings import build, build_simulator
+from sem_lightning.config.app import config_folder
+from sem_lightning.config.build import build, build_simulator
 from sem_lightning.commands.train import TrainSettings, build_classifier
-from sem_lightning.commands.trainer import quiet_lightning
-from sem_lightning.commands.training_settings import register_data_schemas
+from sem_lightning.training.trainer import quiet_lightning
+from sem_lightning.config.training_schemas import register_data_schemas
 from sem_lightning.data.datamodule import SEMDataModule
-from sem_lightning.evaluation.recorder import Recorder
+from sem_lightning.evaluation.prediction_collector import Recorder
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.mask_loss import mask_loss
 

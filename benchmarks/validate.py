@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 
 from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.fitting.lines import measure_lines
-from sem_lightning.metrology import common_motion, edge_spread, find_edges, power_spectrum
+from sem_lightning.metrology.edges import common_motion, edge_spread, find_edges, power_spectrum
 from sem_lightning.synthesis.scan import Sine
 from sem_lightning.synthesis.simulator import Scene, render
 

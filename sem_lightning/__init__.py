@@ -1,3 +1,87 @@
-"""Simulate labelled SEM images of semiconductor patterns, learn to find their defects, and report it honestly."""
+"""Simulate labelled SEM images of semiconductor patterns, train defect classifiers on them, and judge real images.
 
-__version__ = "0.1.0"
+    >>> import sem_lightning as sl
+    >>> simulator = sl.Simulator.compose("pattern=routing", "noise=high")
+    >>> sample = simulator.sample(7, label="bridge")
+    >>> predictions = sl.load("robust").predict("my_images/")
+
+Every name below is imported when it is first used, so that ``import sem_lightning`` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sem_lightning.version import __version__ as __version__
+
+_PUBLIC = {
+    "Simulator": "synthesis.simulator",
+    "Scene": "synthesis.simulator",
+    "Sample": "synthesis.simulator",
+    "Instance": "synthesis.simulator",
+    "render": "synthesis.simulator",
+    "SimulatedDataset": "data.simulated",
+    "SimulatedStream": "data.simulated",
+    "FolderDataset": "data.folder_dataset",
+    "SimulatedSource": "data.sources",
+    "FolderSource": "data.sources",
+    "SEMDataModule": "data.datamodule",
+    "ModelSettings": "model.model_settings",
+    "SEMClassifier": "model.classifier",
+    "TrainedModel": "model.checkpoint",
+    "load_model": "model.checkpoint",
+    "load_classifier": "model.classifier",
+    "register_network": "model.network",
+    "Rule": "decision.rule",
+    "Predictor": "inference.predictor",
+    "Prediction": "inference.prediction",
+    "Region": "inference.prediction",
+    "load": "inference.predictor",
+    "GrayImage": "io.gray_image",
+    "open_image": "io.gray_image",
+    "Polarity": "polarity",
+    "UserError": "errors",
+    "SettingError": "errors",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from sem_lightning.data.datamodule import SEMDataModule as SEMDataModule
+    from sem_lightning.data.folder_dataset import FolderDataset as FolderDataset
+    from sem_lightning.data.simulated import SimulatedDataset as SimulatedDataset
+    from sem_lightning.data.simulated import SimulatedStream as SimulatedStream
+    from sem_lightning.data.sources import FolderSource as FolderSource
+    from sem_lightning.data.sources import SimulatedSource as SimulatedSource
+    from sem_lightning.decision.rule import Rule as Rule
+    from sem_lightning.errors import SettingError as SettingError
+    from sem_lightning.errors import UserError as UserError
+    from sem_lightning.inference.prediction import Prediction as Prediction
+    from sem_lightning.inference.prediction import Region as Region
+    from sem_lightning.inference.predictor import Predictor as Predictor
+    from sem_lightning.inference.predictor import load as load
+    from sem_lightning.io.gray_image import GrayImage as GrayImage
+    from sem_lightning.io.gray_image import open_image as open_image
+    from sem_lightning.model.checkpoint import TrainedModel as TrainedModel
+    from sem_lightning.model.checkpoint import load_model as load_model
+    from sem_lightning.model.classifier import SEMClassifier as SEMClassifier
+    from sem_lightning.model.classifier import load_classifier as load_classifier
+    from sem_lightning.model.model_settings import ModelSettings as ModelSettings
+    from sem_lightning.model.network import register_network as register_network
+    from sem_lightning.polarity import Polarity as Polarity
+    from sem_lightning.synthesis.simulator import Instance as Instance
+    from sem_lightning.synthesis.simulator import Sample as Sample
+    from sem_lightning.synthesis.simulator import Scene as Scene
+    from sem_lightning.synthesis.simulator import Simulator as Simulator
+    from sem_lightning.synthesis.simulator import render as render
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,6 +5,10 @@ class UserError(Exception):
     """Something the user can mend; the message names what was found, what is allowed, and the way out."""
 
 
+class NotMeasuredError(UserError):
+    """An image that does not show what is to be measured."""
+
+
 class SettingError(UserError):
     """A configuration value that cannot be used.
 

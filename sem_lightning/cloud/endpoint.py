@@ -10,13 +10,13 @@ from azure.ai.ml import MLClient, load_online_deployment, load_online_endpoint
 from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model
 from azure.core.exceptions import ResourceNotFoundError
 
+from sem_lightning.cloud.azure_settings import AzureSettings
 from sem_lightning.cloud.jobs import as_yaml, make_environment
-from sem_lightning.cloud.settings import AzureSettings
 from sem_lightning.cloud.steps import MODEL_FILE
 from sem_lightning.cloud.workspace import explain_azure
 from sem_lightning.errors import SettingError, UserError
-from sem_lightning.files import write_atomically
-from sem_lightning.model.classifier import load_classifier, save_rule
+from sem_lightning.io.atomic import write_atomically
+from sem_lightning.model.checkpoint import load_model, save_rule
 
 SCRIPT = "sem_lightning/cloud/score.py"
 _MAX_REQUEST = 1_500_000  # bytes that a managed endpoint takes
@@ -51,7 +51,7 @@ def _find_model(settings: AzureSettings, folder: Path) -> str | Model:
     path = Path(settings.model).expanduser()
     if path.is_file():
         (folder / "model").mkdir()
-        save_rule(path, load_classifier(path).rule, folder / "model" / MODEL_FILE)  # as a pipeline registers it
+        save_rule(path, load_model(path).rule, folder / "model" / MODEL_FILE)  # as a pipeline registers it
         return Model(path=str((folder / "model").resolve()), name=settings.register_as, type="custom_model")
     wanted = settings.model.removeprefix("azureml:")
     name, mark, version = wanted.rpartition("@" if "@" in wanted else ":")

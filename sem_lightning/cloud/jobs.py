@@ -11,11 +11,11 @@ from azure.ai.ml import Input, Output, command, dsl
 from azure.ai.ml.entities import CommandJobLimits, Environment, JobResourceConfiguration, PipelineJob
 from azure.ai.ml.sweep import Choice
 
+from sem_lightning.cloud.azure_settings import AzureSettings
 from sem_lightning.cloud.package import conda_file, version_of
-from sem_lightning.cloud.settings import AzureSettings
 from sem_lightning.cloud.steps import METRIC, Step, is_registered_model
 from sem_lightning.errors import UserError
-from sem_lightning.files import write_atomically
+from sem_lightning.io.atomic import write_atomically
 
 _SERVERLESS = "serverless"
 

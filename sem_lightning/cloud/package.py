@@ -10,8 +10,8 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-import sem_lightning
-from sem_lightning.commands.app import config_folder
+from sem_lightning.config.compose import config_folder
+from sem_lightning.version import PACKAGE_FOLDER
 
 _PYTHON = "3.11"
 _EXTRAS = ("mlflow", "layout", "explain")  # that jobs may need
@@ -22,7 +22,7 @@ _SERVER = "azureml-inference-server-http>=1.0"  # what an endpoint runs a scorin
 
 def stage_code(folder: Path, own: Sequence[Path] = ()) -> Path:
     """Copy the package and ``conf/`` into an empty folder, and what users' ``own`` folders add to it; returns it."""
-    package = Path(sem_lightning.__file__).parent
+    package = PACKAGE_FOLDER
     leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(package, folder / package.name, ignore=leave_out)
     for source in (*reversed(own), config_folder()):  # where both have a file, ours counts, as here

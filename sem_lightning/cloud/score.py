@@ -1,9 +1,9 @@
 """Scoring script of an endpoint: an image comes in as JSON, what the classifier says of it goes out.
 
 Request: ``{"image": BASE64, "name": "scan.tif", "polarity": "dark"}``, the bytes of an image file as
-`sem_lightning.data.images.read_gray` takes them; ``name`` and ``polarity`` (``bright`` or ``dark`` lines, as in
+`sem_lightning.io.images.read_gray` takes them; ``name`` and ``polarity`` (``bright`` or ``dark`` lines, as in
 sem-predict) may be left out. Answer, 200: ``decision`` (a class, or ``unsure``), ``label`` (the most probable class),
-``probabilities``, ``distance``, ``regions``; 400: ``{"error": {"message": ...}}``, for what is not one.
+``probabilities``, ``ood_score``, ``regions``; 400: ``{"error": {"message": ...}}``, for what is not one.
 
 Azure calls `init` once and `run` for each request, with the classifier's folder in ``AZUREML_MODEL_DIR``.
 """
@@ -16,16 +16,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from sem_lightning.data.images import ImageError
 from sem_lightning.errors import UserError
-from sem_lightning.inspection.inspector import Inspector, Preparation, Unreadable, prepare
-from sem_lightning.inspection.pixel_size import TAGGED
-from sem_lightning.model.classifier import load_classifier
-from sem_lightning.synthesis.patterns.pattern import POLARITIES
+from sem_lightning.inference.prediction import UnreadableImage
+from sem_lightning.inference.predictor import Predictor
+from sem_lightning.io.pixel_size import TAGGED
+from sem_lightning.model.checkpoint import load_model
+from sem_lightning.polarity import POLARITIES
 
 MAX_BYTES = 64 << 20  # of a request
 _SUFFIXES = (".safetensors", ".ckpt")
-_inspector: Inspector | None = None
+_predictors: dict[str | None, Predictor] = {}  # by the polarity that a request tells
 
 
 def init() -> None:
@@ -34,19 +34,18 @@ def init() -> None:
     Raises:
         UserError: There is none, or several.
     """
-    global _inspector
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
     found = sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES)
     if len(found) != 1:
         raise UserError(f"{folder}: found {len(found)} classifiers, expected one {' or '.join(_SUFFIXES)}")
-    classifier = load_classifier(found[0])
-    classifier.net.fold_batch_norm()
-    _inspector = Inspector(classifier, batch_size=1)
+    model = load_model(found[0])
+    _predictors.clear()
+    for polarity in (None, *POLARITIES) if model.settings.polarity is not None else (None,):
+        _predictors[polarity] = Predictor(model, polarity=polarity, batch_size=1)
 
 
 def score(body: bytes) -> tuple[int, dict[str, Any]]:
     """Status and answer for a request's body."""
-    assert _inspector is not None
     if len(body) > MAX_BYTES:
         return _refuse(f"found {len(body)} bytes, expected at most {MAX_BYTES}")
     try:
@@ -55,30 +54,23 @@ def score(body: bytes) -> tuple[int, dict[str, Any]]:
         name, polarity = str(request.get("name", "image")), request.get("polarity")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         return _refuse('expected {"image": "<base64 of a file>", "name": "scan.tif", "polarity": "dark"} as JSON')
-    trained = _inspector.classifier.hparams["polarity"]
     if polarity not in (None, *POLARITIES):
         return _refuse(f"polarity: found {polarity!r}, expected {' or '.join(POLARITIES)}")
-    if polarity is not None and trained is None:
+    if polarity not in _predictors:
         return _refuse("polarity: the classifier does not know that of its training images; leave it out")
-    how = Preparation.for_classifier(_inspector.classifier)
-    if polarity is not None:
-        how = how.told(polarity, trained)
     with tempfile.TemporaryDirectory() as folder:
         suffix = name[name.rfind(".") :].lower()
         path = Path(folder) / f"image{suffix if suffix in TAGGED else ''}"
         path.write_bytes(data)
-        try:
-            finding = next(_inspector.judge([prepare(path, how)]))
-        except ImageError as error:
-            return _refuse(str(error).replace(str(path), name))
-    assert not isinstance(finding, Unreadable)
-    probabilities = zip(_inspector.classifier.classes, finding.probabilities, strict=True)
+        found = next(_predictors[polarity].stream([path]))
+        if isinstance(found, UnreadableImage):
+            return _refuse(str(found.error).replace(str(path), name))
     return 200, {
-        "decision": finding.decision,
-        "label": finding.label,
-        "probabilities": {label: round(float(p), 6) for label, p in probabilities},
-        "distance": finding.distance,
-        "regions": [vars(region) for region in finding.regions],
+        "decision": found.decision,
+        "label": found.label,
+        "probabilities": {label: round(p, 6) for label, p in found.probabilities.items()},
+        "ood_score": found.ood_score,
+        "regions": [vars(region) for region in found.regions],
     }
 
 

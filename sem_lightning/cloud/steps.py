@@ -9,18 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
-from hydra.errors import HydraException
-
-from sem_lightning.commands.open_data import SHIPPED
+from sem_lightning.config.overrides import Override, is_grid, parse_overrides
+from sem_lightning.config.schemas import GenerateSettings, TrainSettings
 from sem_lightning.errors import SettingError, UserError
 
 ACTIONS = ("generate", "train", "evaluate", "pipeline", "sweep")
 SET = "set"  # in the folder of generated images: that one is a mount, which nothing can take the place of
 MODEL_FILE = "model.safetensors"  # in the folder of a registered classifier
 # keys of what a job reads: azureml:..., or something on this machine, which is then uploaded
-_DATA = ("data.root", "ckpt", "ckpt_path", "model.weights_path", "pattern.file")
+_DATA = ("data.root", "ckpt", "init_from", "resume_from", "model.weights_path", "pattern.file")
+_PACKAGED = ("robust",)  # classifiers that come with the package
 _REMOTE = "azureml:"
 _ODD = re.compile(r"[^A-Za-z0-9_]+")  # in the name of an input
 METRIC = "test/accuracy"  # what a sweep job compares, as MLflow knows it
@@ -65,7 +63,7 @@ def plan(action: str, overrides: Sequence[str]) -> list[Step]:
     Raises:
         UserError: An override that no step takes, or that the action cannot do.
     """
-    parsed = _parse(overrides)
+    parsed = parse_overrides(overrides)
     given = {each.key_or_group for each in parsed}
     for group in ("launcher", "hparams_search"):
         if group in given:
@@ -97,9 +95,6 @@ def _training_flags(given: set[str]) -> list[str]:
 
 def _plan_pipeline(parsed: Sequence[Override]) -> list[Step]:
     """Generate, train on it, evaluate on its test split, and store the classifier for serving."""
-    from sem_lightning.commands.generate import GenerateSettings  # torch, for the types alone
-    from sem_lightning.commands.train import TrainSettings
-
     generating = {*GenerateSettings.__dataclass_fields__, "microscope"}
     training = {*TrainSettings.__dataclass_fields__} - generating | {"seed"}
     given = {each.key_or_group for each in parsed}
@@ -124,7 +119,7 @@ def _plan_pipeline(parsed: Sequence[Override]) -> list[Step]:
         for each in parsed
         if each.key_or_group == "imaging.image_size"
     ]
-    devices = [shlex.quote(str(each.input_line)) for each in parsed if each.key_or_group == "trainer.accelerator"]
+    devices = ["device=cpu" for each in parsed if each.key_or_group == "trainer.accelerator" and each.value() == "cpu"]
     data = ["data=folder", port("data.root", "inputs", "images", f"/{SET}")]
     checkpoint = port("ckpt", "inputs", "run", "/checkpoints/best.ckpt")
     rule = [shlex.quote(str(each.input_line)) for each in decision if each.key_or_group != "decision"]
@@ -178,7 +173,7 @@ def _plan_sweep(parsed: Sequence[Override], swept: Sequence[Override]) -> Step:
     values: dict[str, tuple[str, ...]] = {}
     written, inputs = _take_inputs([each for each in parsed if not each.is_sweep_override()])
     for each in swept:
-        if not isinstance(each.value(), ChoiceSweep | RangeSweep):
+        if not is_grid(each):
             raise UserError(f"{each.input_line}: a grid takes lists and ranges, such as 1,2,3 or range(0,3)")
         name = _ODD.sub("_", each.key_or_group).strip("_")
         values[name] = tuple(each.sweep_string_iterator())
@@ -187,16 +182,6 @@ def _plan_sweep(parsed: Sequence[Override], swept: Sequence[Override]) -> Step:
         written.append(f"'{each.get_key_element()}=${{{{inputs.{name}}}}}'")
     given = {each.key_or_group for each in parsed}
     return Step("train", "train", (*written, *_training_flags(given)), inputs, ("run",), values)
-
-
-def _parse(overrides: Sequence[str]) -> list[Override]:
-    parser, parsed = OverridesParser.create(), []
-    for each in overrides:
-        try:
-            parsed.append(parser.parse_override(each))
-        except HydraException as error:
-            raise UserError(f"{each}: {str(error).splitlines()[0]}") from None
-    return parsed
 
 
 def _head(override: Override) -> str:
@@ -219,7 +204,7 @@ def _take_inputs(parsed: Sequence[Override]) -> tuple[list[str], dict[str, str]]
                 raise SettingError(key, f"found {value}, which can stand for {', '.join(_DATA)} alone")
             written.append(shlex.quote(line))
             continue
-        if value == "null" or (key == "ckpt" and value in SHIPPED):
+        if value == "null" or (key in ("ckpt", "init_from") and value in _PACKAGED):
             written.append(shlex.quote(line))
             continue
         name = _ODD.sub("_", key)
@@ -236,7 +221,7 @@ def _take_inputs(parsed: Sequence[Override]) -> tuple[list[str], dict[str, str]]
 
 def is_registered_model(name: str, value: str) -> bool:
     """Whether an input is a classifier of the workspace, ``azureml:NAME:VERSION``, and not a path to a file."""
-    return name == "ckpt" and value.startswith(_REMOTE) and not value.startswith("azureml://")
+    return name in ("ckpt", "init_from") and value.startswith(_REMOTE) and not value.startswith("azureml://")
 
 
 def is_elsewhere(source: str) -> bool:

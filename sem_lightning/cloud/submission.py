@@ -9,7 +9,7 @@ from azure.ai.ml.exceptions import JobException
 
 from sem_lightning.cloud.workspace import explain_azure
 from sem_lightning.errors import UserError
-from sem_lightning.files import write_json
+from sem_lightning.io.atomic import write_json
 
 _COMPLETED = "Completed"
 _POLL = 5.0  # seconds between two questions

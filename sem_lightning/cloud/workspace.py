@@ -19,7 +19,7 @@ from azure.core.exceptions import (
 )
 from azure.identity import DefaultAzureCredential
 
-from sem_lightning.cloud.settings import AzureSettings
+from sem_lightning.cloud.azure_settings import AzureSettings
 from sem_lightning.errors import SettingError, UserError
 
 _PARTS = ("subscription_id", "resource_group", "workspace")

@@ -3,52 +3,29 @@
 import os
 import shlex
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sem_lightning.commands.app import run_command
-from sem_lightning.commands.settings import (
-    SimulationSettings,
-    at_least,
-    build,
-    build_simulator,
-    check_seed,
-    check_shares,
-)
-from sem_lightning.data.plan import Plan
-from sem_lightning.data.splits import share_out
-from sem_lightning.data.stores import WriterSettings
-from sem_lightning.data.writer import SetWriter
+from sem_lightning.checks import at_least
+from sem_lightning.config.app import run_command
+from sem_lightning.config.build import build, build_simulator, check_seed
+from sem_lightning.config.job import task_overrides
+from sem_lightning.data.export.index import ImageIndex
+from sem_lightning.data.export.set_writer import SetWriter
+from sem_lightning.data.splits import check_shares, split_counts
 from sem_lightning.errors import SettingError
 
 # Keys that say how and where a set is made, not what it is.
 _RUN_KEYS = ("output", "overwrite", "num_workers", "shard")
 
 
-@dataclass
-class GenerateSettings(SimulationSettings):
-    """``conf/generate.yaml``."""
-
-    writer: WriterSettings = MISSING
-    num_per_class: int = MISSING
-    class_weights: list[float] | None = MISSING
-    shares: dict[str, float] = MISSING
-    output: str = MISSING
-    overwrite: bool = MISSING
-    num_workers: int | None = MISSING
-    shards: int = MISSING
-    shard: int | None = MISSING
-
-
 def main() -> None:
     """Entry point of ``sem-generate``."""
-    run_command("generate", GenerateSettings, generate)
+    run_command("generate", generate)
 
 
 def generate(config: DictConfig) -> None:
@@ -93,8 +70,8 @@ def _build_writer(config: DictConfig) -> SetWriter:
     check_shares(config.shares)
     weights = None if config.class_weights is None else list(config.class_weights)
     classes = simulator.classes
-    per_class = share_out(config.num_per_class, config.shares)
-    plan = Plan(classes, {split: count * len(classes) for split, count in per_class.items()}, weights)
+    per_class = split_counts(config.num_per_class, config.shares)
+    plan = ImageIndex(classes, {split: count * len(classes) for split, count in per_class.items()}, weights)
     everything: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     settings = {key: value for key, value in everything.items() if key not in _RUN_KEYS}
     return SetWriter(
@@ -111,8 +88,7 @@ def _build_writer(config: DictConfig) -> SetWriter:
 
 def _command() -> str:
     """The command line that makes the same set, without what only says where and how."""
-    overrides = HydraConfig.get().overrides.task
-    kept = [each for each in overrides if each.partition("=")[0].lstrip("+~") not in _RUN_KEYS]
+    kept = [each for each in task_overrides() if each.partition("=")[0].lstrip("+~") not in _RUN_KEYS]
     return shlex.join(["sem-generate", *kept])
 
 

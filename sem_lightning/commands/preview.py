@@ -1,43 +1,25 @@
 """``sem-preview``: look at any configuration of the simulator in seconds."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig
+from omegaconf import DictConfig
 
-from sem_lightning.commands.app import config_folder, run_command
-from sem_lightning.commands.settings import (
-    SimulationSettings,
-    at_least,
-    build_simulator,
-    check_keys,
-    check_seed,
-    register_simulation_schemas,
-)
-from sem_lightning.data.preview import draw_sheet
+from sem_lightning.checks import at_least
+from sem_lightning.config.app import run_command
+from sem_lightning.config.build import build_simulator, check_seed
+from sem_lightning.data.export.contact_sheet import draw_contact_sheet
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
-from sem_lightning.files import write_atomically
-from sem_lightning.synthesis.simulator import Simulator, render
+from sem_lightning.io.atomic import write_atomically
+from sem_lightning.synthesis.simulator import render
 
 _MOST_PICTURES = 1000
 
 
-@dataclass
-class PreviewSettings(SimulationSettings):
-    """``conf/preview.yaml``."""
-
-    per_class: int = MISSING
-    cell: int = MISSING
-    output: str = MISSING
-
-
 def main() -> None:
     """Entry point of ``sem-preview``."""
-    run_command("preview", PreviewSettings, preview)
+    run_command("preview", preview)
 
 
 def preview(config: DictConfig) -> None:
@@ -58,24 +40,10 @@ def preview(config: DictConfig) -> None:
         # the images that training on the fly, or generate.py, would make first
         indices = range(number, number + config.per_class * len(simulator.classes), len(simulator.classes))
         rows.append((label, [render(simulator.draw(seed, split, index, label)) for index in indices]))
-    code = cv2.imencode(output.suffix, draw_sheet(rows, config.cell))[1]
+    code = cv2.imencode(output.suffix, draw_contact_sheet(rows, config.cell))[1]
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, lambda temporary: temporary.write_bytes(code.tobytes()))
     print(f"{config.per_class} images of each of {', '.join(simulator.classes)} in {output}")
-
-
-def compose_simulator(*overrides: str) -> Simulator:
-    """The simulator that ``sem-preview`` with these overrides shows, for scripts, benchmarks and tests.
-
-    Raises:
-        SettingError: Settings that cannot be used.
-    """
-    register_simulation_schemas()
-    ConfigStore.instance().store(name="preview_schema", node=PreviewSettings)
-    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = hydra.compose("preview", overrides=list(overrides))
-    check_keys(config)
-    return build_simulator(config)
 
 
 if __name__ == "__main__":

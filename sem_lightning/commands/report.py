@@ -4,11 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from sem_lightning.commands.app import EXIT_ERROR, describe
+from sem_lightning.config.app import EXIT_ERROR
+from sem_lightning.config.error_lines import describe
 from sem_lightning.errors import UserError
-from sem_lightning.sweeps.report import report_sweep
 
 
 def main() -> None:
@@ -21,6 +19,10 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="of a sweep: outputs/multirun/...")
     folder = parser.parse_args().folder.expanduser()
+    from rich.console import Console
+
+    from sem_lightning.sweeps.sweep_report import report_sweep
+
     try:
         print(f"report in {report_sweep(folder, Console())}")
     except (UserError, OSError) as error:

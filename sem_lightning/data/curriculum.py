@@ -46,7 +46,7 @@ class Curriculum:
     large_field_every: int = 0
     large_field_size: int = 256
     easy_epochs: int = 0
-    twins: bool = False
+    paired_negatives: bool = False
 
     def stages(self, simulator: Simulator) -> Stages:
         """The simulators of all epochs, most of which use ``simulator`` itself.

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from sem_lightning.errors import SettingError
+
 # The position is the split's number in the simulator's key (seed, split, index): never reorder.
 SPLITS = ("train", "val", "test", "calibration")
 
@@ -44,8 +46,18 @@ class EpochSampler:
         return iter((self.epoch * self.size + indices.ravel()).tolist())
 
 
-def share_out(count: int, shares: Mapping[str, float]) -> dict[str, int]:
+def split_counts(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     """Divide ``count`` images between the splits in proportion to their shares; the parts add up to ``count``."""
     bounds = np.cumsum([shares[split] for split in SPLITS])
     ends = [math.floor(bound / bounds[-1] * count + 0.5) for bound in bounds]
     return {split: end - start for split, start, end in zip(SPLITS, [0, *ends[:-1]], ends, strict=True)}
+
+
+def check_shares(shares: Mapping[str, float]) -> None:
+    """Refuse shares that do not name every split once, or that are negative or all zero.
+
+    Raises:
+        SettingError: For the key ``shares``.
+    """
+    if set(shares) != set(SPLITS) or min(shares.values()) < 0 or sum(shares.values()) <= 0:
+        raise SettingError("shares", f"found {dict(shares)}, expected a share from 0 for each of {', '.join(SPLITS)}")

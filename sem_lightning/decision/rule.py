@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.decision.answers import Floats, good_log_odds, log_probabilities
-from sem_lightning.decision.familiarity import Familiarity
+from sem_lightning.decision.out_of_distribution import MahalanobisScore
+from sem_lightning.decision.scores import Floats, log_odds_good, log_probabilities
 
 RULES = ("argmax", "conservative")
 UNSURE = -1  # beside the numbers of the classes
@@ -17,12 +17,12 @@ UNSURE_NAME = "unsure"
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What a conservative rule promises, and the calibration it rests on.
+class RiskBound:
+    """The bound on the escape rate that a conservative rule promises, and the calibration behind it.
 
     Attributes:
-        max_escape: Promised share of defective images that pass as good.
-        confidence: Of the promise.
+        max_escape: Highest escape rate: share of defective images that pass as good.
+        confidence: Probability that the bound holds.
         defects: Defective calibration images.
         escapes: Of these, how many pass.
         good: Good calibration images.
@@ -44,12 +44,12 @@ class Verdicts:
     Attributes:
         probabilities: Calibrated, [N, C].
         decisions: int64 [N]: a class, or ``UNSURE``.
-        distances: How unlike the training images each is, [N]; NaN where the rule does not know.
+        ood_scores: Out-of-distribution score of each image, [N]; NaN where the rule has none.
     """
 
     probabilities: Floats
     decisions: npt.NDArray[np.int64]
-    distances: Floats
+    ood_scores: Floats
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -67,18 +67,18 @@ class Rule:
         temperature: What logits are divided by, so that probabilities mean what they say (C. Guo et al., ICML 2017).
         threshold: Of the conservative rule.
         margin: An image is ``unsure`` if it is closer than this to the other decision, in log odds; 0 is never.
-        familiarity: Measures how unlike the training images an image is.
-        distance: Beyond this an image is ``unsure``; infinite is never.
-        promise: Of the conservative rule.
+        ood: The out-of-distribution score.
+        ood_limit: An image with a higher out-of-distribution score is ``unsure``; infinite is never.
+        risk_bound: Of the conservative rule.
     """
 
     kind: str = "argmax"
     temperature: float = 1.0
     threshold: float | None = None
     margin: float = 0.0
-    familiarity: Familiarity | None = None
-    distance: float = math.inf
-    promise: Promise | None = None
+    ood: MahalanobisScore | None = None
+    ood_limit: float = math.inf
+    risk_bound: RiskBound | None = None
 
     def __post_init__(self) -> None:
         """A rule may come from a file that anybody wrote.
@@ -86,10 +86,10 @@ class Rule:
         Raises:
             ValueError: Numbers that are none, or that contradict each other.
         """
-        numbers = [self.temperature, self.margin, self.distance, 0.0 if self.threshold is None else self.threshold]
+        numbers = [self.temperature, self.margin, self.ood_limit, 0.0 if self.threshold is None else self.threshold]
         if self.kind not in RULES or not all(isinstance(number, float | int) for number in numbers):
             raise ValueError("the decision rule is of an unknown kind")
-        if not (1e-6 < self.temperature < 1e6 and self.margin >= 0 and self.distance > 0):
+        if not (1e-6 < self.temperature < 1e6 and self.margin >= 0 and self.ood_limit > 0):
             raise ValueError("the decision rule's numbers are out of range")
         if (self.threshold is not None) != (self.kind == "conservative") or not -1e-9 <= numbers[-1] < 500:
             raise ValueError("the decision rule's threshold does not fit its kind")
@@ -100,29 +100,29 @@ class Rule:
         decisions = log_p.argmax(axis=1)
         if self.threshold is not None:
             defects = 1 + log_p[:, 1:].argmax(axis=1)
-            decisions = np.where(good_log_odds(logits, self.temperature) > self.threshold, 0, defects)
-        distances = self.distances(features)
-        # a distance that is no number (NaN features) is no familiar one
-        unknown = self.familiarity is not None and ~(distances <= self.distance)
-        unsure = (self.closeness(logits) < self.margin) | unknown | ~np.isfinite(log_p).all(axis=1)
-        return Verdicts(np.exp(log_p), np.where(unsure, UNSURE, decisions), distances)
+            decisions = np.where(log_odds_good(logits, self.temperature) > self.threshold, 0, defects)
+        ood_scores = self.ood_scores(features)
+        # NaN features give a NaN score, which counts as out of distribution
+        unlike = self.ood is not None and ~(ood_scores <= self.ood_limit)
+        unsure = (self.log_odds_margin(logits) < self.margin) | unlike | ~np.isfinite(log_p).all(axis=1)
+        return Verdicts(np.exp(log_p), np.where(unsure, UNSURE, decisions), ood_scores)
 
-    def closeness(self, logits: Floats) -> Floats:
+    def log_odds_margin(self, logits: Floats) -> Floats:
         """How far each image is from being decided otherwise, in log odds: [N].
 
         Conservative: from the threshold between good and not good. Argmax: between the two most probable classes.
         """
         if self.threshold is not None:
-            return np.abs(good_log_odds(logits, self.temperature) - self.threshold)
+            return np.abs(log_odds_good(logits, self.temperature) - self.threshold)
         two = np.sort(logits, axis=1)[:, -2:] / self.temperature
         gap: Floats = two[:, 1] - two[:, 0]
         return gap
 
-    def distances(self, features: Floats) -> Floats:
-        """How unlike the training images each is: [N], NaN where the rule does not know."""
-        if self.familiarity is None:
+    def ood_scores(self, features: Floats) -> Floats:
+        """The out-of-distribution score of each image: [N], NaN where the rule has none."""
+        if self.ood is None:
             return np.full(len(features), np.nan)
-        return self.familiarity.distances(features.astype(np.float64))
+        return self.ood(features.astype(np.float64))
 
     @property
     def good_threshold(self) -> float | None:
@@ -137,8 +137,8 @@ class Rule:
             "good_threshold": self.good_threshold,
             "good_log_odds_threshold": self.threshold,
             "margin": self.margin or None,
-            "distance": self.distance if math.isfinite(self.distance) else None,
-            "promise": None if self.promise is None else dataclasses.asdict(self.promise),
+            "ood_limit": self.ood_limit if math.isfinite(self.ood_limit) else None,
+            "risk_bound": None if self.risk_bound is None else dataclasses.asdict(self.risk_bound),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,18 +148,18 @@ class Rule:
             "temperature": self.temperature,
             "threshold": self.threshold,
             "margin": self.margin,
-            "familiarity": None if self.familiarity is None else self.familiarity.to_dict(),
-            "distance": self.distance,
-            "promise": None if self.promise is None else dataclasses.asdict(self.promise),
+            "ood": None if self.ood is None else self.ood.to_dict(),
+            "ood_limit": self.ood_limit,
+            "risk_bound": None if self.risk_bound is None else dataclasses.asdict(self.risk_bound),
         }
 
     @staticmethod
     def from_dict(state: dict[str, Any]) -> "Rule":
-        familiarity, promise = state["familiarity"], state["promise"]
+        ood, bound = state["ood"], state["risk_bound"]
         return Rule(
             **{
                 **state,
-                "familiarity": None if familiarity is None else Familiarity.from_dict(familiarity),
-                "promise": None if promise is None else Promise(**promise),
+                "ood": None if ood is None else MahalanobisScore.from_dict(ood),
+                "risk_bound": None if bound is None else RiskBound(**bound),
             }
         )

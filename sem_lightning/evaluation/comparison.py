@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
 
-from sem_lightning.evaluation.tested import Tested
+from sem_lightning.evaluation.test_predictions import TestPredictions
 
 Flags = npt.NDArray[np.bool_]
 
@@ -37,11 +37,13 @@ class Comparison:
         return dataclasses.asdict(self)
 
 
-def compare(first: Tested, second: Tested) -> list[Comparison]:
+def compare(first: TestPredictions, second: TestPredictions) -> list[Comparison]:
     """McNemar's test on right classes, on captured defects and on spared good images."""
     defective = first.labels > 0
     everything = np.ones(len(first.labels), np.bool_)
-    kinds: list[tuple[str, Flags, Callable[[Tested], Flags]]] = [("right class", everything, lambda one: one.correct)]
+    kinds: list[tuple[str, Flags, Callable[[TestPredictions], Flags]]] = [
+        ("right class", everything, lambda one: one.correct)
+    ]
     if first.knows_good:
         kinds.append(("defect captured", defective, lambda one: ~one.passed))
         kinds.append(("good image not called defective", ~defective, lambda one: one.verdicts.decisions <= 0))

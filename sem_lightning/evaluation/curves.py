@@ -13,8 +13,8 @@ from torchmetrics.functional.classification import (
     multiclass_calibration_error,
 )
 
-from sem_lightning.decision.answers import Floats, log_probabilities
-from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.decision.scores import Floats, log_probabilities
 
 _BINS = 15
 

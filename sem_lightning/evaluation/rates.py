@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.decision.rule import UNSURE
-from sem_lightning.evaluation.metrics import wilson_interval
-from sem_lightning.evaluation.tested import Tested
+from sem_lightning.evaluation.test_predictions import TestPredictions
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Rate:
         }
 
 
-def decision_rates(tested: Tested) -> list[Rate]:
+def decision_rates(predictions: TestPredictions) -> list[Rate]:
     """Capture, escape, overkill, purity and review of the decisions; empty where no class is good."""
-    if not tested.knows_good:
+    if not predictions.knows_good:
         return []
-    decisions, defective = tested.verdicts.decisions, tested.labels > 0
-    passed, unsure = tested.passed, decisions == UNSURE
+    decisions, defective = predictions.verdicts.decisions, predictions.labels > 0
+    passed, unsure = predictions.passed, decisions == UNSURE
     called = decisions > 0
     defects, good = int(defective.sum()), int((~defective).sum())
     return [
@@ -61,10 +61,10 @@ def decision_rates(tested: Tested) -> list[Rate]:
             Rate(
                 f"escape_{label}",
                 f"images of class {label} that pass as good",
-                int(((tested.labels == i) & passed).sum()),
-                int((tested.labels == i).sum()),
+                int(((predictions.labels == i) & passed).sum()),
+                int((predictions.labels == i).sum()),
             )
-            for i, label in enumerate(tested.classes)
+            for i, label in enumerate(predictions.classes)
             if i > 0
         ),
     ]

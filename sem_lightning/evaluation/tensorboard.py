@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 from torch.utils.tensorboard import SummaryWriter
 
-from sem_lightning.evaluation.report import Report
+from sem_lightning.evaluation.test_report import Report
 
 
 def lay_out_charts(writer: SummaryWriter, classes: list[str]) -> None:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sem_lightning.errors import SettingError, UserError
-from sem_lightning.fitting.lines import NotMeasuredError
+from sem_lightning.errors import NotMeasuredError, SettingError, UserError
 from sem_lightning.fitting.measure import measure
 from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope, Values
 from sem_lightning.synthesis.field import Float32

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from sem_lightning.errors import UserError
+from sem_lightning.errors import NotMeasuredError
 from sem_lightning.fitting.edge_model import EdgeModel, Float64, fit_edges
-from sem_lightning.fitting.orientation import refine, turned_back, upright
+from sem_lightning.metrology.orientation import refine, turned_back, upright
 from sem_lightning.synthesis.field import Float32
 
 HURST = 0.65  # of the spectrum that is fitted: images of usual size do not tell it from its neighbours
@@ -22,10 +22,6 @@ _ROUNDS = 3  # of following the edges
 _FOLLOW = 3.0  # rows over which an edge is smoothed between rounds
 _WINDOW = 6  # pixels to either side of an edge that tell where it is
 _SEEN_SHIFT = 2.0  # degrees from upright up to which rows are nearly scan lines
-
-
-class NotMeasuredError(UserError):
-    """An image that does not show what is to be measured."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sem_lightning.fitting.noise import MOST_DOSE
+from sem_lightning.fitting.noise_model import MOST_DOSE
 from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise

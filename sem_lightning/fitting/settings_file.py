@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sem_lightning.errors import SettingError
+from sem_lightning.errors import NotMeasuredError, SettingError
 from sem_lightning.fitting.estimate import Estimate
-from sem_lightning.fitting.lines import NotMeasuredError
 from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope
 from sem_lightning.synthesis.field import FieldOfView
 

@@ -65,7 +65,7 @@ def lost_resolution(images: Tensor, generator: torch.Generator) -> Tensor:
 CHANGES: tuple[Change, ...] = (tone, contrast, smoothing, sharpening, noise, lost_resolution)
 
 
-def draws_of(seed: int, epoch: int, batch_index: int, rank: int, device: torch.device) -> torch.Generator:
+def generator_for(seed: int, epoch: int, batch_index: int, rank: int, device: torch.device) -> torch.Generator:
     """What mixes one batch: no stream that goes on, so that a training that is resumed draws the same."""
     place = np.random.SeedSequence((seed, epoch, batch_index, rank))
     return torch.Generator(device).manual_seed(int(place.generate_state(1)[0]))
@@ -105,7 +105,7 @@ def _change(images: Tensor, generator: torch.Generator) -> Tensor:
     return changed
 
 
-def disagreement(answers: Tensor) -> Tensor:
+def jensen_shannon(answers: Tensor) -> Tensor:
     """Jensen-Shannon divergence of several answers to the same images, in nats, averaged over the images.
 
     Args:

@@ -1,11 +1,75 @@
-"""Reading files of tensors that somebody else may have made: nothing in them is ever unpickled."""
+"""Checkpoints: reading them without unpickling anything, and changing the rule or the weights in them.
 
+A checkpoint holds ``state_dict``, ``hyper_parameters`` (``settings``: `ModelSettings` as plain values) and
+``decision_rule``; one of a training that can be resumed also the optimiser's state.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from sem_lightning.errors import UserError
+from sem_lightning.decision.rule import Rule
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.io.atomic import write_atomically
+from sem_lightning.model.model_settings import ModelSettings
+from sem_lightning.model.network import ClassifierNetwork, build_network
+from sem_lightning.model.safetensors_io import SUFFIX, read_safetensors, write_safetensors
+from sem_lightning.version import PACKAGE_FOLDER
+
+PACKAGED = {"robust": PACKAGE_FOLDER / "weights" / "robust.safetensors"}
+_OF_TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks")  # belong to the weights that were trained
+_NET = "net."  # of the names of weights in a checkpoint, which are those of `SEMClassifier`
+
+
+@dataclass
+class TrainedModel:
+    """A network with what is needed to use it.
+
+    Attributes:
+        settings: Classes, image size and the rest of what the checkpoint remembers.
+        net: In evaluation mode.
+        rule: From scores to decisions.
+    """
+
+    settings: ModelSettings
+    net: ClassifierNetwork
+    rule: Rule
+
+
+def find_checkpoint(name: str | Path) -> Path:
+    """The file of a checkpoint, or of a classifier that comes with the package (``robust``)."""
+    return PACKAGED.get(str(name)) or Path(name).expanduser()
+
+
+def load_model(name: str | Path) -> TrainedModel:
+    """A trained model on the CPU; nothing is unpickled, and no code that the file names is run.
+
+    Args:
+        name: A checkpoint, or ``robust`` for the classifier that comes with the package.
+
+    Raises:
+        UserError: No such file, not a checkpoint of this package, or one of a network that is not installed.
+    """
+    path = find_checkpoint(name)
+    state = read_checkpoint(path)
+    try:
+        settings = ModelSettings.from_dict(state["hyper_parameters"]["settings"])
+        net = build_network(settings.network, settings.name, len(settings.classes), settings.pooling)
+        weights = {name.removeprefix(_NET): value for name, value in state["state_dict"].items()}
+        net.load_state_dict(weights)
+        rule = Rule.from_dict(state["decision_rule"]) if "decision_rule" in state else Rule()
+        if rule.ood is not None and rule.ood.means.shape != (len(settings.classes), net.num_features):
+            raise ValueError("the decision rule is for another network")
+    except SettingError as error:
+        raise UserError(f"{path}: {error}") from None
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
+        raise UserError(f"{path}: written by another version of sem-lightning ({str(error).splitlines()[0]})") from None
+    return TrainedModel(settings, net.to(memory_format=torch.channels_last).eval(), rule)
 
 
 def load_tensors(path: Path, expected: str) -> dict[str, Any]:
@@ -31,9 +95,57 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: No such file, or not such a checkpoint.
     """
+    if path.suffix == SUFFIX:
+        return read_safetensors(path)
     expected = "a checkpoint of sem-lightning; take one from a run's checkpoints/ folder"
     state = load_tensors(path, expected)
     facts = state.get("hyper_parameters")
-    if not isinstance(state.get("state_dict"), dict) or not isinstance(facts, dict) or "classes" not in facts:
+    settings = facts.get("settings") if isinstance(facts, dict) else None
+    if not isinstance(state.get("state_dict"), dict) or not isinstance(settings, dict) or "classes" not in settings:
         raise UserError(f"{path}: not {expected}")
     return state
+
+
+def rule_state(rule: Rule) -> dict[str, Any]:
+    """A rule as the plain values and tensors that a checkpoint holds."""
+    state = rule.to_dict()
+    if state["ood"] is not None:
+        state["ood"] = {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in state["ood"].items()}
+    return state
+
+
+def save_rule(
+    path: Path,
+    rule: Rule,
+    target: Path | None = None,
+    view_scales: Sequence[float] | None = None,
+    weights: dict[str, Tensor] | None = None,
+) -> None:
+    """Put a rule into a checkpoint, whole or not at all.
+
+    Args:
+        path: The checkpoint.
+        rule: Its new rule.
+        target: Where to write it; ``None`` replaces it. A name that ends in ``.safetensors`` stores half precision.
+        view_scales: Those that the rule was made for and inference uses from now on; ``None`` leaves the checkpoint's.
+        weights: Other weights of the same network, with no training to resume; ``None`` leaves the checkpoint's.
+    """
+    state = read_checkpoint(path) | {"decision_rule": rule_state(rule)}
+    if view_scales is not None:
+        settings = {**state["hyper_parameters"]["settings"], "view_scales": list(view_scales)}
+        state["hyper_parameters"] = {**state["hyper_parameters"], "settings": settings}
+    if weights is not None:
+        named = {f"{_NET}{name}": value for name, value in weights.items()}
+        state = {name: value for name, value in state.items() if name not in _OF_TRAINING} | {"state_dict": named}
+    target = target or path
+    if target.suffix == SUFFIX:
+        write_atomically(target, lambda temporary: write_safetensors(temporary, state))
+    else:
+        write_atomically(target, lambda temporary: torch.save(state, temporary))
+
+
+def save_weights(path: Path, net: ClassifierNetwork) -> None:
+    """Put other weights of the same network into a checkpoint, whole or not at all."""
+    named = {f"{_NET}{name}": value for name, value in net.state_dict().items()}
+    state = read_checkpoint(path) | {"state_dict": named}
+    write_atomically(path, lambda temporary: torch.save(state, temporary))

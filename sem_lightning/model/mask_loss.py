@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-UNKNOWN = 255  # mask value of pixels of which nobody knows whether a defect is there
+from sem_lightning.io.dataset_format import MASK_UNKNOWN
+
 _IGNORED = -100  # cross_entropy's own mark for targets that do not count
 
 
@@ -14,14 +15,14 @@ def mask_loss(maps: tuple[Tensor, ...], label: Tensor, mask: Tensor) -> Tensor:
     Args:
         maps: Class logits [B, C, h, w] each.
         label: The image's class, int64 [B].
-        mask: uint8 [B, H, W]: 1 on the defect, 0 elsewhere, ``UNKNOWN`` where nobody knows.
+        mask: uint8 [B, H, W]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where nobody knows.
 
     Returns:
         A scalar. A cell's target is the image's class where it touches the defect, else good; unknown cells do not
         count.
     """
     defect = (mask == 1).float().unsqueeze(1)
-    unknown = (mask == UNKNOWN).float().unsqueeze(1)
+    unknown = (mask == MASK_UNKNOWN).float().unsqueeze(1)
     total = torch.zeros((), device=label.device)
     for logits in maps:
         cells = F.adaptive_max_pool2d(defect, logits.shape[2:]).squeeze(1).long() * label[:, None, None]

@@ -2,11 +2,9 @@
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sem_lightning.errors import UserError
-from sem_lightning.model.classifier import SEMClassifier
 
 _SMOOTHING = 1 / 32  # of the image: finer detail of a gradient is chance
 
@@ -23,16 +21,14 @@ def check_captum() -> None:
         raise UserError("explaining needs the extra: pip install 'sem-lightning[explain]'") from None
 
 
-def saliency(
-    classifier: SEMClassifier, images: Tensor, targets: Tensor
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def saliency(network: nn.Module, images: Tensor, targets: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """How much each pixel moves the logit of its image's target class.
 
     The absolute gradient (K. Simonyan et al., ICLR workshop 2014), smoothed. It points at defects better than the finer
     and costlier methods that were tried, see docs/decisions.md.
 
     Args:
-        classifier: On any device.
+        network: Gives `sem_lightning.model.network.NetworkOutput`, on the images' device.
         images: float32 [B, 1, H, W].
         targets: int64 [B].
 
@@ -46,14 +42,8 @@ def saliency(
     from captum.attr import Saliency
 
     inputs = images.detach().clone().requires_grad_()
-    gradients = Saliency(lambda x: classifier(x).logits).attribute(inputs, target=targets)
+    gradients = Saliency(lambda x: network(x).logits).attribute(inputs, target=targets)
     maps = gradients[:, 0].detach().cpu().numpy().astype(np.float32)
     smoothed = np.stack([cv2.GaussianBlur(one, (0, 0), max(one.shape) * _SMOOTHING) for one in maps])
     peaks = smoothed.max(axis=(1, 2), keepdims=True)
     return np.asarray(smoothed / np.maximum(peaks, np.float32(1e-12)), np.float32)
-
-
-def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps [B, h, w] at the size of the image: [B, H, W]."""
-    full: Tensor = torch.nn.functional.interpolate(maps.unsqueeze(1), size=size, mode="bicubic", align_corners=False)
-    return full[:, 0]

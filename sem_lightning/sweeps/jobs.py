@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from sem_lightning.config.overrides import parse_overrides
 from sem_lightning.errors import UserError
-from sem_lightning.sweeps.folder import ALIKE, ERROR, OVERRIDES, PLAN, RESULT, of_the_task
+from sem_lightning.sweeps.sweep_folder import ALIKE, ERROR, OVERRIDES, PLAN, RESULT, of_the_task
 
 FINISHED, FAILED, UNFINISHED, OUTDATED = "finished", "failed", "unfinished", "outdated"
 SEED = "seed"
@@ -68,12 +67,12 @@ def count_planned(folder: Path) -> int | None:
         config = OmegaConf.load(folder / PLAN)
         given = [f"{key}={value}" for key, value in (OmegaConf.select(config, "hydra.sweeper.params") or {}).items()]
         given += OmegaConf.select(config, "hydra.overrides.task")
-        parsed = {each.key_or_group: each for each in OverridesParser.create().parse_overrides(given)}  # the last wins
+        parsed = {each.key_or_group: each for each in parse_overrides(given)}  # the last wins
         if OmegaConf.select(config, "hydra.sweeper.n_trials") is not None:
             return None
         swept = [each for each in parsed.values() if each.is_sweep_override()]
         return math.prod(len(list(each.sweep_string_iterator())) for each in swept)
-    except (*_UNREADABLE, HydraException, TypeError):  # not there, or partly deleted
+    except (*_UNREADABLE, UserError, TypeError):  # not there, or partly deleted
         return None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from sem_lightning.evaluation.metrics import wilson_interval
+from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.sweeps.jobs import FINISHED, SEED, Job, swept_keys
 
 

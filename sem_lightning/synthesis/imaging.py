@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from sem_lightning.errors import SettingError
+from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.beam import Beam
 from sem_lightning.synthesis.defects.defect import Cover
 from sem_lightning.synthesis.field import FieldOfView, Float32, centred, coverage
-from sem_lightning.synthesis.patterns.pattern import POLARITIES
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
 from sem_lightning.synthesis.sampling import draw_key, uniform
 from sem_lightning.synthesis.scan import UNEVEN_STREAM, Scan, Sine

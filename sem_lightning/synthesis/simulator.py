@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.errors import SettingError, UserError
+from sem_lightning.plugins import load_plugins
+from sem_lightning.polarity import Polarity
 from sem_lightning.synthesis.defects.defect import Defect
 from sem_lightning.synthesis.defects.mix import GOOD, Defects
 from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.geometry import print_pattern, shows_last
 from sem_lightning.synthesis.imaging import Exposure, Imaging, exposure_from_dict
 from sem_lightning.synthesis.noise import Detection, Noise, Pixels
-from sem_lightning.synthesis.patterns.pattern import EITHER, Pattern, PatternSettings
+from sem_lightning.synthesis.patterns import all_patterns
+from sem_lightning.synthesis.patterns.pattern import Pattern
 from sem_lightning.synthesis.processing import Processing, ProcessingSettings
 from sem_lightning.synthesis.sampling import uniform
 from sem_lightning.synthesis.scan import NEGATIVE_STREAM, resample, resample_mask
@@ -60,7 +63,7 @@ class Scene:
         """Of its gravest defect, 0 to 1; 0 without any."""
         return max((defect.severity for defect in self.defects), default=0.0)
 
-    def twin(self) -> "Scene":
+    def without_defects(self) -> "Scene":
         """The same scene without its defects."""
         return dataclasses.replace(self, defects=(), label=GOOD)
 
@@ -78,7 +81,17 @@ class Scene:
 
     @staticmethod
     def from_dict(scene: dict[str, Any]) -> "Scene":
-        """A scene from what `to_dict` wrote (JSON objects may carry further keys beside the scene's own)."""
+        """A scene from what `to_dict` wrote (JSON objects may carry further keys beside the scene's own).
+
+        Raises:
+            UserError: A pattern or defect of a type that no installed package registers.
+        """
+        for known, numbers in ((Pattern.types, [scene["pattern"]]), (Defect.types, scene["defects"])):
+            for each in numbers:
+                if each["type"] not in known:
+                    load_plugins()
+                if each["type"] not in known:
+                    raise UserError(f"the scene has a {each['type']!r}, which no installed package registers")
         pattern = {name: value for name, value in scene["pattern"].items() if name != "type"}
         return Scene(
             **{name: scene[name] for name in ("seed", "split", "index", "label")},
@@ -161,7 +174,7 @@ class Simulator:
         SettingError: Parts that contradict each other, the key written as in the composed config.
     """
 
-    pattern: PatternSettings
+    pattern: all_patterns.PatternSettings
     defect: Defects
     imaging: Imaging
     noise: Noise
@@ -196,9 +209,49 @@ class Simulator:
             shown = {self.imaging.polarity}
         negatives = self.processing.negative > 0
         if len(shown) > 1:
-            return EITHER if negatives else None
+            return Polarity.EITHER if negatives else None
         (polarity,) = shown
         return None if polarity == "dark" and negatives else polarity
+
+    @staticmethod
+    def compose(*overrides: str) -> "Simulator":
+        """The simulator that ``sem-preview`` with these overrides shows.
+
+        Args:
+            overrides: Of ``conf/preview.yaml``, as on the command line: ``"pattern=routing"``, ``"noise=high"``. A
+                folder ``conf`` in the current one adds options, as for every command.
+
+        Raises:
+            SettingError: Settings that cannot be used.
+
+        Example:
+            >>> simulator = Simulator.compose("pattern=routing", "noise=high")
+        """
+        from sem_lightning.config.compose import compose_simulator  # the one step up: Hydra, where it is asked for
+
+        return compose_simulator(*overrides)
+
+    def sample(self, index: int, label: str | None = None, seed: int = 0, split: int = 0) -> "Sample":
+        """Draw and render one image.
+
+        Args:
+            index: Number of the image: the same one is the same image.
+            label: Its class; ``None`` takes the classes in turn.
+            seed: Seed of the data set.
+            split: Number of the split (0 train, 1 val, 2 test, 3 calibration).
+
+        Raises:
+            SettingError: No such class.
+            UserError: See `draw`.
+
+        Example:
+            >>> sample = simulator.sample(7, label="bridge")  # image, mask, instances with boxes, scene
+        """
+        if label is None:
+            label = self.classes[index % len(self.classes)]
+        if label not in self.classes:
+            raise SettingError("label", f"found {label!r}, expected one of {', '.join(self.classes)}")
+        return render(self.draw(seed, split, index, label))
 
     def draw(self, seed: int, split: int, index: int, label: str) -> Scene:
         """Scene ``index`` of a split: the same numbers wherever, whenever and in whatever order it is asked for.

@@ -14,7 +14,7 @@ SIZES = ("imaging.image_size=64", "data.num_workers=0", "trainer.accelerator=cpu
 
 
 def test_calibrate_makes_a_rule_that_evaluate_and_predict_obey(run: Run, checkpoint: Path, tmp_path: Path) -> None:
-    loose = ("decision.max_escape=0.3", "decision.unlike=0.05", "decision.too_close=0.05")
+    loose = ("decision.max_escape=0.3", "decision.ood_rate=0.05", "decision.ambiguous_rate=0.05")
     done = run(
         "calibrate", f"ckpt={checkpoint}", "output=new/strict.ckpt", *SIZES, "data.calibration_per_class=20", *loose
     )
@@ -36,7 +36,7 @@ def test_calibrate_makes_a_rule_that_evaluate_and_predict_obey(run: Run, checkpo
     done = run("predict", "ckpt=new/strict.ckpt", "images=odd")
     assert done.code == 0 and "(conservative): good 0, gap 0, bridge 0, unsure 1" in done.out
     assert "does not hold" not in done.out
-    done = run("predict", "ckpt=new/strict.ckpt", "images=odd", "scales=[1,1.5]")
+    done = run("predict", "ckpt=new/strict.ckpt", "images=odd", "view_scales=[1,1.5]")
     assert done.code == 0 and "its promise was made for other scales and does not hold with these" in done.out
 
 
@@ -68,7 +68,7 @@ def test_a_promise_that_cannot_be_made_is_refused_before_anything_runs(
     ("arguments", "message"),
     [
         (["output=a.ckpt", "decision=strict"], "decision: found 'strict', expected one of argmax, conservative"),
-        (["output=a.ckpt", "decision.unlike=2"], "decision.unlike: found 2, expected a share"),
+        (["output=a.ckpt", "decision.ood_rate=2"], "decision.ood_rate: found 2, expected a share"),
         ([], "output: needs a value: add output=... to the command"),
         (["output=."], "output: . is a folder; name a file"),
         ([f"output={__file__}/a.ckpt"], f"output: {__file__} is a file, where a folder is needed"),
@@ -112,7 +112,7 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
     (tmp_path / "set" / "gap" / "19.png").rename(tmp_path / "set" / "gap" / "another.png")  # divides all gaps anew
     done = run("evaluate", best, *folder)
     assert done.code == 1 and "whose images have changed since" in done.err and done.err.count("\n") == 1
-    last = best.replace("ckpt=", "ckpt_path=").replace("best.ckpt", "last.ckpt")
+    last = best.replace("ckpt=", "resume_from=").replace("best.ckpt", "last.ckpt")
     done = run("train", *folder, *more, last, "trainer.max_epochs=2")
     assert done.code == 1 and "was trained on have changed since" in done.err and done.err.count("\n") == 1
 
@@ -142,7 +142,7 @@ def test_a_folder_that_labels_divide_is_known_as_well(run: Run, tmp_path: Path) 
     (tmp_path / "set" / "labels.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows))
     done = run("evaluate", best, *folder)
     assert done.code == 1 and "column split of labels.csv, which has none now" in done.err and done.err.count("\n") == 1
-    last = best.replace("ckpt=", "ckpt_path=").replace("best.ckpt", "last.ckpt")
+    last = best.replace("ckpt=", "resume_from=").replace("best.ckpt", "last.ckpt")
     done = run("train", *folder, "data.image_size=32", "model.network=resnet18_small", last)
     assert done.code == 1 and "was trained on have changed since" in done.err and done.err.count("\n") == 1
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from conftest import TINY, Run, with_bar
 
-from sem_lightning.data.images import read_gray
+from sem_lightning.io.images import read_gray
 from sem_lightning.decision.rule import Rule, Verdicts
-from sem_lightning.evaluation.recorder import Recorder
+from sem_lightning.evaluation.prediction_collector import Recorder
 from sem_lightning.model.classifier import RULE_KEY, SEMClassifier, load_classifier
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"
@@ -67,7 +67,7 @@ def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
         (["split=exam"], "split: found 'exam', expected one of train, val, test, calibration"),
         (["ckpt=nowhere.ckpt"], "nowhere.ckpt: No such file"),
         (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
-        (["scales=[2,4]"], "scales: found [2.0, 4.0], expected numbers that begin with 1"),
+        (["view_scales=[2,4]"], "scales: found [2.0, 4.0], expected numbers that begin with 1"),
     ],
 )
 def test_evaluate_refuses_what_does_not_fit(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
@@ -143,7 +143,7 @@ def test_predict_reads_the_real_images(run: Run, checkpoint: Path, tmp_path: Pat
 def save_many_scales(path: Path, scales: list[float], seed: int = 0, **facts: str) -> SEMClassifier:
     """An untrained classifier of any magnification, whose rule makes answers less sure."""
     torch.manual_seed(seed)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks", **facts)
+    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peak_statistics", **facts)
     torch.save(
         {
             "state_dict": made.state_dict(),
@@ -178,7 +178,7 @@ def predicted_of_set() -> npt.NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(
-    "how", [(), ("scales=[1]",), ("scales=[1,1.001,2]",)], ids=["its own scales", "once", "nearly"]
+    "how", [(), ("view_scales=[1]",), ("view_scales=[1,1.001,2]",)], ids=["its own scales", "once", "nearly"]
 )
 def test_evaluate_sees_what_predict_sees(
     run: Run, tmp_path: Path, decided: list[npt.NDArray[np.float64]], how: tuple[str, ...]
@@ -218,7 +218,7 @@ def test_a_rule_is_made_of_all_looks(run: Run, tmp_path: Path) -> None:
     save_many_scales(tmp_path / "a.ckpt", [1, 2])
     sizes = ("data.val_per_class=4", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=128")
     temperatures, kept = [], []
-    for how in (["scales=[1,2]"], [], ["scales=[1]"]):
+    for how in (["view_scales=[1,2]"], [], ["view_scales=[1]"]):
         done = run("calibrate", "ckpt=a.ckpt", "output=b.ckpt", "decision=argmax", *sizes, *how)
         assert done.code == 0, done.err
         written = load_classifier(tmp_path / "b.ckpt")
@@ -252,7 +252,7 @@ def test_a_mean_knows_what_its_parts_were_trained_on(run: Run, tmp_path: Path) -
     save_many_scales(tmp_path / "a.ckpt", [1, 2])
     folder = {"root": str(tmp_path / "set"), "seed": 3, "shares": {"train": 1.0}}
     for name, scales, folders in (("b", [1, 2], folder), ("c", [1], None), ("d", [1, 2], {**folder, "seed": 4})):
-        made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peaks", folder=folders)
+        made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peak_statistics", folder=folders)
         state = {"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams), "optimizer_states": []}
         torch.save(state, tmp_path / f"{name}.ckpt")
     sizes = ("data.val_per_class=2", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=64")
@@ -262,7 +262,7 @@ def test_a_mean_knows_what_its_parts_were_trained_on(run: Run, tmp_path: Path) -
     done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,d.ckpt]", *sizes)
     assert done.err.startswith("error: ckpt: several were trained on folders")
     assert not (tmp_path / "m.ckpt").exists()
-    done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,c.ckpt]", "scales=[1,2]", *sizes)
+    done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,c.ckpt]", "view_scales=[1,2]", *sizes)
     assert done.code == 0, done.err
     assert load_classifier(tmp_path / "m.ckpt").hparams["folder"] == folder
     assert "optimizer_states" not in torch.load(tmp_path / "m.ckpt", weights_only=True)

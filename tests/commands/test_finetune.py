@@ -79,8 +79,8 @@ def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoi
     before = load_classifier(checkpoint).net.state_dict()
     after = load_classifier(done.run_folder() / "checkpoints/best.ckpt")
     assert after.classes == ["good", "scratch"]
-    mixed = run("train", *QUICK, f"ckpt={checkpoint}", "model.start_share=0.5")
-    assert mixed.code == 1 and "model.start_share: ckpt knows good, gap, bridge" in mixed.err
+    mixed = run("train", *QUICK, f"ckpt={checkpoint}", "model.wise_ft_alpha=0.5")
+    assert mixed.code == 1 and "model.wise_ft_alpha: ckpt knows good, gap, bridge" in mixed.err
     name = "backbone.layer3.0.conv1.weight"
     assert torch.allclose(before[name], after.net.state_dict()[name], atol=1e-6)
 
@@ -108,7 +108,7 @@ def test_a_share_of_what_training_changed_is_taken_back(run: Run, checkpoint: Pa
     write_labelled(tmp_path / "mine")
     states = [load_classifier(checkpoint).state_dict()]
     for share in ("0", "0.3"):
-        done = run("train", *QUICK, f"ckpt={checkpoint}", f"model.start_share={share}", f"hydra.run.dir={share}")
+        done = run("train", *QUICK, f"ckpt={checkpoint}", f"model.wise_ft_alpha={share}", f"hydra.run.dir={share}")
         assert done.code == 0, done.err
         states.append(load_classifier(tmp_path / share / "checkpoints" / "best.ckpt").state_dict())
     start, full, some = states
@@ -123,14 +123,14 @@ def test_a_share_of_what_training_changed_is_taken_back(run: Run, checkpoint: Pa
 def test_folds_divide_every_class(folds: int, tmp_path: Path) -> None:
     write_labelled(tmp_path / "mine", each=7)
     files, classes = read_folder(tmp_path / "mine", None, "error")
-    tested: list[Path] = []
+    predictions: list[Path] = []
     for number in range(folds):
         splits = split_files(files, classes, {}, 0, (number, folds))
         parts = [{file.path for file in splits[split]} for split in ("train", "val", "test")]
         assert sum(map(len, parts)) == len(set().union(*parts)) == 21
         assert all({file.label for file in splits[split]} == set(classes) for split in ("train", "val", "test"))
         tested += parts[2]
-    assert sorted(tested) == sorted(file.path for file in files)
+    assert sorted(predictions) == sorted(file.path for file in files)
 
 
 @pytest.mark.parametrize(
@@ -138,19 +138,19 @@ def test_folds_divide_every_class(folds: int, tmp_path: Path) -> None:
     [
         (("data.folds=2",), "data.folds: found 2, expected at least 3"),
         (("data.folds=5",), "data.folds: found 5, but of class good there are 4 images; use no more folds"),
-        (("data.folds=3", "ckpt_path=last.ckpt"), "ckpt_path: goes on with one training, not with one for each fold"),
+        (("data.folds=3", "resume_from=last.ckpt"), "ckpt_path: goes on with one training, not with one for each fold"),
         (("ckpt=nothing.ckpt",), "nothing.ckpt: No such file"),
         (("ckpt=null",), "model.frozen: what starts from nothing has to learn"),
-        (("model.start_share=1",), "model.start_share: found 1, expected a share from 0 to below 1"),
+        (("model.wise_ft_alpha=1",), "model.wise_ft_alpha: found 1, expected a share from 0 to below 1"),
         (
-            ("ckpt=null", "model.frozen=nothing", "model.start_share=0.5"),
-            "model.start_share: is a share of a classifier",
+            ("ckpt=null", "model.frozen=nothing", "model.wise_ft_alpha=0.5"),
+            "model.wise_ft_alpha: is a share of a classifier",
         ),
         (("model.frozen=all",), "model.frozen: found 'all', expected one of nothing, stem"),
         (("data.polarity=dark",), "ckpt: it was trained on bright features; the data has dark ones"),
         (("model.weights_path=w.pth",), "model.pretrained: ckpt brings weights of its own"),
         (("model=resnet10",), "model.network: found resnet10; what goes on from ckpt keeps its resnet18"),
-        (("model.scales=[1,2]",), "model.scales: found [1.0, 2.0]; what goes on from ckpt keeps its [1.0]"),
+        (("model.view_scales=[1,2]",), "model.scales: found [1.0, 2.0]; what goes on from ckpt keeps its [1.0]"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -14,12 +14,12 @@ from conftest import Run, make_simulator, with_bar
 
 import sem_lightning
 from sem_lightning.commands.predict import _some
-from sem_lightning.data.images import encode_image
-from sem_lightning.inspection.inspector import Preparation
-from sem_lightning.model.adaptation import adapt_batch_norms
+from sem_lightning.io.images import encode_image
+from sem_lightning.inference.predictor import Preprocessing
+from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
-from sem_lightning.model.combination import combine
-from sem_lightning.model.resnet import standardise
+from sem_lightning.inference.view_aggregation import combine
+from sem_lightning.model.network import standardise
 from sem_lightning.synthesis.simulator import render
 
 sys.path.append(str(Path(__file__).parents[1] / "inspection"))
@@ -85,9 +85,9 @@ def test_tiles_and_their_regions(run: Run, checkpoint: Path, tmp_path: Path) -> 
         assert region["label"] in ("gap", "bridge") and 0.5 < region["score"] <= 1
     # the tile that is least likely to be good decides
     classifier = load_classifier(checkpoint)
-    from sem_lightning.inspection.inspector import Preparation, prepare
+    from sem_lightning.inference.predictor import Preprocessing, prepare
 
-    prepared = prepare(tmp_path / "field.png", Preparation(64, 1.0, tiling="on"))
+    prepared = prepare(tmp_path / "field.png", Preprocessing(64, 1.0, tiling="on"))
     tiles = np.stack([prepared.tiling.cut(prepared.image, number) for number in range(len(prepared.tiling))])
     with torch.inference_mode():
         p_good = classifier(torch.from_numpy(tiles)[:, None]).logits.softmax(1)[:, 0]
@@ -138,7 +138,7 @@ def test_dark_lines_are_turned_to_bright_ones(run: Run, checkpoint: Path, tmp_pa
 def test_metal_that_shows_dark_ends_is_judged_as_a_negative(run: Run, tmp_path: Path) -> None:
     """By a classifier that knows both polarities, as long as nobody says that it is bright."""
     torch.manual_seed(0)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, polarity="either", scales=[1, 2], pooling="peaks")
+    made = SEMClassifier(["good", "gap", "bridge"], 64, polarity="either", scales=[1, 2], pooling="peak_statistics")
     torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
     metal = ("pattern=routing", "imaging.image_size=128", "noise=low")
     for name, overrides in (("metal", metal), ("lines", ("imaging.image_size=128",))):
@@ -182,7 +182,7 @@ def test_a_data_bar_is_left_out(run: Run, checkpoint: Path, tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (["tiling=yes"], "tiling: found 'yes', expected one of auto, on, off"),
-        (["tiling=on", "scales=[1,2]"], "scales: tiling=on looks at tiles, at one scale"),
+        (["tiling=on", "view_scales=[1,2]"], "scales: tiling=on looks at tiles, at one scale"),
         (["overlap=1"], "overlap: found 1, expected a share"),
         (["pixel_size=0"], "pixel_size: found 0, expected nm above 0"),
         (["polarity=grey"], "polarity: found 'grey', expected one of bright, dark, auto"),
@@ -214,7 +214,7 @@ def test_auto_does_not_guess_where_lines_are_as_wide_as_spaces(run: Run, checkpo
 
 def test_several_scales_are_combined_where_the_file_has_the_pixels(run: Run, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, scales=[1, 2, 4], pooling="peaks")
+    made = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, scales=[1, 2, 4], pooling="peak_statistics")
     torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
     for name, side in (("a_large", 256), ("b_middle", 128), ("c_small", 64)):
         field = write_field(tmp_path / "in" / f"{name}.png", 256, 256)
@@ -231,7 +231,7 @@ def test_several_scales_are_combined_where_the_file_has_the_pixels(run: Run, tmp
         weights = torch.tensor([[float(scale) ** 0.5 for scale in line["by_scale"]]])
         together = combine(looks, weights, True).exp()[0].tolist()
         assert list(line["probabilities"].values()) == pytest.approx(together, abs=1e-5)
-    done = run("predict", "ckpt=a.ckpt", "images=in", "jsonl=once.jsonl", "scales=[1]")
+    done = run("predict", "ckpt=a.ckpt", "images=in", "jsonl=once.jsonl", "view_scales=[1]")
     once = [json.loads(line) for line in (tmp_path / "once.jsonl").read_text().splitlines()]
     assert [line["by_scale"]["1"] for line in once] == [line["by_scale"]["1"] for line in lines]
     assert [list(line["by_scale"]) for line in once] == [["1"]] * 3
@@ -241,14 +241,14 @@ def test_images_are_asked_for_ends_as_closely_as_is_not_enlarged(tmp_path: Path)
     sides = {80: 64, 100: 96, 120: 120, 200: 128}
     for side in sides:
         write_field(tmp_path / f"{side:03d}.png", side, side)
-    asked = _some(sorted(tmp_path.iterdir()), Preparation(64, None, scales=(1, 1.5, 2)))
+    asked = _some(sorted(tmp_path.iterdir()), Preprocessing(64, None, scales=(1, 1.5, 2)))
     assert [image.shape for image in asked] == [(look, look) for look in sides.values()]
 
 
 @pytest.mark.parametrize("scales", ["[2]", "[1,1]", "[1,9]", "[]", "[1,nan]"])
 def test_scales_rise_from_one(run: Run, tmp_path: Path, scales: str) -> None:
     write_field(tmp_path / "a.png")
-    done = run("predict", "images=a.png", f"scales={scales}")
+    done = run("predict", "images=a.png", f"view_scales={scales}")
     assert done.code == 1 and done.err.startswith("error: scales: found")
 
 
@@ -302,7 +302,7 @@ def test_batch_norms_go_the_share_of_the_way_that_was_asked_for() -> None:
     for share in (0.0, 0.5, 1.0):
         torch.manual_seed(1)
         classifier = SEMClassifier(["good", "gap"], 64, network="resnet10").eval()
-        adapt_batch_norms(classifier.net, images.split(8), share)
+        adapt_batch_norm(classifier.net, images.split(8), share)
         norms.append(classifier.net.backbone.bn1.running_mean.clone())
         assert not any(module.training for module in classifier.modules())
     assert torch.allclose(norms[1], (norms[0] + norms[2]) / 2) and not torch.allclose(norms[0], norms[2])

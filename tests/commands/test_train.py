@@ -83,11 +83,11 @@ def test_the_same_seed_gives_the_same_run_and_another_another(run: Run) -> None:
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
     """With all that an epoch can differ in from the one before."""
-    more = ("model.consistency=4", "data.large_field_every=2", "data.large_field_size=96")
+    more = ("model.augmix_weight=4", "data.large_field_every=2", "data.large_field_size=96")
     options = (*TINY, "data.num_workers=1", "model.schedule=constant", *more)
     whole = run("train", *options, "trainer.max_epochs=2").run_folder()
     half = run("train", *options, "trainer.max_epochs=1").run_folder()
-    resumed = run("train", *options, "trainer.max_epochs=2", f"ckpt_path={half}/checkpoints/last.ckpt")
+    resumed = run("train", *options, "trainer.max_epochs=2", f"resume_from={half}/checkpoints/last.ckpt")
     assert resumed.code == 0, resumed.err
     assert same_weights(whole / "checkpoints/last.ckpt", resumed.run_folder() / "checkpoints/last.ckpt")
     assert resumed.result()["train_images"] == 24  # of this run, not of the first
@@ -95,7 +95,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
 
 def test_the_default_recipe_can_be_resumed_for_more_epochs(run: Run) -> None:
     first = run("train", *TINY).run_folder()
-    more = run("train", *TINY, "trainer.max_epochs=2", f"ckpt_path={first}/checkpoints/last.ckpt")
+    more = run("train", *TINY, "trainer.max_epochs=2", f"resume_from={first}/checkpoints/last.ckpt")
     assert more.code == 0, more.err
     assert more.result()["epochs"] == 2
 
@@ -146,7 +146,7 @@ def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None
 
 
 def test_every_way_to_learn_more_from_an_image_runs(run: Run) -> None:
-    ways = ("data.small_field_epochs=1", "data.easy_epochs=1", "data.twins=true", "data.small_field_size=48")
+    ways = ("data.small_field_epochs=1", "data.easy_epochs=1", "data.paired_negatives=true", "data.small_field_size=48")
     ways += ("data.large_field_every=2", "data.large_field_size=96")
     ways += ("defect.gap.length=[0.5,1]", "defect.bridge.length=[0.5,1]")
     done = run("train", *TINY, *ways, "trainer.max_epochs=2", "callbacks=early_stopping", "logger=csv")
@@ -183,8 +183,8 @@ def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> 
         (["data.train_per_class=0"], "data.train_per_class: found 0"),
         (["data.class_weights=[1,2]"], "data.class_weights: found"),
         (["model.schedule=steps"], "model.schedule: found 'steps', expected one of constant, linear, onecycle"),
-        (["model.consistency=-1"], "model.consistency: found -1, expected a number from 0"),
-        (["model.consistency=nan"], "model.consistency: found nan, expected a number from 0"),
+        (["model.augmix_weight=-1"], "model.augmix_weight: found -1, expected a number from 0"),
+        (["model.augmix_weight=nan"], "model.augmix_weight: found nan, expected a number from 0"),
         (
             ["data.large_field_every=2", "data.large_field_size=64"],
             "data.large_field_size: found 64, expected more than",
@@ -198,7 +198,7 @@ def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> 
         (["seed=-1"], "seed: found -1"),
         (["data=folder"], "data.root: needs a value"),
         (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
-        (["ckpt_path=nowhere.ckpt"], "nowhere.ckpt: No such file"),
+        (["resume_from=nowhere.ckpt"], "nowhere.ckpt: No such file"),
         (["hydra.run.dir=/dev/null/run"], "/dev/null/run: Not a directory"),
     ],
 )
@@ -213,14 +213,14 @@ def test_mistakes_get_one_line_before_anything_runs(run: Run, arguments: list[st
 def test_checkpoints_that_do_not_fit_are_refused(run: Run, tmp_path: Path) -> None:
     done = run("train", *TINY)
     best, last = (done.run_folder() / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
-    refused = run("train", *TINY, f"ckpt_path={best}")
+    refused = run("train", *TINY, f"resume_from={best}")
     assert refused.code == 1 and "resume from last.ckpt" in refused.err
     state = torch.load(last, weights_only=True)
     state["hyper_parameters"]["classes"] = ["good", "open", "short"]
     torch.save(state, tmp_path / "other.ckpt")
-    refused = run("train", *TINY, f"ckpt_path={tmp_path}/other.ckpt")
+    refused = run("train", *TINY, f"resume_from={tmp_path}/other.ckpt")
     assert refused.code == 1 and "with classes ['good', 'open', 'short']; the data has ['good', 'gap'" in refused.err
-    refused = run("train", *TINY, "imaging.polarity=dark", f"ckpt_path={last}")
+    refused = run("train", *TINY, "imaging.polarity=dark", f"resume_from={last}")
     assert refused.code == 1 and "with polarity bright; the data has dark" in refused.err
 
 
@@ -298,7 +298,7 @@ def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> Non
     err = interrupt(process)
     assert process.returncode == 130, err
     [last] = tmp_path.glob("outputs/train/*/checkpoints/last.ckpt")
-    assert "interrupted; go on with ckpt_path=" in err and "Traceback" not in err
+    assert "interrupted; go on with resume_from=" in err and "Traceback" not in err
     assert load_weights(last)
     assert not list(tmp_path.glob("outputs/train/*/result.json"))
 

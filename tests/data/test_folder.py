@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sem_lightning.data.datamodule import FolderSource
 from sem_lightning.data.folder import UNKNOWN, FolderDataset, check_complete, read_folder, split_files
-from sem_lightning.data.images import MAX_ASPECT, ImageError, fit_to, read_gray, whole_shape
+from sem_lightning.io.images import MAX_ASPECT, ImageError, resize_to, read_gray, whole_shape
 from sem_lightning.errors import SettingError, UserError
 
 RAMP = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (40, 1))
@@ -78,7 +78,7 @@ def test_floats_are_brightness_where_they_lie_in_0_to_1_and_else_stretched(tmp_p
 
 def test_resizing_keeps_the_whole_image() -> None:
     ramp = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (200, 1))
-    small = fit_to(ramp, whole_shape(200 / 300, 64))
+    small = resize_to(ramp, whole_shape(200 / 300, 64))
     assert small.shape == (52, 78) and small.dtype == np.float32
     assert small.mean() == pytest.approx(ramp.mean(), abs=1e-3)
     assert small[0, 0] < 0.02 and small[0, -1] > 0.98

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sem_lightning.decision.answers import Answers, good_log_odds, log_probabilities
-from sem_lightning.decision.calibrate import DecisionSettings, fit_temperature, make_rule
-from sem_lightning.decision.familiarity import Familiarity
-from sem_lightning.decision.rule import UNSURE, Promise, Rule
+from sem_lightning.decision.scores import Answers, log_odds_good, log_probabilities
+from sem_lightning.decision.calibration import DecisionSettings, fit_temperature, make_rule
+from sem_lightning.decision.out_of_distribution import MahalanobisScore
+from sem_lightning.decision.rule import UNSURE, RiskBound, Rule
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.classifier import SEMClassifier, load_classifier, save_rule
 
@@ -51,7 +51,7 @@ def test_right_answers_alone_do_not_make_certain() -> None:
 @given(arrays(np.float64, (5, 3), elements=st.floats(-200, 200)), st.floats(0.1, 10))
 def test_log_odds_are_those_of_the_probabilities(logits: np.ndarray, temperature: float) -> None:
     p = np.exp(log_probabilities(logits, temperature))
-    odds = good_log_odds(logits, temperature)
+    odds = log_odds_good(logits, temperature)
     assert p.sum(axis=1) == pytest.approx(np.ones(5))
     middle = np.abs(odds) < 20
     assert np.log(p[middle, 0] / (1 - p[middle, 0])) == pytest.approx(odds[middle], abs=1e-4)
@@ -114,7 +114,7 @@ def test_too_few_calibration_images_are_refused_with_the_number_that_would_do() 
 def test_too_few_for_unsure_is_said_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         rule = make_rule(argmax_settings(unlike=0.01), CLASSES, make_answers(50, 0), make_answers(98, 1))
-    assert "decision.unlike=0.01 is left out: it takes 99 calibration images, there are 98" in caplog.text
+    assert "decision.ood_rate=0.01 is left out: it takes 99 calibration images, there are 98" in caplog.text
     later = make_answers(500, 2)
     assert (rule.decide(later.logits, later.features).decisions != UNSURE).all()
 
@@ -147,8 +147,8 @@ def test_a_rule_travels_in_the_checkpoint_without_pickles(tmp_path: Path) -> Non
     assert load_classifier(path).rule == Rule()  # one without a rule takes the most probable class
     rng = np.random.default_rng(0)
     labels = np.arange(90) % 3
-    familiarity = Familiarity.fit(Answers(rng.normal(size=(90, 3)), rng.normal(size=(90, 384)), labels), 3)
-    rule = Rule("conservative", 1.5, 2.25, 0.1, familiarity, 30.0, Promise(0.01, 0.95, 800, 3, 400, 4))
+    familiarity = MahalanobisScore.fit(Answers(rng.normal(size=(90, 3)), rng.normal(size=(90, 384)), labels), 3)
+    rule = Rule("conservative", 1.5, 2.25, 0.1, familiarity, 30.0, RiskBound(0.01, 0.95, 800, 3, 400, 4))
     save_rule(path, rule, tmp_path / "strict.ckpt")
     found = load_classifier(tmp_path / "strict.ckpt").rule
     assert replace(found, familiarity=None) == replace(rule, familiarity=None)
@@ -211,8 +211,8 @@ def test_an_answer_that_is_no_number_is_never_good() -> None:
 def test_features_that_never_vary_count_for_nothing_else() -> None:
     answers = make_answers(100, 0)
     padded = Answers(answers.logits, np.hstack([answers.features, np.zeros((100, 50))]), answers.labels)
-    familiarity = Familiarity.fit(padded, 3)
+    familiarity = MahalanobisScore.fit(padded, 3)
     assert familiarity is not None
     distances = familiarity.distances(padded.features)
     assert np.isfinite(distances).all() and np.median(distances) < 4
-    assert Familiarity.fit(Answers(answers.logits[:1], answers.features[:1], answers.labels[:1]), 3) is None
+    assert MahalanobisScore.fit(Answers(answers.logits[:1], answers.features[:1], answers.labels[:1]), 3) is None

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tested import make_tested
 
-from sem_lightning.evaluation.metrics import f1_interval, wilson_interval
-from sem_lightning.evaluation.report import Report
-from sem_lightning.evaluation.report import make_report as measure
+from sem_lightning.decision.intervals import f1_interval, wilson_interval
+from sem_lightning.evaluation.test_report import Report
+from sem_lightning.evaluation.test_report import make_report as measure
 
 CLASSES = ["good", "gap", "bridge"]
 

@@ -9,11 +9,13 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from sem_lightning.fitting.estimate import estimate
-from sem_lightning.fitting.likeness import compare
-from sem_lightning.fitting.lines import NotMeasuredError, measure_lines
-from sem_lightning.fitting.measure import find_direction, find_family, find_polarity, is_saturated, measure
+from sem_lightning.fitting.two_sample_test import compare
+from sem_lightning.errors import NotMeasuredError
+from sem_lightning.fitting.lines import measure_lines
+from sem_lightning.metrology.pattern_family import find_direction, find_family
+from sem_lightning.fitting.measure import find_polarity, is_saturated, measure
 from sem_lightning.fitting.microscope import Microscope
-from sem_lightning.fitting.orientation import find_orientation, turned_back, upright
+from sem_lightning.metrology.orientation import find_orientation, turned_back, upright
 from sem_lightning.synthesis.field import Float32
 
 STEADY = (
@@ -34,6 +36,7 @@ def microscope(*overrides: str) -> Microscope:
 )  # shrinking takes minutes
 @given(angle=st.floats(-89, 90), pitch=st.floats(16, 30), duty=st.floats(0.4, 0.6), number=st.integers(0, 99))
 @example(angle=28.707159410272624, pitch=26.21853186063239, duty=0.5862925875535233, number=34)  # a line half looked at
+@example(angle=-37.4489, pitch=28.4143, duty=0.5738, number=80)  # a last line, of which angles show more or less
 def test_lines_of_any_direction_are_measured(angle: float, pitch: float, duty: float, number: int) -> None:
     lines = microscope("pattern.roughness=0.03", "noise=low", "imaging.beam=1.2", "imaging.bloom=0.1")
     made = lines.with_values({"pattern.pitch": pitch, "pattern.duty": duty, "pattern.angle": angle})

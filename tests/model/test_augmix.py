@@ -112,7 +112,7 @@ def test_each_batch_of_each_process_has_draws_of_its_own() -> None:
 
 def test_consistency_adds_what_answers_disagree_by(run: Run) -> None:
     alone = run("train", *TINY, "logger=csv", "logger.every_n_steps=1").run_folder()
-    together = run("train", *TINY, "logger=csv", "logger.every_n_steps=1", "model.consistency=2").run_folder()
+    together = run("train", *TINY, "logger=csv", "logger.every_n_steps=1", "model.augmix_weight=2").run_folder()
     rows = list(csv.DictReader((together / "csv/metrics.csv").read_text().splitlines()))
     losses = [{name: float(value) for name, value in row.items() if value} for row in rows if row["train/loss"]]
     assert losses

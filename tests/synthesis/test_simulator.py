@@ -10,7 +10,7 @@ from conftest import make_simulator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sem_lightning.commands.settings import PATTERNS
+from sem_lightning.config.build import PATTERNS
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES
 from sem_lightning.synthesis.imaging import Imaging
@@ -52,7 +52,7 @@ def test_a_twin_differs_only_around_the_defect() -> None:
     simulator = make_simulator("imaging.charging=0", "imaging.shadow=0")  # these reach further
     for index in range(30):
         scene = simulator.draw(0, 0, index, "gap")
-        sample, twin = render(scene), render(scene.twin())
+        sample, twin = render(scene), render(scene.without_defects())
         assert twin.scene.label == "good" and not twin.mask.any()
         x, y, width, height = sample.instances[0].box
         margin = 14  # bloom and beam carry the defect's trace a little further

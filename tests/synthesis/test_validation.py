@@ -7,7 +7,7 @@ import pytest
 from conftest import make_simulator
 
 from sem_lightning.fitting.lines import measure_lines
-from sem_lightning.metrology import common_motion, edge_spread, find_edges, noise_level, power_spectrum
+from sem_lightning.metrology.edges import common_motion, edge_spread, find_edges, noise_level, power_spectrum
 from sem_lightning.synthesis.patterns.line_space import Lines
 from sem_lightning.synthesis.scan import Sine
 from sem_lightning.synthesis.simulator import Scene, Simulator, render

@@ -194,8 +194,10 @@ def _drawn_fields(defect_type: type[Defect]) -> tuple[tuple[str, Limits | None],
 
 
 def make_settings_types() -> None:
-    """Give every type of defect its settings class, beside it in its module, where pickle finds it."""
+    """Give every type of defect that has none its settings class, beside it in its module, where pickle finds it."""
     for defect_type in Defect.types.values():
+        if defect_type.name in SETTINGS_TYPES:
+            continue
         settings_name = f"{defect_type.__name__}Settings"
         fields = [
             (field.name, Any, dataclasses.field(metadata=field.metadata))

@@ -148,6 +148,8 @@ def _range_around(half_extent: float, phase: float, pitch: float) -> range:
 class ContactHole(PeriodicSettings):
     """Ranges of a contact-hole array (``conf/pattern/contact_hole.yaml`` documents each)."""
 
+    kind: ClassVar[str] = "contact_hole"
+
     site_kinds: ClassVar[tuple[str, ...]] = ("hole", "between_holes", ANYWHERE)
 
     arrays: list[str]

@@ -23,6 +23,8 @@ _HALF_TURN = math.tan(math.pi / 8)  # of half its width, a wire's outer edge goe
 class Freeform(MetalSettings):
     """Ranges of free-form metal (``conf/pattern/freeform.yaml`` documents each)."""
 
+    kind: ClassVar[str] = "freeform"
+
     counted: ClassVar[str] = "wires"
 
     wire_length: Range = ranged("pitches", low=1.5, log=True, why="a shorter wire is a dot")

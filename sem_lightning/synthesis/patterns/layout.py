@@ -55,6 +55,8 @@ class Chip:
 class Layout(RoughnessSettings, PatternSettings):
     """A layer of a chip (``conf/pattern/layout.yaml`` documents each key)."""
 
+    kind: ClassVar[str] = "layout"
+
     site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
 
     file: str

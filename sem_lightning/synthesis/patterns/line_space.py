@@ -168,6 +168,8 @@ class Lines(Pattern):
 class LineSpace(PeriodicSettings):
     """Ranges of a line/space pattern (``conf/pattern/line_space.yaml`` documents each)."""
 
+    kind: ClassVar[str] = "line_space"
+
     site_kinds: ClassVar[tuple[str, ...]] = ("line", "space", ANYWHERE)
 
     angle: Range = ranged("degrees", low=-180, high=180, why="a turn beyond half a circle repeats itself")

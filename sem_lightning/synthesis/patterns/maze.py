@@ -24,6 +24,8 @@ _FURTHEST_END = 0.3  # pitches that an end with room before it may reach beyond 
 class Maze(MetalSettings):
     """Ranges of dense metal in both directions (``conf/pattern/maze.yaml`` documents each)."""
 
+    kind: ClassVar[str] = "maze"
+
     counted: ClassVar[str] = "tracks"
 
     wire_length: Range = ranged("pitches", low=1, log=True, why="a shorter wire is a dot")

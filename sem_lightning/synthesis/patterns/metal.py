@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from sem_lightning.errors import SettingError
+from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.field import FieldOfView
-from sem_lightning.synthesis.patterns.pattern import POLARITIES, PeriodicSettings
+from sem_lightning.synthesis.patterns.pattern import PeriodicSettings
 from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
 from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.sampling import draw_key

@@ -19,6 +19,8 @@ class Mixture(PatternSettings):
         parts: Any number of them, by a name of one's own; a kind may come several times.
     """
 
+    kind: ClassVar[str] = "mixture"
+
     site_kinds: ClassVar[tuple[str, ...]] = ()
 
     parts: dict[str, Any]

@@ -14,8 +14,6 @@ from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
 from sem_lightning.synthesis.roughness import Roughness, RoughnessSettings
 
-POLARITIES = ("bright", "dark")
-EITHER = "either"  # of several images: both, and negatives of dark ones among them
 ANYWHERE = "anywhere"  # the kind of site that every pattern has
 
 
@@ -106,10 +104,20 @@ class PatternSettings(Settings, ABC):
     """Ranges of a kind of pattern.
 
     Class attributes:
+        kind: The name under which configuration files find it (``pattern/schema/<kind>``); a subclass that sets it is
+            registered.
+        kinds: What is registered.
         site_kinds: Kinds of places that it offers to defects.
     """
 
+    kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type["PatternSettings"]]] = {}
     site_kinds: ClassVar[tuple[str, ...]] = (ANYWHERE,)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "kind" in vars(cls):
+            PatternSettings.kinds[cls.kind] = cls
 
     @property
     def usual_polarity(self) -> str:

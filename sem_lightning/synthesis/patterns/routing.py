@@ -23,6 +23,8 @@ _WIDEST_PLATE, _LONGEST_BEND = 6, 9  # tracks
 class Routing(MetalSettings):
     """Ranges of a routed metal layer (``conf/pattern/routing.yaml`` documents each)."""
 
+    kind: ClassVar[str] = "routing"
+
     counted: ClassVar[str] = "tracks"
 
     direction: str

@@ -22,7 +22,7 @@ def count_parts(phi: np.ndarray, connectivity: int = 4) -> int:
 
 
 def clean_phi(scene: Scene) -> np.ndarray:
-    return scene.twin().phi()
+    return scene.without_defects().phi()
 
 
 ANGLED = (

@@ -42,7 +42,7 @@ def test_every_type_is_covered_here() -> None:
 def test_it_shows_stays_in_its_window_and_replays(pattern: str, name: str) -> None:
     for scene in scenes(pattern, name, count=25):
         sample = render(scene)
-        twin = render(scene.twin())
+        twin = render(scene.without_defects())
         [instance] = sample.instances
         assert instance.mask.sum() == sample.mask.sum() >= 4
         x, y, width, height = instance.box
@@ -67,28 +67,28 @@ def test_graver_is_larger(pattern: str, name: str) -> None:
 
 def test_a_probable_gap_narrows_but_does_not_open() -> None:
     for scene in scenes("line_space", "probable_gap"):
-        assert parts(scene.phi(), 4) == parts(scene.twin().phi(), 4)
-        assert (scene.phi() <= scene.twin().phi() + 1e-4).all()
+        assert parts(scene.phi(), 4) == parts(scene.without_defects().phi(), 4)
+        assert (scene.phi() <= scene.without_defects().phi() + 1e-4).all()
 
 
 def test_a_microbridge_adds_and_shorts_only_when_grave() -> None:
     change = [
-        parts(s.phi()) - parts(s.twin().phi())
+        parts(s.phi()) - parts(s.without_defects().phi())
         for s in scenes("line_space", "microbridge", "defect.microbridge.extent=[0.5,0.7]")
     ]
     assert set(change) == {0}
     grave = scenes("line_space", "microbridge", "defect.microbridge.severity=1", "defect.microbridge.slant=0")
-    assert np.mean([parts(s.phi()) - parts(s.twin().phi()) == -1 for s in grave]) > 0.9
-    assert all((scene.phi() >= scene.twin().phi() - 1e-4).all() for scene in grave)
+    assert np.mean([parts(s.phi()) - parts(s.without_defects().phi()) == -1 for s in grave]) > 0.9
+    assert all((scene.phi() >= scene.without_defects().phi() - 1e-4).all() for scene in grave)
 
 
 def test_leaning_lines_touch_from_one_on_and_keep_their_width() -> None:
     touching = scenes("line_space", "collapse", "defect.collapse.lean=1.3")
-    assert np.mean([parts(s.phi()) - parts(s.twin().phi()) == -1 for s in touching]) > 0.95
+    assert np.mean([parts(s.phi()) - parts(s.without_defects().phi()) == -1 for s in touching]) > 0.95
     leaning = scenes("line_space", "collapse", "defect.collapse.lean=0.6")
     for scene in leaning:
-        assert parts(scene.phi()) == parts(scene.twin().phi())
-        assert np.mean(scene.phi() > 0) == pytest.approx(np.mean(scene.twin().phi() > 0), abs=0.01)
+        assert parts(scene.phi()) == parts(scene.without_defects().phi())
+        assert np.mean(scene.phi() > 0) == pytest.approx(np.mean(scene.without_defects().phi() > 0), abs=0.01)
 
 
 def test_upright_wires_collapse_without_a_slit_between_them() -> None:
@@ -114,8 +114,8 @@ def test_a_neck_leaves_other_wires_alone() -> None:
 
 def test_a_cd_deviation_neither_opens_nor_shorts() -> None:
     for scene in scenes("line_space", "cd_deviation"):
-        assert parts(scene.phi(), 8) == parts(scene.twin().phi(), 8)
-        wider = np.sum(scene.phi() > 0) > np.sum(scene.twin().phi() > 0)
+        assert parts(scene.phi(), 8) == parts(scene.without_defects().phi(), 8)
+        wider = np.sum(scene.phi() > 0) > np.sum(scene.without_defects().phi() > 0)
         assert wider == (scene.defects[0].direction >= 0)
 
 
@@ -123,7 +123,7 @@ def test_holes_vanish_shrink_merge_move_and_change_shape() -> None:
     def change(name: str, *overrides: str) -> list[tuple[int, float]]:
         found = scenes("contact_hole", name, *overrides, count=40)
         return [
-            (parts(s.phi(), 8) - parts(s.twin().phi(), 8), float(np.mean(s.phi() > 0) / np.mean(s.twin().phi() > 0)))
+            (parts(s.phi(), 8) - parts(s.without_defects().phi(), 8), float(np.mean(s.phi() > 0) / np.mean(s.without_defects().phi() > 0)))
             for s in found
         ]
 
@@ -141,7 +141,7 @@ def test_holes_vanish_shrink_merge_move_and_change_shape() -> None:
 def test_covers_lie_on_the_pattern_without_changing_it() -> None:
     for name in ("particle", "residue", "scratch"):
         for scene in scenes("line_space", name, count=10):
-            assert np.array_equal(scene.phi(), scene.twin().phi())
+            assert np.array_equal(scene.phi(), scene.without_defects().phi())
 
 
 def test_residue_stays_in_its_space() -> None:

@@ -144,7 +144,7 @@ def test_a_gap_opens_a_wire_and_a_bridge_joins_two() -> None:
     simulator = simulator_with()
     changes = {
         label: [
-            pieces(scene.phi()) - pieces(scene.twin().phi())
+            pieces(scene.phi()) - pieces(scene.without_defects().phi())
             for scene in (simulator.draw(0, 0, index, label) for index in range(60))
         ]
         for label in ("gap", "bridge")
@@ -159,7 +159,7 @@ def test_slanted_wires_are_opened_and_joined_across() -> None:
         scenes = [simulator.draw(0, 0, index, label) for index in range(80)]
         turned = [scene for scene in scenes if scene.defects[0].site.angle % 90 == 45]
         assert len(turned) > 12
-        changes = [pieces(scene.phi()) - pieces(scene.twin().phi()) for scene in turned]
+        changes = [pieces(scene.phi()) - pieces(scene.without_defects().phi()) for scene in turned]
         assert np.mean(np.sign(changes)) * change > 0.5, label
 
 

@@ -66,13 +66,13 @@ def test_tips_keep_the_space_that_was_asked_for() -> None:
 def test_a_gap_opens_a_wire_and_a_bridge_joins_two() -> None:
     simulator = simulator_with()
     opened = [
-        parts(scene.phi(), 8) - parts(scene.twin().phi(), 8)
+        parts(scene.phi(), 8) - parts(scene.without_defects().phi(), 8)
         for scene in (simulator.draw(0, 0, index, "gap") for index in range(60))
     ]
     # a wire that turns back on itself outside the image, or a loop, stays in one piece
     assert np.mean([change == 1 for change in opened]) > 0.9 and min(opened) >= 0
     joined = [
-        parts(scene.phi(), 4) - parts(scene.twin().phi(), 4)
+        parts(scene.phi(), 4) - parts(scene.without_defects().phi(), 4)
         for scene in (simulator.draw(0, 0, index, "bridge") for index in range(60))
     ]
     assert np.mean([change == -1 for change in joined]) > 0.8 and max(joined) <= 0
@@ -84,7 +84,7 @@ def test_a_gap_is_where_the_design_has_none() -> None:
         scene = simulator.draw(0, 0, index, "gap")
         site = scene.defects[0].site
         column, row = round(site.x + 95.5), round(site.y + 95.5)
-        assert scene.twin().phi()[row, column] > 2 and scene.phi()[row, column] < 0
+        assert scene.without_defects().phi()[row, column] > 2 and scene.phi()[row, column] < 0
 
 
 def test_polygons_have_their_signed_distance() -> None:

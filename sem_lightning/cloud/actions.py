@@ -1,0 +1,110 @@
+"""What each action of ``sem-cloud`` does."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sem_lightning.cloud.cloud_settings import CloudSettings
+from sem_lightning.cloud.package import stage_code
+from sem_lightning.cloud.rehearsal import rehearse
+from sem_lightning.cloud.step_checks import check_step
+from sem_lightning.cloud.steps import ACTIONS, Step, lint, plan
+from sem_lightning.errors import UserError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+
+def run_action(settings: CloudSettings, overrides: list[str], output: Path, own: Sequence[Path]) -> None:
+    """Do what ``settings.action`` says.
+
+    Args:
+        settings: Of ``conf/cloud.yaml``.
+        overrides: Of the steps' own commands.
+        output: Folder of the job's files.
+        own: The user's folders of configs.
+
+    Raises:
+        UserError: Settings that a step would refuse, or what Azure refuses.
+    """
+    steps = []
+    if settings.action in ACTIONS:
+        steps = plan(settings.action, overrides)
+        lint(steps)
+        for step in steps:
+            check_step(step)
+    elif overrides:
+        raise UserError(f"{overrides[0]}: action={settings.action} takes no such key")
+    if settings.local:
+        rehearse(steps, output, own)
+        return
+    _require_sdk()
+    if settings.action == "deploy":
+        _deploy(settings, output, own)
+    elif steps:
+        job = " ".join([settings.action, *overrides])
+        _send(settings, steps, output, stage_code((output / "code").resolve(), own), job)
+    else:
+        _ask(settings)
+
+
+def _require_sdk() -> None:
+    try:
+        import azure.ai.ml
+        import azure.identity  # noqa: F401
+    except ImportError:
+        raise UserError("sem-cloud needs an extra: pip install 'sem-lightning[azure]'") from None
+    for name in ("azure", "azure.ai.ml", "msrest"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # of names that anonymous parts have no use for
+
+
+def _send(settings: CloudSettings, steps: list[Step], output: Path, code: Path, title: str) -> None:
+    from sem_lightning.cloud.jobs import build_job, check_job, write_job
+    from sem_lightning.cloud.submission import submit, wait_for
+    from sem_lightning.cloud.workspace import check_workspace
+
+    job = build_job(steps, settings.cloud, code, title[:250])
+    check_job(job)
+    written = write_job(job, output)
+    for step in steps:
+        print(f"{step.name}: {step.line}")
+    print(f"valid; written to {written}, which az ml job create --file takes")
+    if settings.dry_run:
+        return
+    client = _connect(settings)
+    check_workspace(client, settings.cloud)
+    name = submit(client, job, output)
+    if settings.wait:
+        wait_for(client, name)
+
+
+def _deploy(settings: CloudSettings, output: Path, own: Sequence[Path]) -> None:
+    from sem_lightning.cloud.endpoint import build_endpoint, deploy, write_endpoint
+
+    code = stage_code((output / "code").resolve(), own)
+    endpoint, deployment = build_endpoint(settings.cloud, code, output)
+    written = write_endpoint(endpoint, deployment, output)
+    print(f"valid; written to {' and '.join(map(str, written))}")
+    if not settings.dry_run:
+        deploy(_connect(settings), endpoint, deployment)
+
+
+def _ask(settings: CloudSettings) -> None:
+    from sem_lightning.cloud import endpoint, submission
+
+    if settings.action == "cancel":
+        submission.cancel(_connect(settings), str(settings.job))
+    elif settings.action == "delete":
+        endpoint.delete(_connect(settings), settings.cloud)
+    else:
+        image = Path(str(settings.image)).expanduser()
+        body = endpoint.make_request(image, settings.polarity)  # before anybody is asked
+        print(json.dumps(endpoint.invoke(_connect(settings), settings.cloud, body), indent=2))
+
+
+def _connect(settings: CloudSettings) -> "MLClient":
+    from sem_lightning.cloud.workspace import connect
+
+    return connect(settings.cloud)

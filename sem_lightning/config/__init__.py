@@ -1,0 +1,1 @@
+"""The schema of every config group, and composing them with Hydra."""

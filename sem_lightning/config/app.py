@@ -1,0 +1,99 @@
+"""Runs a command under Hydra, and turns a user's mistake into one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from sem_lightning.config.build import check_keys
+from sem_lightning.config.compose import config_folder, own_config_folder, register_schemas
+from sem_lightning.config.error_lines import KILLED, PLUGIN_ERRORS, describe
+from sem_lightning.config.job import in_multirun, output_folder
+from sem_lightning.errors import UserError
+
+_EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
+EXIT_ERROR = 1
+EXIT_SOME_UNUSABLE = 3  # some of the files that were named
+EXIT_INTERRUPTED = 130
+
+
+def run_command(
+    config_name: str,
+    task: Callable[[DictConfig], Any],
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    on_job_error: Callable[[Path, str], object] = lambda folder, line: None,
+) -> None:
+    """Compose ``conf/<config_name>.yaml`` with the command line's overrides and run ``task`` on it.
+
+    A mistake of the user's ends in one line on standard error and exit code 1, Ctrl-C in 130. With
+    ``HYDRA_FULL_ERROR=1`` errors keep their whole traceback.
+
+    Args:
+        config_name: Of the command.
+        task: What it does.
+        around: A context for the whole run, as a multirun needs.
+        on_job_error: Called with the folder of a multirun's job that fails, and its error.
+    """
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us rather than printing them
+
+    def run_job(config: DictConfig) -> Any:
+        try:
+            check_keys(config)
+            return task(config)
+        except _EXPECTED as error:
+            if full_error == "1":
+                raise
+            print(f"error: {describe(error)}", file=sys.stderr)
+            if not in_multirun():
+                sys.exit(EXIT_ERROR)
+            on_job_error(output_folder(), describe(error))
+            raise  # the sweep goes on with its other jobs, and fails in the end
+
+    try:
+        register_schemas()
+        _add_own_configs()
+        with around():
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
+    except KeyboardInterrupt as interrupt:
+        _fail(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", EXIT_INTERRUPTED)
+    except ValueError as error:
+        said = next((line for start, line in PLUGIN_ERRORS.items() if str(error).startswith(start)), None)
+        if full_error == "1" or said is None:
+            raise
+        _fail(said, EXIT_ERROR)
+    except _EXPECTED as error:
+        if full_error == "1":
+            raise
+        _fail(describe(error), EXIT_ERROR)
+    except Exception as error:
+        if full_error == "1" or type(error).__name__ not in KILLED:
+            raise
+        _fail("a job's process was killed (out of memory?); the same command goes on with what is missing", EXIT_ERROR)
+    finally:
+        GlobalHydra.instance().clear()
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _add_own_configs() -> None:
+    """Let ``conf/`` in the current folder add options, such as what sem-fit wrote; those of the package come first."""
+    own = own_config_folder()
+    given = any(argument.split("=")[0] in ("--config-dir", "-cd") for argument in sys.argv)
+    if own is not None and not given:
+        # first: argparse takes overrides in one piece only, and Lightning adds some for its other processes
+        sys.argv[1:1] = ["--config-dir", str(own)]
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)

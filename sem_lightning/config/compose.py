@@ -1,0 +1,95 @@
+"""Composing configurations with Hydra."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, open_dict
+
+from sem_lightning.config.build import build_simulator, check_keys
+from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS
+from sem_lightning.plugins import load_plugins
+from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, make_settings_types
+from sem_lightning.synthesis.patterns.all_patterns import PatternSettings
+from sem_lightning.synthesis.simulator import Simulator
+from sem_lightning.version import PACKAGE_FOLDER
+
+
+def config_folder() -> Path:
+    """``conf/``: inside the installed package, or beside it in a checkout."""
+    package = PACKAGE_FOLDER
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def own_config_folder() -> Path | None:
+    """``conf/`` in the current folder, which adds options of the user's own to those of the package."""
+    own = Path("conf")
+    return own if own.is_dir() and own.resolve() != config_folder().resolve() else None
+
+
+def register_schemas() -> None:
+    """Make every schema known to Hydra, those of installed plug-ins among them."""
+    load_plugins()
+    make_settings_types()
+    store = ConfigStore.instance()
+    for name, schema in SCHEMAS.items():
+        register_schema(name, schema)
+    for name, data in DATA_SCHEMAS.items():
+        store.store(group="data/schema", name=name, node=data)
+    for name, pattern in PatternSettings.kinds.items():
+        store.store(group="pattern/schema", name=name, node=pattern)
+    for name, defect in SETTINGS_TYPES.items():
+        store.store(group="defect/schema", name=name, node=defect)
+
+
+def register_schema(config_name: str, schema: type) -> None:
+    """Give ``conf/<config_name>.yaml`` its types, a dataclass, by the name ``<config_name>_schema``."""
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+
+
+def own_folders() -> list[Path]:
+    """Where the running command found configs of the user's own: ``./conf``, or what ``--config-dir`` names."""
+    sources = GlobalHydra.instance().config_loader().get_sources()
+    paths = [Path(source.path) for source in sources if source.scheme() == "file"]
+    return [path for path in paths if path.is_dir() and path.resolve() != config_folder().resolve()]
+
+
+def compose(command: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of a command, as its own command line would compose it, its keys checked.
+
+    Args:
+        command: ``train``, ``generate``, ...: ``conf/<command>.yaml``.
+        overrides: As on the command line.
+
+    Raises:
+        HydraException: Overrides that do not compose.
+        SettingError: A key that does not exist.
+    """
+    return compose_with_grid(command, overrides)[0]
+
+
+def compose_with_grid(command: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+    """As `compose`, with the values that the configuration itself sweeps, as an experiment may do."""
+    register_schemas()
+    running = GlobalHydra.instance().is_initialized()
+    # In a command its own Hydra composes, which knows the user's folders; elsewhere one for the moment.
+    with nullcontext() if running else hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        own = own_config_folder()
+        search = [f"hydra.searchpath=['file://{own.resolve()}']"] if own and not running else []
+        config = hydra.compose(command, overrides=[*search, *overrides], return_hydra_config=True)
+    sweeper = config.hydra.get("sweeper") or {}
+    grid = dict(sweeper.get("params") or {})
+    with open_dict(config):
+        del config["hydra"]
+    check_keys(config)
+    return config, grid
+
+
+def compose_simulator(*overrides: str) -> Simulator:
+    """The simulator of ``conf/preview.yaml`` with overrides; see `Simulator.compose`."""
+    return build_simulator(compose("preview", overrides))

@@ -1,0 +1,55 @@
+"""Errors of the user's, of Hydra and of OmegaConf as one line."""
+
+import re
+
+from hydra.errors import MissingConfigException
+from omegaconf.errors import OmegaConfBaseException
+
+from sem_lightning.errors import UserError
+
+
+def describe(error: Exception) -> str:
+    """An error as one line that begins with the key or file it is about; passwords in addresses are left out."""
+    return re.sub(r"//[^/@\s]*@", "//", _in_one_line(error)) or type(error).__name__
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, UserError):
+        # From a worker process the message is the worker's whole traceback, which ends in "module.ImageError: message".
+        return re.sub(r"^[\w.]+Error: ", "", str(error).strip().splitlines()[-1])
+    if isinstance(error, MissingConfigException) and (missing := _MISSING_OPTION.search(str(error))):
+        group, option = missing.groups()
+        if group.startswith("hydra/") and option in _EXTRAS:
+            return f"{group[6:]}: {option} needs an extra: pip install 'sem-lightning[{_EXTRAS[option]}]'"
+        options = [line.strip() for line in str(error).splitlines() if line.startswith("\t") and "=" not in line]
+        return f"{group}: found {option!r}, expected one of {', '.join(options)}"
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror or error}"
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    key = getattr(cause, "full_key", None) or _quoted_key(str(error))
+    lines = [line.strip() for line in str(cause).splitlines() if not _OBJECT_LINE.match(line)]
+    reason = " ".join(line for line in lines if line)
+    return f"{key}: {reason}" if key and not reason.startswith(key) else reason
+
+
+# what launchers raise when the operating system ended a job: joblib's, submitit's, Ray's
+KILLED = ("TerminatedWorkerError", "BrokenProcessPool", "UncompletedJobError", "WorkerCrashedError")
+_NOTHING_FINISHED = "no trial of the study finished; the report says why"
+PLUGIN_ERRORS = {  # how errors of Hydra's plugins begin, and what they mean
+    "Config group override must be": "a config group takes the name of one of its files, see --help; found null",
+    "Record does not exist": _NOTHING_FINISHED,
+    "No trials are completed": _NOTHING_FINISHED,
+}
+# of plugins, by Hydra's names
+_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm", "submitit_local": "slurm", "optuna": "optuna"}
+_MISSING_OPTION = re.compile(r"Could not find '(.+)/([^/']+)'")
+
+# OmegaConf adds where an error happened on lines of their own.
+_OBJECT_LINE = re.compile(r"\s*(full_key|object_type|reference_type)\s*[:=]")
+
+
+def _quoted_key(text: str) -> str | None:
+    """The key in Hydra's ``Could not override 'noise.sgima'.``"""
+    match = re.search(r"Could not (?:override|append to config).*?'([\w.@/]+)'", text)
+    return match.group(1) if match else None

@@ -1,0 +1,37 @@
+"""What Hydra knows of the job that is running."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+
+def output_folder() -> Path:
+    """The job's own folder."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def in_multirun() -> bool:
+    """Whether the job is one of a multirun (``-m``)."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def task_overrides() -> list[str]:
+    """The job's overrides, those of Hydra's own keys left out."""
+    return [str(each) for each in HydraConfig.get().overrides.task]
+
+
+def given_keys() -> set[str]:
+    """Keys and groups that the job's overrides name."""
+    return {each.lstrip("+").partition("=")[0] for each in task_overrides()}
+
+
+def launcher() -> Any:
+    """Settings of the multirun's launcher."""
+    return HydraConfig.get().launcher
+
+
+def sweeper() -> Any:
+    """Settings of the multirun's sweeper."""
+    return HydraConfig.get().sweeper

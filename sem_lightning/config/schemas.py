@@ -1,0 +1,160 @@
+"""The schema of each command's configuration: which keys there are, and of which type.
+
+Values live in ``conf/``. The groups are typed by the classes that they configure. No schema needs torch, so that a
+mistake is named within a second.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+from sem_lightning.checks import at_least, one_of
+from sem_lightning.data.data_settings import DataSettings, FolderSettings, SyntheticSettings
+from sem_lightning.data.export.storage import WriterSettings
+from sem_lightning.decision.decision_settings import DecisionSettings
+from sem_lightning.errors import SettingError
+from sem_lightning.fitting.fit_settings import FitSettings
+from sem_lightning.polarity import POLARITIES
+from sem_lightning.synthesis.imaging import Imaging
+from sem_lightning.synthesis.noise import Noise
+from sem_lightning.synthesis.patterns.pattern import PatternSettings
+from sem_lightning.synthesis.processing import ProcessingSettings
+from sem_lightning.training.run_settings import CallbackSettings, LoggerSettings, ModelOptions
+
+
+@dataclass
+class SimulationSettings:
+    """The groups that make a simulator, and the seed.
+
+    ``pattern`` holds one of several types and ``defect`` any number of them: their files name theirs.
+    """
+
+    pattern: PatternSettings = MISSING
+    defect: dict[str, Any] = MISSING
+    imaging: Imaging = MISSING
+    noise: Noise = MISSING
+    processing: ProcessingSettings = MISSING
+    seed: int = MISSING
+
+
+@dataclass
+class SweepSettings:
+    """How the jobs of a multirun go about (``conf/train.yaml``); no part of what they find."""
+
+    force: bool
+    threads: int | None
+    prune: bool
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            at_least("threads", self.threads, 1)
+
+
+@dataclass
+class TrainSettings(SimulationSettings):
+    """``conf/train.yaml``."""
+
+    data: DataSettings = MISSING
+    model: ModelOptions = MISSING  # type: ignore[valid-type]
+    decision: DecisionSettings = MISSING
+    trainer: dict[str, Any] = MISSING
+    logger: LoggerSettings = MISSING
+    callbacks: CallbackSettings = MISSING
+    sweep: SweepSettings = MISSING
+    init_from: str | None = None
+    resume_from: str | None = None
+    optimized_metric: str = MISSING
+
+
+@dataclass
+class GenerateSettings(SimulationSettings):
+    """``conf/generate.yaml``."""
+
+    writer: WriterSettings = MISSING
+    num_per_class: int = MISSING
+    class_weights: list[float] | None = MISSING
+    shares: dict[str, float] = MISSING
+    output: str = MISSING
+    overwrite: bool = MISSING
+    num_workers: int | None = MISSING
+    shards: int = MISSING
+    shard: int | None = MISSING
+
+
+@dataclass
+class PreviewSettings(SimulationSettings):
+    """``conf/preview.yaml``."""
+
+    per_class: int = MISSING
+    cell: int = MISSING
+    output: str = MISSING
+
+
+@dataclass
+class EvaluateSettings(SimulationSettings):
+    """``conf/evaluate.yaml``."""
+
+    seed: int | None = MISSING  # type: ignore[assignment]
+    ckpt: Any = MISSING
+    split: str = MISSING
+    explain: int = MISSING
+    view_scales: list[float] | None = MISSING
+    data: DataSettings = MISSING
+    device: str = MISSING
+    mlflow: bool = MISSING
+
+
+@dataclass
+class CalibrateSettings(SimulationSettings):
+    """``conf/calibrate.yaml``."""
+
+    seed: int | None = MISSING  # type: ignore[assignment]
+    ckpt: Any = MISSING
+    output: str = MISSING
+    view_scales: list[float] | None = MISSING
+    data: DataSettings = MISSING
+    decision: DecisionSettings = MISSING
+    device: str = MISSING
+
+
+@dataclass
+class PredictSettings:
+    """``conf/predict.yaml``."""
+
+    ckpt: str = MISSING
+    images: str = MISSING
+    output: str = MISSING
+    jsonl: str | None = MISSING
+    batch_size: int = MISSING
+    tiling: str = MISSING
+    overlap: float = MISSING
+    view_scales: list[float] | None = MISSING
+    adapt: bool = MISSING
+    pixel_size: float | None = MISSING
+    polarity: str | None = MISSING
+    data_bar: str = MISSING
+    explain: bool = MISSING
+    device: str = MISSING
+
+    def __post_init__(self) -> None:
+        at_least("batch_size", self.batch_size, 1)
+        one_of("data_bar", self.data_bar, ("auto", "keep"))
+        if self.polarity is not None:
+            one_of("polarity", self.polarity, (*POLARITIES, "auto"))
+        if not Path(self.output).name:
+            raise SettingError("output", f"found {self.output!r}, expected the name of a file")
+
+
+SCHEMAS: dict[str, type] = {
+    "train": TrainSettings,
+    "generate": GenerateSettings,
+    "preview": PreviewSettings,
+    "evaluate": EvaluateSettings,
+    "calibrate": CalibrateSettings,
+    "predict": PredictSettings,
+    "fit": FitSettings,
+}
+# data holds one of these types: its files name theirs
+DATA_SCHEMAS: dict[str, type[DataSettings]] = {"synthetic": SyntheticSettings, "folder": FolderSettings}

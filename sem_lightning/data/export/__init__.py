@@ -1,0 +1,1 @@
+"""Writing a labelled set of simulated images to disk."""

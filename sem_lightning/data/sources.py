@@ -1,0 +1,200 @@
+"""Where labelled images come from: the simulator, or a folder on disk."""
+
+import hashlib
+import os
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from torch.utils.data import Dataset
+
+from sem_lightning.data.curriculum import STAGE_KEYS, Curriculum
+from sem_lightning.data.folder_dataset import FolderDataset
+from sem_lightning.data.labelled_folder import LabelledFile, check_complete, describe_folder, read_folder, split_files
+from sem_lightning.data.simulated import SimulatedDataset
+from sem_lightning.data.splits import SPLITS
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.io.images import whole_shape
+from sem_lightning.synthesis.simulator import Simulator
+
+Batch = dict[str, Any]
+
+
+class Source(Protocol):
+    """Where images come from, and what a model must know of them.
+
+    Attributes:
+        classes: Class names in label order.
+        image_size: Height and width of a square image, pixels; others have as many.
+        pixel_size: nm, where known.
+        polarity: ``bright`` or ``dark``: which the feature is, where known.
+        group: Neighbouring training images that stay together: 2 for paired negatives, else 1.
+        folder: Of images on disk: ``root``, ``images`` (a digest of names and labels: of all where they are divided at
+            random, of those in train and val where ``labels.csv`` says which these are) and, where they are divided at
+            random, ``seed``, ``shares`` and, where there are folds, ``fold``; else ``None``.
+    """
+
+    classes: list[str]
+    image_size: int
+    pixel_size: float | None
+    polarity: str | None
+    group: int
+    folder: dict[str, Any] | None
+
+    def dataset(self, split: str) -> "Dataset[Batch]":
+        """One of the four splits, as training takes it: a map-style data set that is a `LabelledImages`, too."""
+
+    def counts(self, split: str) -> dict[str, int]:
+        """Images of each class in a split."""
+
+
+class SimulatedSource:
+    """Images simulated on the fly.
+
+    Args:
+        simulator: Draws and renders the scenes.
+        seed: Seed of all splits.
+        per_class: Images of each class in each split; for ``train``, in each epoch.
+        fresh: Draw new training scenes in every epoch.
+        class_weights: Relative frequency of each class in the training split; ``None`` balances them exactly.
+        curriculum: What is special about some training epochs.
+
+    Raises:
+        SettingError: A split with no images, weights that are not one non-negative number for each class, or a
+            curriculum that does not fit.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        seed: int = 0,
+        per_class: Mapping[str, int] = MappingProxyType({"train": 400, "val": 100, "test": 1000, "calibration": 200}),
+        fresh: bool = True,
+        class_weights: Sequence[float] | None = None,
+        curriculum: Curriculum = Curriculum(),
+    ) -> None:
+        for split in SPLITS:
+            if per_class[split] < (split != "calibration"):
+                raise SettingError(f"data.{split}_per_class", f"found {per_class[split]}, expected at least 1")
+        self.classes = simulator.classes
+        self.image_size = simulator.imaging.image_size
+        self.pixel_size: float | None = simulator.imaging.pixel_size
+        self.polarity: str | None = simulator.polarity
+        self.group = 2 if curriculum.paired_negatives else 1
+        self.folder: dict[str, Any] | None = None
+        self._simulator = simulator
+        self._seed = seed
+        self._per_class = per_class
+        self._fresh = fresh
+        self._weights = None if class_weights is None else _check_weights(class_weights, self.classes)
+        self._curriculum = curriculum
+        curriculum.stages(simulator)  # for its errors, before anything is trained
+        if curriculum.has_stages and not fresh:
+            raise SettingError(
+                "data.fresh_each_epoch",
+                f"must be true with any of {', '.join(f'data.{key}' for key in STAGE_KEYS)} above 0",
+            )
+        if curriculum.paired_negatives and self._weights is not None:
+            raise SettingError("data.paired_negatives", "every other image is good, so data.class_weights must be null")
+
+    def counts(self, split: str) -> dict[str, int]:
+        return dict.fromkeys(self.classes, self._per_class[split])
+
+    def dataset(self, split: str) -> SimulatedDataset:
+        size = self._per_class[split] * len(self.classes)
+        if split != "train":
+            return SimulatedDataset(self._simulator, self._seed, split, size)
+        size += size % self.group
+        return SimulatedDataset(self._simulator, self._seed, split, size, self._fresh, self._weights, self._curriculum)
+
+
+def _check_weights(weights: Sequence[float], classes: list[str]) -> list[float]:
+    if len(weights) != len(classes) or min(weights) < 0 or sum(weights) <= 0:
+        raise SettingError(
+            "data.class_weights",
+            f"found {list(weights)}, expected one number from 0 for each of {', '.join(classes)}, not all 0",
+        )
+    return list(weights)
+
+
+def _digest(root: Path, files: Sequence[LabelledFile]) -> str:
+    """Changes with the names of a class's images and their order, as how they are divided does."""
+    by_class = sorted(files, key=lambda file: file.label)
+    names = [f"{file.label} {file.name or file.path.relative_to(root)}" for file in by_class]
+    return hashlib.sha256(b"\0".join(map(os.fsencode, names))).hexdigest()
+
+
+class FolderSource:
+    """Labelled image files.
+
+    Args:
+        root: The folder; see `read_folder`, also for ``classes`` and ``on_bad_image``.
+        classes: Class names in label order, or ``None`` for what is there.
+        shares: Of each class in each split, where ``labels.csv`` lists none.
+        on_bad_image: ``error`` or ``skip``.
+        crop_data_bar: Whether data bars are looked for, to be left out.
+        seed: Seed of the random split.
+        image_size: Images are resized to as many pixels as this square has; their aspect ratio stays, that of the
+            middle one of all where they differ.
+        pixel_size: nm at that size; ``None`` follows from ``dataset.json``.
+        polarity: ``bright`` or ``dark``; ``None`` takes what ``dataset.json`` says.
+        needed: Splits that must hold every class.
+        fold: Number of the fold to test on, and of folds; ``None`` divides by ``shares``.
+        decode: Whether every image is read once now, see `read_folder`.
+
+    Raises:
+        UserError: Images that cannot be used, or a needed split without some class.
+    """
+
+    group = 1
+
+    def __init__(
+        self,
+        root: Path,
+        classes: list[str] | None = None,
+        shares: Mapping[str, float] = MappingProxyType({"train": 0.7, "val": 0.1, "test": 0.2, "calibration": 0.0}),
+        on_bad_image: str = "error",
+        crop_data_bar: bool = True,
+        seed: int = 0,
+        image_size: int = 128,
+        pixel_size: float | None = None,
+        polarity: str | None = None,
+        needed: Sequence[str] = ("train", "val", "test"),
+        fold: tuple[int, int] | None = None,
+        decode: bool = True,
+    ) -> None:
+        files, self.classes = read_folder(root, classes, on_bad_image, crop_data_bar, decode)
+        if len(self.classes) < 2:
+            raise UserError(f"{root} holds the one class {', '.join(self.classes)}; training needs at least two")
+        description = describe_folder(root)
+        self.image_size = image_size
+        self.pixel_size = pixel_size
+        if pixel_size is None and description.get("pixel_size"):
+            self.pixel_size = float(description["pixel_size"]) * float(description["image_size"]) / image_size
+        self.polarity = polarity if polarity is not None else description.get("polarity")
+        self._root = root
+        self._crop_data_bar = crop_data_bar
+        listed = all(file.split for file in files)
+        divided = [file for file in files if not listed or file.split in ("train", "val")]
+        self.folder: dict[str, Any] | None = {"root": str(root.resolve()), "images": _digest(root, divided)}
+        if not listed:
+            self.folder |= {"seed": seed, "shares": dict(shares)} | ({"fold": list(fold)} if fold is not None else {})
+        self._splits = split_files(files, self.classes, dict(shares), seed, fold)
+        check_complete(self._splits, needed, self.classes)
+        self._splits["all"] = files
+        aspects = [file.aspect for file in files] or [1.0]
+        self._shape = whole_shape(statistics.median(aspects), image_size)
+
+    def counts(self, split: str) -> dict[str, int]:
+        found = Counter(file.label for file in self._splits[split])
+        return {name: found[name] for name in self.classes}
+
+    def dataset(self, split: str) -> FolderDataset:
+        """One of the four splits, or ``all`` of them."""
+        tested = split not in ("train", "val")  # reports alone ask for metadata
+        return FolderDataset(
+            self._root, self._splits[split], self.classes, self._shape, self.pixel_size, self._crop_data_bar, tested
+        )

@@ -1,0 +1,56 @@
+"""The config group ``decision``: how a rule is made."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sem_lightning.decision.rule import RULES, UNSURE_NAME
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.defects.mix import GOOD
+
+
+@dataclass
+class DecisionSettings:
+    """How a rule is made (``conf/decision/*.yaml`` document every key)."""
+
+    rule: str
+    max_escape: float
+    confidence: float
+    ood_rate: float
+    ambiguous_rate: float
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise SettingError("rule", f"found {self.rule!r}, expected one of {', '.join(RULES)}")
+        for key in ("max_escape", "confidence"):
+            if not 0 < getattr(self, key) < 1:
+                raise SettingError(key, f"found {getattr(self, key):g}, expected a share between 0 and 1")
+        for key in ("ood_rate", "ambiguous_rate"):
+            if not 0 <= getattr(self, key) <= 0.5:
+                raise SettingError(key, f"found {getattr(self, key):g}, expected a share of the images from 0 to 0.5")
+
+    def check(self, classes: Sequence[str], defects: int) -> None:
+        """Refuse a risk bound that so many defective calibration images cannot support.
+
+        Raises:
+            SettingError: Too few of them, no class ``good``, or a class named as a decision is.
+        """
+        if UNSURE_NAME in classes:
+            raise SettingError("rule", f"a class is named {UNSURE_NAME}, as the decision is; give it another name")
+        if self.rule != "conservative":
+            return
+        if classes[0] != GOOD:
+            raise SettingError("rule", f"conservative needs a class named good, the first; found {', '.join(classes)}")
+        from sem_lightning.decision.risk_control import allowed_escapes, defects_needed  # SciPy, for few
+
+        if allowed_escapes(defects, self.max_escape, self.confidence) is None:
+            needed = defects_needed(self.max_escape, self.confidence)
+            best = -math.expm1(math.log(1 - self.confidence) / defects) if defects else 1.0
+            digit = 10.0 ** (math.floor(math.log10(best)) - 1)
+            best = math.ceil(best / digit) * digit  # up, for a little less cannot be promised either
+            offer = f", or max_escape={best:.2g} or more" if best < 1 else ""
+            raise SettingError(
+                "max_escape",
+                f"{self.max_escape:g} cannot be promised with confidence {self.confidence:g} from {defects} defective "
+                f"calibration images; that takes {needed} of them (data.calibration_per_class or data.shares){offer}",
+            )

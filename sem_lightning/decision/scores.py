@@ -1,0 +1,47 @@
+"""The scores of a classifier, and what decision rules compute from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of labelled images, as the Predictor gives them.
+
+    Attributes:
+        logits: float64 [N, C], aggregated over views or tiles.
+        features: float64 [N, D], see `sem_lightning.model.network.NetworkOutput`.
+        labels: The truth, int64 [N].
+    """
+
+    logits: Floats
+    features: Floats
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def log_probabilities(logits: Floats, temperature: float) -> Floats:
+    """Logarithms of the class probabilities, [N, C]. They keep their digits where a probability rounds to 1."""
+    scaled = logits / temperature
+    scaled = scaled - scaled.max(axis=1, keepdims=True)
+    result: Floats = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    return result
+
+
+def log_odds_good(logits: Floats, temperature: float) -> Floats:
+    """``log(P(good) / P(not good))`` of each image, good being the first class: [N].
+
+    It orders images as P(good) does, and still tells them apart where P(good) rounds to 1. Every promised threshold
+    lies on this scale.
+    """
+    scaled = logits / temperature
+    others = scaled[:, 1:]
+    highest = others.max(axis=1)
+    odds: Floats = scaled[:, 0] - highest - np.log(np.exp(others - highest[:, None]).sum(axis=1))
+    return odds

@@ -1,0 +1,123 @@
+"""Whether a classifier can be judged by, or calibrated on, some images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sem_lightning.data.data_settings import DataSettings, FolderSettings
+from sem_lightning.data.sources import Source
+from sem_lightning.errors import SettingError
+from sem_lightning.io.dataset_format import LABELS
+from sem_lightning.model.checkpoint import TrainedModel, find_checkpoint, load_model
+from sem_lightning.model.model_settings import ModelSettings
+from sem_lightning.polarity import POLARITIES, Polarity
+from sem_lightning.synthesis.simulator import Simulator
+
+
+def open_models(names: Sequence[str], alike: Sequence[str]) -> list[tuple[Path, TrainedModel]]:
+    """Several classifiers, whose settings ``alike`` are the same.
+
+    Raises:
+        SettingError: They are not, or there is none.
+        UserError: No such file, or not a checkpoint.
+    """
+    if not names:
+        raise SettingError("ckpt", "found an empty list; name a checkpoint, or several")
+    opened = [(find_checkpoint(name), load_model(name)) for name in names]
+    for path, model in opened[1:]:
+        for name in alike:
+            first, other = getattr(opened[0][1].settings, name), getattr(model.settings, name)
+            both = (first, other) in ((None, Polarity.EITHER), (Polarity.EITHER, None))  # know both polarities
+            if first != other and not both:
+                raise SettingError(
+                    "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; name checkpoints that have the same"
+                )
+    return opened
+
+
+def judged_polarity(settings: ModelSettings, source: Source) -> str | None:
+    """The polarity to tell the Predictor: ``dark`` where the data is and the classifier knows both, else none."""
+    dark = settings.polarity == Polarity.EITHER and source.polarity == Polarity.DARK
+    return str(Polarity.DARK) if dark else None
+
+
+def open_source(simulator: Simulator, settings: DataSettings, model: TrainedModel, seed: int) -> Source:
+    """The images, if they are of the classifier's kind; those of a folder are decoded when they are judged.
+
+    Raises:
+        SettingError: They are not.
+    """
+    source: Source
+    if isinstance(settings, FolderSettings):
+        settings.classes = settings.classes or list(model.settings.classes)
+        settings.image_size = model.settings.image_size
+        if settings.folds is not None:
+            raise SettingError("data.folds", "belongs to training; leave it out")
+        source = settings.source(simulator, seed, needed=(), decode=False)
+    else:
+        source = settings.source(simulator, seed)
+    check_fit(source, model.settings)
+    return source
+
+
+def check_fit(source: Source, settings: ModelSettings) -> None:
+    """Refuse images that a classifier cannot be judged by.
+
+    Raises:
+        SettingError: Other classes, another polarity, or a folder of training images divided in another way.
+    """
+    if source.classes != list(settings.classes):
+        raise SettingError(
+            "ckpt", f"it knows the classes {', '.join(settings.classes)}; the data has {', '.join(source.classes)}"
+        )
+    if both := same_folder(source, settings):
+        _check_division(*both)
+    if {settings.polarity, source.polarity} == set(POLARITIES):
+        raise SettingError(
+            "ckpt",
+            f"it was trained on {settings.polarity} lines and the data has {source.polarity} ones, where a gap "
+            "looks like a bridge; say what it was trained on (microscope=..., or imaging.polarity), or train one on "
+            "such data",
+        )
+
+
+def same_folder(source: Source, settings: ModelSettings) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """How the folder is divided now, and was in the classifier's training, where that was on the same folder."""
+    ours, theirs = source.folder, settings.folder
+    return (ours, theirs) if ours and theirs and ours["root"] == theirs["root"] else None
+
+
+def _check_division(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    if "shares" not in ours and "shares" in theirs:
+        return  # labels.csv has been told since which split each image is of
+    if "shares" not in ours and ours["images"] != theirs["images"]:
+        raise SettingError(
+            "ckpt",
+            f"it was trained on this folder, whose {LABELS} has other images in train and val now: training images may "
+            "come back as unseen ones; give them back their splits, or take another folder",
+        )
+    if "shares" in ours and "shares" not in theirs:
+        raise SettingError(
+            "ckpt",
+            f"it was trained on this folder, divided by the column split of {LABELS}, which has none now: training "
+            "images would come back as unseen ones; put the column back, or take another folder",
+        )
+    if "fold" in theirs:
+        raise SettingError(
+            "ckpt",
+            f"it was trained and validated on the folds of this folder but number {theirs['fold'][0] + 1}, on which it "
+            "was tested then: see its result.json, or take another folder",
+        )
+    if ours["images"] != theirs.get("images", ours["images"]):
+        raise SettingError(
+            "ckpt",
+            f"it was trained on {ours['root']}, whose images have changed since: divided anew, training images come "
+            "back as unseen ones; take another folder, or say with labels.csv which split each image is of",
+        )
+    if any(ours.get(name) != theirs.get(name) for name in ("seed", "shares")):
+        shares = ", ".join(f"{split}: {share:g}" for split, share in theirs["shares"].items())
+        raise SettingError(
+            "ckpt",
+            f"it was trained on this folder, divided with seed={theirs['seed']} 'data.shares={{{shares}}}'; divided "
+            "otherwise, training images come back as unseen ones: divide it so again, or take another folder",
+        )

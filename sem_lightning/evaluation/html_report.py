@@ -1,0 +1,112 @@
+"""The report as a page that opens without a network: figures and style are inside it."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.evaluation.comparison import Comparison
+from sem_lightning.evaluation.test_report import Report
+from sem_lightning.io.atomic import write_atomically
+
+_CAPTIONS = {
+    "confusion_matrix": "Confusion: counts, and their share of the true class",
+    "samples": "The most confident mistakes (red), then right answers",
+    "curves": "Each class against the rest",
+    "reliability": "Are probabilities what they say? Dots on the line are; numbers are images",
+    "stratified": "Rates against the image's metadata, with 95 % bands; dotted: 95 %",
+}
+_CARDS = ("capture", "escape", "overkill", "purity", "review")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One classifier's part of the page.
+
+    Attributes:
+        name: What it is called, its checkpoint's path.
+        report: What was measured.
+        figures: Files of pictures by name.
+    """
+
+    name: str
+    report: Report
+    figures: dict[str, Path]
+
+    def pictures(self) -> list[tuple[str, str, str]]:
+        """Name, caption and data URI of each figure."""
+        return [(name, _CAPTIONS[name], _data_uri(path)) for name, path in self.figures.items()]
+
+    def cards(self) -> list[dict[str, str]]:
+        """The numbers to see first: title, value, interval, definition."""
+        report = self.report
+        hits = int(report.confusion.trace())
+        cards = [_card("accuracy", hits, report.images, "images whose most probable class is right")]
+        return cards + [
+            _card(rate.name, rate.events, rate.trials, rate.definition) for rate in report.rates if rate.name in _CARDS
+        ]
+
+    def class_rows(self) -> list[list[str]]:
+        """Each class's metrics with their intervals, as cells."""
+        report, intervals = self.report, self.report.intervals()
+        areas = {curves.label: (curves.auroc, curves.average_precision) for curves in report.curves}
+        escapes = {rate.name: rate for rate in report.rates}
+        rows = []
+        for i, label in enumerate(report.classes):
+            cells = [label, str(report.confusion[i].sum())]
+            for metric in ("recall", "precision", "f1"):
+                low, high = intervals[f"test/{metric}_{label}"]
+                cells.append(f"{report.metrics[f'test/{metric}_{label}']:.4f} [{low:.4f}, {high:.4f}]")
+            cells += [f"{area:.5f}" for area in areas[label]] if label in areas else ["", ""]
+            rate = escapes.get(f"escape_{label}")
+            cells.append(_share(rate.events, rate.trials) if rate is not None else "")
+            rows.append(cells)
+        return rows
+
+
+def write_page(path: Path, sections: list[Section], comparisons: list[list[Comparison]], facts: dict[str, Any]) -> None:
+    """Write ``report.html``, whole or not at all.
+
+    Args:
+        path: Where.
+        sections: A classifier each.
+        comparisons: Of the first classifier with each further one.
+        facts: Key and value of what the numbers came from.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sem_lightning.evaluation", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    text = environment.get_template("report.html.j2").render(
+        sections=sections, comparisons=comparisons, facts={key: _in_words(value) for key, value in facts.items()}
+    )
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {one}" for key, one in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _card(title: str, events: int, trials: int, definition: str) -> dict[str, str]:
+    low, high = wilson_interval(events, trials)
+    return {
+        "title": title,
+        "value": f"{events / trials:.4f}" if trials else "none",
+        "interval": f"[{low:.4f}, {high:.4f}], {events} of {trials}",
+        "definition": definition,
+    }
+
+
+def _share(events: int, trials: int) -> str:
+    if not trials:
+        return "no images"
+    low, high = wilson_interval(events, trials)
+    return f"{events / trials:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _data_uri(picture: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")

@@ -1,0 +1,69 @@
+"""Do explanations point at the defect? (the pointing game, J. Zhang et al., ECCV 2016)"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.data.labelled_image import LabelledImage
+from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.errors import SettingError
+from sem_lightning.inference.prediction import Prediction
+from sem_lightning.inference.predictor import Predictor
+from sem_lightning.io.images import ImageError
+from sem_lightning.model.saliency import check_captum
+
+_AT_ONCE = 64
+
+
+def play_pointing_game(
+    predictor: Predictor, items: Iterable[LabelledImage | ImageError], defects: int
+) -> dict[str, Any]:
+    """The share of defects whose explanation peaks inside the box around the defect's mask.
+
+    Args:
+        predictor: With ``explain``.
+        items: Labelled images, the first class without defects.
+        defects: How many defective images with a mask to take, the first ones.
+
+    Returns:
+        For ``heatmap`` (the network's own map) and ``saliency`` (captum): ``events``, ``trials``, ``interval_95``.
+
+    Raises:
+        SettingError: No class good, or no defective image with a mask.
+        UserError: Without the extra ``explain``.
+    """
+    check_captum()
+    if not predictor.settings.knows_good:
+        raise SettingError("explain", "it points at what is not good, and no class is named good; use explain=0")
+    with_masks = (
+        item for item in items if isinstance(item, LabelledImage) and item.label > 0 and bool((item.mask == 1).any())
+    )
+    hits = Counter(heatmap=0, saliency=0)
+    trials = 0
+    chosen = itertools.islice(with_masks, defects)
+    while batch := list(itertools.islice(chosen, _AT_ONCE)):
+        for item, found in zip(batch, predictor.stream([item.image for item in batch]), strict=True):
+            if not isinstance(found, Prediction) or found.saliency is None:
+                continue
+            trials += 1
+            hits["heatmap"] += points_at(found.heatmap, item.mask)
+            hits["saliency"] += points_at(found.saliency, item.mask)
+    if not trials:
+        raise SettingError("explain", "no defective image here has a mask to point at; use explain=0")
+    return {
+        name: {"events": count, "trials": trials, "interval_95": list(wilson_interval(count, trials))}
+        for name, count in hits.items()
+    }
+
+
+def points_at(explanation: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8]) -> bool:
+    """Whether an explanation, of any resolution, peaks inside the box around a defect's mask."""
+    full = cv2.resize(explanation, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    row, column = np.unravel_index(int(full.argmax()), full.shape)
+    x, y, width, height = cv2.boundingRect((mask == 1).astype(np.uint8))
+    return bool(x <= column < x + width and y <= row < y + height)

@@ -1,0 +1,40 @@
+"""Bright and dark features: whether an image is inverted before the network."""
+
+from enum import Enum
+
+from sem_lightning.errors import SettingError
+from sem_lightning.polarity import POLARITIES, Polarity
+
+
+class Inversion(Enum):
+    """Whether dark becomes bright before the network.
+
+    Attributes:
+        NONE: The image as it is.
+        INVERTED: The inverted image alone: the classifier was trained on the other polarity.
+        INVERTED_AND_ORIGINAL: The inverted image, and beside it the original with half the weight: the classifier was
+            trained on both polarities and on inverted images, and the image is known to be dark.
+    """
+
+    NONE = "none"
+    INVERTED = "inverted"
+    INVERTED_AND_ORIGINAL = "inverted_and_original"
+
+
+def choose_inversion(polarity: str, trained: str | None) -> Inversion:
+    """For images of a polarity, ``bright`` or ``dark``, and a classifier that was trained on ``trained``.
+
+    Raises:
+        SettingError: The checkpoint does not say which polarity it was trained on.
+    """
+    if polarity not in POLARITIES:
+        raise SettingError("polarity", f"found {polarity!r}, expected {' or '.join(POLARITIES)}")
+    if trained is None:
+        raise SettingError(
+            "polarity",
+            "the checkpoint does not say which polarity its training images had (data.polarity=... of training says "
+            "it); use null",
+        )
+    if trained == Polarity.EITHER:
+        return Inversion.INVERTED_AND_ORIGINAL if polarity == Polarity.DARK else Inversion.NONE
+    return Inversion.NONE if polarity == trained else Inversion.INVERTED

@@ -1,0 +1,75 @@
+"""Pictures that show where a prediction comes from."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.inference.prediction import Prediction
+from sem_lightning.io.atomic import write_atomically
+from sem_lightning.synthesis.field import Float32
+
+_LONGEST_SIDE = 768
+_SHORTEST_SIDE = 256
+_STRIP = 22  # rows for the text above
+_BOX = (60, 220, 255)
+
+
+def draw_overlay(prediction: Prediction) -> npt.NDArray[np.uint8]:
+    """The image beside itself under the heatmap and, where asked for, under captum's saliency: uint8 [H, W, 3], BGR.
+
+    Suspicious regions are framed. Data bars are left out, as they were for the classifier.
+
+    Args:
+        prediction: Of a Predictor with ``explain``, which keeps the image.
+    """
+    assert prediction.image is not None
+    height, width = prediction.shape
+    scale = min(_LONGEST_SIDE / max(height, width), max(1.0, _SHORTEST_SIDE / max(height, width)))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    shown = np.asarray(cv2.resize(prediction.image, size, interpolation=cv2.INTER_AREA), np.float32)
+    plain = np.asarray(cv2.cvtColor(_stretch(shown), cv2.COLOR_GRAY2BGR), np.uint8)
+    panels = [
+        plain,
+        *(_tint(plain, heat, size) for heat in (prediction.heatmap, prediction.saliency) if heat is not None),
+    ]
+    for panel in panels[1:]:
+        for region in prediction.regions:
+            start = (round(region.x * scale), round(region.y * scale))
+            end = (round((region.x + region.width) * scale) - 1, round((region.y + region.height) * scale) - 1)
+            cv2.rectangle(panel, start, end, _BOX, 1)
+    picture = np.hstack(panels)
+    text = f"{prediction.decision} ({prediction.label} {prediction.confidence:.2f})"
+    strip = np.full((_STRIP, picture.shape[1], 3), 255, np.uint8)
+    cv2.putText(strip, text, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.vstack([strip, picture])
+
+
+def _stretch(image: Float32) -> npt.NDArray[np.uint8]:
+    low, high = np.percentile(image, [0.5, 99.5])
+    return np.asarray(np.clip((image - low) * (255 / max(high - low, 1e-6)), 0, 255), np.uint8)
+
+
+def _tint(plain: npt.NDArray[np.uint8], heat: Float32, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The picture with hot places in colour; cold ones stay as they are."""
+    fine = np.clip(cv2.resize(heat, size, interpolation=cv2.INTER_CUBIC), 0, 1)
+    colours = cv2.applyColorMap((fine * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    share = (0.65 * fine)[..., None]
+    return np.asarray(plain * (1 - share) + colours * share, np.uint8)
+
+
+def save_overlay(folder: Path, number: int, prediction: Prediction) -> None:
+    """Draw a prediction into a PNG file of a folder, numbered so that files of one name stay apart."""
+    folder.mkdir(parents=True, exist_ok=True)
+    code: Any = cv2.imencode(".png", draw_overlay(prediction))[1]
+    name = "array" if prediction.path is None else prediction.path.stem
+    stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80]
+    write_atomically(folder / f"{number:06d}_{stem}.png", lambda path: path.write_bytes(code.tobytes()))
+
+
+def clear_overlays(folder: Path) -> None:
+    """Remove the pictures of an earlier run."""
+    for stale in folder.glob("[0-9]*_*.png"):
+        stale.unlink()

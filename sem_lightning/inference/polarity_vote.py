@@ -1,0 +1,115 @@
+"""Which polarity the images of a user have, found from some of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sem_lightning.errors import SettingError
+from sem_lightning.io.gray_image import GrayImage
+from sem_lightning.io.images import ImageError
+from sem_lightning.metrology.pattern_family import wire_end_balance
+from sem_lightning.metrology.polarity_estimate import FEWEST_VOTES, bright_share, guess_polarity, polarity_of_ends
+from sem_lightning.polarity import POLARITIES, Polarity
+from sem_lightning.synthesis.field import Float32
+
+_MOST_VOTES = 32  # images
+_MOST_KEPT = 1 << 24  # pixels of decoded images that are kept for prediction: 64 MB
+
+
+@dataclass(frozen=True)
+class PolarityVote:
+    """What was found.
+
+    Attributes:
+        polarity: ``bright`` or ``dark``.
+        reason: From what, in words.
+        decoded: The files that were read, so that none is decoded twice.
+    """
+
+    polarity: str
+    reason: str
+    decoded: dict[Path, GrayImage] = field(default_factory=dict, repr=False)
+
+
+def vote_on_polarity(
+    images: Sequence[Any],
+    asked: str | None,
+    trained: str | None,
+    has_risk_bound: bool,
+    open_one: Callable[[Any], GrayImage],
+    largest_view: Callable[[GrayImage], Float32],
+) -> PolarityVote | None:
+    """Which polarity images have.
+
+    Args:
+        images: Files or arrays.
+        asked: ``auto`` decides from what covers less. ``None`` decides only for a classifier that was trained on both
+            polarities: ``dark`` where enough images show ends of dark wires, else as they are.
+        trained: What the classifier was trained on.
+        has_risk_bound: Whether its rule has one, which holds for images as they are.
+        open_one: Decodes one.
+        largest_view: What the network sees of an image at most, without enlarging it.
+
+    Returns:
+        ``None`` where the polarity is given or does not matter.
+
+    Raises:
+        SettingError: ``auto`` cannot tell, or the classifier does not know what it was trained on.
+    """
+    if asked is None and (trained != Polarity.EITHER or has_risk_bound or len(images) < FEWEST_VOTES):
+        return None
+    if asked in POLARITIES:
+        return None
+    if trained is None:
+        raise SettingError(
+            "polarity",
+            "the checkpoint does not say which polarity its training images had (data.polarity=... of training says "
+            "it); use null",
+        )
+    decoded, seen = _open_some(images, open_one, largest_view)
+    if asked is None:
+        balance = [wire_end_balance(image) for image in seen]
+        if polarity_of_ends(balance) == Polarity.DARK:
+            return PolarityVote(
+                Polarity.DARK,
+                f"dark wires, whose ends some of {len(seen)} images show (polarity=bright: as they are)",
+                decoded,
+            )
+        return PolarityVote(Polarity.BRIGHT, "", decoded)
+    if not seen:  # prediction names what cannot be read
+        return PolarityVote(Polarity.BRIGHT, "")
+    shares = [bright_share(image) for image in seen]
+    found = guess_polarity(shares)
+    if found is None:
+        raise SettingError(
+            "polarity",
+            f"auto cannot tell: bright covers {np.median(shares):.0%} of the images, and lines as wide as their spaces "
+            "look the same either way; say bright or dark",
+        )
+    return PolarityVote(found, f"{found} lines (bright covers {np.median(shares):.0%} of the images)", decoded)
+
+
+def _open_some(
+    images: Sequence[Any], open_one: Callable[[Any], GrayImage], largest_view: Callable[[GrayImage], Float32]
+) -> tuple[dict[Path, GrayImage], list[Float32]]:
+    """Some of the readable images, evenly spread over the list; others stand in for those that cannot be read."""
+    chosen = [round(i) for i in np.linspace(0, len(images) - 1, min(len(images), _MOST_VOTES))]
+    taken = set(chosen)
+    decoded: dict[Path, GrayImage] = {}
+    seen: list[Float32] = []
+    pixels = 0
+    for place in [*chosen, *(i for i in range(len(images)) if i not in taken)]:
+        if len(seen) == _MOST_VOTES:
+            break
+        try:
+            image = open_one(images[place])
+            seen.append(largest_view(image))
+        except ImageError:
+            continue
+        pixels += image.pixels.size
+        if isinstance(images[place], Path) and pixels <= _MOST_KEPT:
+            decoded[images[place]] = image
+    return decoded, seen

@@ -1,0 +1,138 @@
+"""What the Predictor says of an image."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sem_lightning.decision.scores import Floats
+from sem_lightning.inference.tiling import MAP_STRIDE
+from sem_lightning.io.images import ImageError
+from sem_lightning.synthesis.defects.mix import GOOD
+from sem_lightning.synthesis.field import Float32
+
+_SUSPICIOUS = 0.5  # probability that a cell of the map is not good, from which on it belongs to a region
+
+
+@dataclass(frozen=True)
+class UnreadableImage:
+    """A file that cannot be used, and why."""
+
+    path: Path
+    error: ImageError
+
+
+@dataclass(frozen=True)
+class Region:
+    """A suspicious part of an image.
+
+    Attributes:
+        x: Left end of its box, in the file's pixels.
+        y: Upper end.
+        width: Of the box.
+        height: Of the box.
+        label: The defect that it would be.
+        score: Highest probability in it that a place is not good.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the Predictor says of one image.
+
+    Attributes:
+        path: The file; ``None`` for an array.
+        label: The most probable class.
+        decision: What the rule decides: a class, or ``unsure``.
+        probabilities: Calibrated probability of each class, by its name.
+        logits: float64 [C], aggregated over views or tiles: what rules are made from.
+        features: float64 [D], of the first view or of the tile that decides.
+        log_odds_good: Log odds of good at the rule's temperature: the scale on which a promised threshold lies.
+        ood_score: Out-of-distribution score; ``None`` where the rule has none.
+        by_view: Probabilities at each view scale, float64 [C] each.
+        shape: Height and width in the file's pixels, data bar left out.
+        pixel_size: nm of a pixel in the file, where known.
+        data_bar_rows: Rows of the data bar that were left out.
+        inverted: Whether the inverted image was judged.
+        tiles: Number of tiles; 1 for whole images.
+        maps: float32 [C, h, w]: class probabilities of each place, at an eighth of the network's input.
+        seen_shape: Height and width of what the network saw.
+        image: float32 [H, W], what the network saw; kept where explanations are asked for.
+        saliency: float32 [h, w], from captum; ``None`` where nobody asked.
+    """
+
+    path: Path | None
+    label: str
+    decision: str
+    probabilities: dict[str, float]
+    logits: Floats
+    features: Floats
+    log_odds_good: float | None
+    ood_score: float | None
+    by_view: dict[float, Floats]
+    shape: tuple[int, int]
+    pixel_size: float | None
+    data_bar_rows: int
+    inverted: bool
+    tiles: int
+    maps: Float32
+    seen_shape: tuple[int, int]
+    image: Float32 | None = None
+    saliency: Float32 | None = None
+
+    @property
+    def confidence(self) -> float:
+        """Probability of ``label``."""
+        return self.probabilities[self.label]
+
+    @property
+    def heatmap(self) -> Float32:
+        """Probability that a place is not good: float32 [h, w]."""
+        return np.asarray(1 - self.maps[0], np.float32)
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """Boxes around connected places that are probably not good, the most suspicious first."""
+        return find_regions(self.maps, list(self.probabilities), self.seen_shape, self.shape)
+
+
+def find_regions(
+    maps: Float32, classes: list[str], seen_shape: tuple[int, int], shape: tuple[int, int]
+) -> list[Region]:
+    """Connected places of a map that are probably not good; none where no class is good.
+
+    Args:
+        maps: float32 [C, h, w], class probabilities of each place.
+        classes: Class names.
+        seen_shape: Height and width of what the network saw, pixels.
+        shape: Height and width in the file's pixels, in which the boxes are.
+    """
+    if classes[0] != GOOD:
+        return []
+    heat = 1 - maps[0]
+    hot = (heat > _SUSPICIOUS).astype(np.uint8)
+    if not hot.any():
+        return []
+    count, numbers, boxes, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
+    down, across = (full / seen * MAP_STRIDE for full, seen in zip(shape, seen_shape, strict=True))
+    height, width = shape
+    regions = []
+    for number in range(1, count):
+        x, y, w, h = (int(n) for n in boxes[number][:4])
+        part = (slice(y, y + h), slice(x, x + w))
+        inside = np.where(numbers[part] == number, heat[part], 0)
+        peak = np.unravel_index(int(inside.argmax()), inside.shape)
+        label = classes[1 + int(maps[1:, y + peak[0], x + peak[1]].argmax())]
+        left, top = min(int(x * across), width - 1), min(int(y * down), height - 1)
+        right, bottom = min(round((x + w) * across), width), min(round((y + h) * down), height)
+        regions.append(Region(left, top, right - left, bottom - top, label, round(float(inside.max()), 6)))
+    return sorted(regions, key=lambda region: -region.score)

@@ -1,0 +1,412 @@
+"""The Predictor: the only code that runs a classifier on images."""
+
+import copy
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
+from sem_lightning.decision.scores import Floats, log_odds_good, log_probabilities
+from sem_lightning.errors import SettingError, UserError
+from sem_lightning.inference.inversion import choose_inversion
+from sem_lightning.inference.polarity_vote import PolarityVote, vote_on_polarity
+from sem_lightning.inference.prediction import Prediction, UnreadableImage
+from sem_lightning.inference.preprocessing import PreparedImage, Preprocessing
+from sem_lightning.inference.reader import read_ahead
+from sem_lightning.inference.tiling import Stitcher
+from sem_lightning.inference.view_aggregation import aggregate_views
+from sem_lightning.io.find import find_images
+from sem_lightning.io.gray_image import GrayImage, open_image
+from sem_lightning.io.images import ImageError, resize_to
+from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
+from sem_lightning.model.checkpoint import TrainedModel, load_model
+from sem_lightning.model.network import ClassifierNetwork
+from sem_lightning.model.saliency import saliency
+from sem_lightning.synthesis.field import Float32
+
+Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+# A convolution of a single image takes another code path, whose last digits differ. From two images on the size of the
+# batch makes no difference, so that an image has the same scores whatever it is judged beside.
+_FEWEST_IN_BATCH = 2
+_ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
+_WAITING = 4  # times the batch size: images that may wait for others of their shape
+
+
+@dataclass
+class _Job:
+    """An image some of whose tiles and views are judged.
+
+    Attributes:
+        lowest: Log odds of good of the tile that decides; ``logits`` and ``features`` are that tile's.
+        views: Logits of each further view.
+    """
+
+    prepared: PreparedImage
+    stitcher: Stitcher
+    saliency: Stitcher | None
+    waiting: int
+    lowest: float = np.inf
+    logits: Floats = field(default_factory=lambda: np.empty(0))
+    features: Floats = field(default_factory=lambda: np.empty(0))
+    views: dict[int, Floats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What the network sees of an image: a tile, or, from ``len(tiling)`` on, a further view."""
+
+    job: _Job
+    number: int
+    image: Float32
+
+
+class Predictor:
+    """Judges images: reading, polarity, views or tiles, the network, aggregation, the decision rule.
+
+    Args:
+        model: See `sem_lightning.model.checkpoint.load_model`. Its network is copied.
+        polarity: ``bright`` or ``dark``: which the features of the images are; ``auto`` decides from what covers less
+            of them; ``None`` takes what the classifier was trained on and, if that is both, ``dark`` where enough of
+            the images show ends of dark wires.
+        tiling: ``on``, ``off`` or ``auto``, see `Preprocessing`.
+        overlap: Share of a tile's side that neighbours share.
+        pixel_size: nm of the images' pixels; ``None`` takes what the files say.
+        view_scales: Sizes of the views times the image size of training; ``None`` takes the classifier's.
+        crop_data_bar: Whether the data bar of vendors' images is left out.
+        batch_size: Images of the training size that the network takes at once. It does not change any score.
+        explain: Whether to compute captum's saliency and keep what the network saw.
+        device: Of torch.
+
+    Raises:
+        SettingError: Values that cannot be used, or that do not fit the classifier.
+
+    Example:
+        >>> predictor = load("robust")
+        >>> for p in predictor.predict("my_images/"):
+        ...     print(p.path, p.label, p.decision, p.probabilities)
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        *,
+        polarity: str | None = None,
+        tiling: str = "auto",
+        overlap: float = 0.25,
+        pixel_size: float | None = None,
+        view_scales: Sequence[float] | None = None,
+        crop_data_bar: bool = True,
+        batch_size: int = 16,
+        explain: bool = False,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.settings = model.settings
+        self.rule = model.rule
+        self.polarity = polarity
+        self.preprocessing = Preprocessing.for_model(
+            model.settings, tiling, overlap, pixel_size, view_scales, crop_data_bar
+        )
+        if polarity not in (None, "auto"):
+            inversion = choose_inversion(str(polarity), model.settings.polarity)
+            self.preprocessing = replace(self.preprocessing, inversion=inversion)
+        self.batch_size = batch_size
+        self.explain = explain
+        self.device = torch.device(device)
+        self._classes = list(model.settings.classes)
+        self._decoded: dict[Path, GrayImage] = {}  # files that the vote on the polarity has read
+        self._trained_net = model.net
+        self._net = self._for_inference(model.net)
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in label order."""
+        return list(self._classes)
+
+    def remarks(self, adapted: bool = False) -> list[str]:
+        """What the user should know of how images are judged, in words.
+
+        Args:
+            adapted: Whether batch norms were adapted.
+        """
+        said = []
+        how = self.preprocessing
+        scales = (1.0,) if how.tiling == "on" else how.view_scales
+        if self.rule.risk_bound is not None and adapted:
+            said.append("its risk bound was made without adapt=true and does not hold with it")
+        if self.rule.risk_bound is not None and tuple(scales) != tuple(self.settings.view_scales):
+            said.append("its risk bound was made for other view_scales and does not hold with these")
+        if how.pixel_size is not None and how.tiling == "auto" and len(how.view_scales) > 1:
+            said.append("pixel_size: not used, for images are judged whole at several sizes; tiling=on uses tiles")
+        return said
+
+    def predict(
+        self, images: "str | Path | Image | Sequence[str | Path | Image]", skip_unreadable: bool = False
+    ) -> list[Prediction]:
+        """Judge images.
+
+        Args:
+            images: A folder, a glob, a text file that lists paths, or an image file; an array (float32 in [0, 1],
+                uint8 or uint16, [H, W]); or a sequence of files and arrays.
+            skip_unreadable: Whether to leave out files that cannot be used, rather than to refuse them all.
+
+        Returns:
+            One prediction for each image, in their order.
+
+        Raises:
+            UserError: No images, or files that cannot be used; the message names every one.
+            SettingError: ``polarity="auto"`` cannot tell.
+        """
+        items = list_images(images)
+        self.adopt_polarity(items)
+        found = list(self.stream(items))
+        unreadable = [str(each.error) for each in found if isinstance(each, UnreadableImage)]
+        if unreadable and not skip_unreadable:
+            raise UserError(
+                f"{len(unreadable)} of {len(found)} images cannot be used: {'; '.join(unreadable)}; mend them, or "
+                "leave them out with skip_unreadable=True"
+            )
+        return [each for each in found if isinstance(each, Prediction)]
+
+    def adopt_polarity(self, images: Sequence[Image]) -> PolarityVote | None:
+        """Where the polarity is not given, find it from some of the images, and judge by it from now on.
+
+        Returns:
+            What was found and from what, where it was looked for.
+
+        Raises:
+            SettingError: ``polarity="auto"`` cannot tell.
+        """
+        bounded = self.rule.risk_bound is not None  # it was made for images as they are
+        vote = vote_on_polarity(images, self.polarity, self.settings.polarity, bounded, self._open, self._largest_view)
+        if vote is not None:
+            self._decoded = vote.decoded
+            inversion = choose_inversion(vote.polarity, self.settings.polarity)
+            self.preprocessing = replace(self.preprocessing, inversion=inversion)
+        return vote
+
+    def adapt(self, images: Sequence[Image]) -> int:
+        """Bring the batch norms half of the way to some of these images, without labels; see `adapt_batch_norm`.
+
+        Returns:
+            The number of images that were used.
+
+        Raises:
+            SettingError: Too few of them can be read.
+        """
+        chosen = [images[round(i)] for i in np.linspace(0, len(images) - 1, min(len(images), _ADAPTED_TO))]
+        seen: list[Float32] = []
+        for each in read_ahead(chosen, self._prepare):
+            if isinstance(each, PreparedImage):  # of images in tiles another tile each
+                seen.append(each.tiling.cut(each.image, len(seen) % len(each.tiling)).copy())
+        if len(seen) < _FEWEST_ADAPTED_TO:
+            raise SettingError("adapt", f"needs {_FEWEST_ADAPTED_TO} readable images or more, found {len(seen)}")
+        common = Counter(image.shape for image in seen).most_common(1)[0][0]  # a batch has one shape
+        batch = torch.from_numpy(np.stack([resize_to(image, common) for image in seen])).unsqueeze(1).to(self.device)
+        net = copy.deepcopy(self._trained_net).eval().float().to(self.device)
+        adapt_batch_norm(net, torch.tensor_split(batch, -(-len(seen) // _ADAPTED_AT_ONCE)))
+        self._net = self._for_inference(net)
+        return len(seen)
+
+    def _for_inference(self, net: ClassifierNetwork) -> ClassifierNetwork:
+        """A copy on the device, in 32 bits, its batch norms folded."""
+        net = copy.deepcopy(net).eval().float().to(self.device)
+        net.fold_batch_norm()
+        return net.to(memory_format=torch.channels_last)
+
+    def stream(self, images: Iterable[Image]) -> Iterator[Prediction | UnreadableImage]:
+        """Judge images one after the other, in their order; only what is being judged is kept in memory.
+
+        A sequence is read in a thread that works ahead; any other iterable is consumed as predictions are asked for.
+        """
+        ahead = isinstance(images, Sequence)
+        prepared = read_ahead(images, self._prepare) if ahead else map(self._prepare, images)
+        pending: deque[_Job | UnreadableImage] = deque()
+        groups: dict[tuple[int, ...], list[_Input]] = {}
+        for each in prepared:
+            if isinstance(each, UnreadableImage):
+                pending.append(each)
+            else:
+                self._enqueue(each, pending, groups)
+            if len(pending) >= _WAITING * self.batch_size:
+                self._run_all(groups)
+            yield from self._finished(pending)
+        self._run_all(groups)
+        yield from self._finished(pending)
+
+    def _open(self, image: Image) -> GrayImage:
+        """An image, decoded once, without its data bar."""
+        if isinstance(image, Path):
+            found = self._decoded.pop(image, None)
+            return open_image(image, self.preprocessing.crop_data_bar) if found is None else found
+        if isinstance(image, GrayImage):
+            return image
+        return GrayImage(_to_float(image))
+
+    def _largest_view(self, image: GrayImage) -> Float32:
+        """What the network sees of an image at most, without enlarging it."""
+        prepared = self.preprocessing.prepare(image)
+        return [prepared.image, *(view.image for view in prepared.more_views if not view.enlarged)][-1]
+
+    def _prepare(self, image: Image) -> PreparedImage | UnreadableImage:
+        try:
+            return self.preprocessing.prepare(self._open(image))
+        except ImageError as error:
+            path = image if isinstance(image, Path) else getattr(image, "path", None)
+            return UnreadableImage(path or Path("array"), error)
+
+    def _enqueue(
+        self,
+        prepared: PreparedImage,
+        pending: "deque[_Job | UnreadableImage]",
+        groups: dict[tuple[int, ...], list[_Input]],
+    ) -> None:
+        tiling = prepared.tiling
+        maps = Stitcher(tiling, len(self._classes))
+        salient = Stitcher(tiling, 1) if self.explain else None
+        job = _Job(prepared, maps, salient, len(tiling) + len(prepared.more_views))
+        pending.append(job)
+        inputs = [_Input(job, number, tiling.cut(prepared.image, number)) for number in range(len(tiling))]
+        inputs += [_Input(job, len(tiling) + i, view.image) for i, view in enumerate(prepared.more_views)]
+        for each in inputs:
+            group = groups.setdefault(each.image.shape, [])
+            group.append(each)
+            most = self.batch_size * self.settings.image_size**2 // each.image.size  # as many pixels as ever
+            if len(group) >= max(_FEWEST_IN_BATCH, most):
+                self._run(groups.pop(each.image.shape))
+
+    def _run_all(self, groups: dict[tuple[int, ...], list[_Input]]) -> None:
+        for group in groups.values():
+            self._run(group)
+        groups.clear()
+
+    def _run(self, batch: list[_Input]) -> None:
+        """One batch of inputs of one shape through the network."""
+        arrays = [each.image for each in batch]
+        arrays += arrays[:1] * (_FEWEST_IN_BATCH - len(arrays))
+        images = torch.from_numpy(np.stack(arrays)).unsqueeze(1).to(self.device)
+        with torch.inference_mode():
+            output = self._net(images.contiguous(memory_format=torch.channels_last))
+            maps = output.maps[0].softmax(dim=1).cpu().numpy()
+        logits, features = output.logits.double().cpu().numpy(), output.features.double().cpu().numpy()
+        odds = log_odds_good(logits, self.rule.temperature)
+        salience = None
+        if self.explain:
+            # for the most probable defect, whatever is decided
+            first = int(self.settings.knows_good)
+            targets = first + output.logits[:, first:].argmax(dim=1)
+            salience = saliency(self._net, images, targets.clone())
+        for i, each in enumerate(batch):
+            job = each.job
+            job.waiting -= 1
+            if each.number >= len(job.prepared.tiling):
+                job.views[each.number - len(job.prepared.tiling)] = logits[i]
+                continue
+            job.stitcher.add(each.number, maps[i])
+            if salience is not None and job.saliency is not None:
+                doubt = np.float32(1 / (1 + np.exp(min(odds[i], 500.0))))  # an unsuspicious tile has nothing to explain
+                job.saliency.add(each.number, salience[i][None] * doubt)
+            # NaN counts as the lowest odds: no later tile hides it
+            doubtful = -np.inf if np.isnan(odds[i]) else odds[i]
+            # of tiles that are equally doubtful the first one decides, in whatever order batches come
+            if not job.logits.size or doubtful < job.lowest:
+                job.lowest, job.logits, job.features = doubtful, logits[i], features[i]
+
+    def _finished(self, pending: "deque[_Job | UnreadableImage]") -> Iterator[Prediction | UnreadableImage]:
+        """The first images, as far as they are judged."""
+        while pending:
+            first = pending[0]
+            if isinstance(first, _Job) and first.waiting:
+                return
+            pending.popleft()
+            yield self._conclude(first) if isinstance(first, _Job) else first
+
+    def _conclude(self, job: _Job) -> Prediction:
+        prepared, views = job.prepared, job.prepared.more_views
+        scales = np.array([1.0, *(view.scale for view in views)])
+        weights = np.array([prepared.weight, *(view.weight for view in views)])
+        each = np.stack([job.logits, *(job.views[i] for i in range(len(views)))])
+        logits = self._aggregate(each, weights)
+        verdicts = self.rule.decide(logits[None], job.features[None])
+        decision, ood_score = int(verdicts.decisions[0]), float(verdicts.ood_scores[0])
+        probabilities = dict(zip(self._classes, verdicts.probabilities[0].tolist(), strict=True))
+        knows_good = self.settings.knows_good
+        return Prediction(
+            path=prepared.path,
+            label=self._classes[int(verdicts.labels[0])],
+            decision=UNSURE_NAME if decision == UNSURE else self._classes[decision],
+            probabilities=probabilities,
+            logits=logits,
+            features=job.features,
+            log_odds_good=float(log_odds_good(logits[None], self.rule.temperature)[0]) if knows_good else None,
+            ood_score=None if np.isnan(ood_score) else ood_score,
+            by_view={
+                float(scale): self._probabilities(each[scales == scale], weights[scales == scale])
+                for scale in sorted(set(scales.tolist()))
+            },
+            shape=prepared.shape,
+            pixel_size=prepared.pixel_size,
+            data_bar_rows=prepared.data_bar_rows,
+            inverted=prepared.inverted,
+            tiles=len(prepared.tiling),
+            maps=job.stitcher.finish(),
+            seen_shape=(prepared.image.shape[0], prepared.image.shape[1]),
+            image=prepared.image if self.explain else None,
+            saliency=job.saliency.finish()[0] if job.saliency is not None else None,
+        )
+
+    def _aggregate(self, logits: Floats, weights: Floats) -> Floats:
+        return aggregate_views(logits, weights, self.settings.knows_good)
+
+    def _probabilities(self, logits: Floats, weights: Floats) -> Floats:
+        aggregated = self._aggregate(logits, weights)[None]
+        return np.asarray(np.exp(log_probabilities(aggregated, self.rule.temperature)[0]), np.float64)
+
+
+def list_images(images: "str | Path | Image | Sequence[str | Path | Image]") -> list[Image]:
+    """The images that a user means, see `Predictor.predict`."""
+    if isinstance(images, str | Path):
+        return list(find_images(str(images)))
+    if isinstance(images, GrayImage | np.ndarray):
+        return [images]
+    return [Path(each).expanduser() if isinstance(each, str) else each for each in images]
+
+
+def _to_float(image: npt.NDArray[Any]) -> Float32:
+    """An array [H, W] as float32 in [0, 1].
+
+    Raises:
+        ImageError: It is not such an image.
+    """
+    if image.ndim != 2 or not image.size:
+        raise ImageError(f"array of shape {image.shape}: expected a grey image [H, W]")
+    if image.dtype in (np.uint8, np.uint16):
+        return np.asarray(image, np.float32) / np.float32(np.iinfo(image.dtype).max)
+    pixels = np.asarray(image, np.float32)
+    if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > 1:
+        raise ImageError(f"array of {image.dtype}: expected uint8, uint16, or floating-point numbers from 0 to 1")
+    return pixels
+
+
+def load(name: str | Path, **options: Any) -> Predictor:
+    """A Predictor for a checkpoint.
+
+    Args:
+        name: A checkpoint that ``sem-train`` or ``sem-calibrate`` wrote, or ``robust``, the classifier that comes with
+            the package.
+        options: Of `Predictor`.
+
+    Raises:
+        UserError: No such file, or not a checkpoint.
+        SettingError: Options that cannot be used, or that do not fit the classifier.
+
+    Example:
+        >>> predictor = load("robust", polarity="dark")
+    """
+    return Predictor(load_model(name), **options)

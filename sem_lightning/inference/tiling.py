@@ -1,0 +1,99 @@
+"""Large fields as tiles of the size that the classifier knows, and maps of them put together again."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+MAP_STRIDE = 8  # pixels of the image for each cell of a stitched map
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Where tiles lie in an image.
+
+    Attributes:
+        height: Of the image, pixels.
+        width: Of the image.
+        sides: Height and width of a tile.
+        tops: Rows at which tiles begin.
+        lefts: Columns at which they do.
+    """
+
+    height: int
+    width: int
+    sides: tuple[int, int]
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
+
+    @staticmethod
+    def plan(height: int, width: int, size: int, overlap: float) -> "Tiling":
+        """Tiles that cover every pixel, neighbours sharing at least ``overlap`` of their side, to the map's grid."""
+        return Tiling(height, width, (size, size), _starts(height, size, overlap), _starts(width, size, overlap))
+
+    @staticmethod
+    def whole(height: int, width: int) -> "Tiling":
+        """The image as its only tile."""
+        return Tiling(height, width, (height, width), (0,), (0,))
+
+    def __len__(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Row and column at which a tile begins."""
+        row, column = divmod(number, len(self.lefts))
+        return self.tops[row], self.lefts[column]
+
+    def cut(self, image: Float32, number: int) -> Float32:
+        """A tile; beyond the image its mirror image goes on."""
+        top, left = self.place(number)
+        tile = image[top : top + self.sides[0], left : left + self.sides[1]]
+        below, right = self.sides[0] - tile.shape[0], self.sides[1] - tile.shape[1]
+        if below or right:
+            tile = np.asarray(cv2.copyMakeBorder(tile, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.float32)
+        return tile
+
+
+def _starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
+    """On the stitched map's grid, so that the last tile may reach a few pixels beyond the image."""
+    if length <= size:
+        return (0,)
+    step = max(MAP_STRIDE, int(size * (1 - overlap)) // MAP_STRIDE * MAP_STRIDE)
+    last = -(-(length - size) // MAP_STRIDE) * MAP_STRIDE
+    return (*range(0, last, step), last)
+
+
+def _ramp(count: int) -> Float32:
+    """Rises to the middle and falls again."""
+    return np.asarray(1 - np.abs((np.arange(count, dtype=np.float32) + 0.5) * np.float32(2 / count) - 1), np.float32)
+
+
+class Stitcher:
+    """Maps of tiles, blended into one of the whole image at an eighth of its pixels along each side."""
+
+    def __init__(self, tiling: Tiling, channels: int) -> None:
+        self.tiling = tiling
+        ends = (tiling.tops[-1] + tiling.sides[0], tiling.lefts[-1] + tiling.sides[1])
+        shape = (-(-ends[0] // MAP_STRIDE), -(-ends[1] // MAP_STRIDE))
+        self._sum = np.zeros((channels, *shape), np.float32)
+        self._weight = np.zeros(shape, np.float32)
+        # what lies at a tile's border is seen better by its neighbour
+        self._window = np.outer(*(_ramp(-(-side // MAP_STRIDE)) for side in tiling.sides)) + np.float32(0.01)
+
+    def add(self, number: int, maps: Float32) -> None:
+        """The maps [C, h, w] of a tile, whatever their resolution."""
+        top, left = (start // MAP_STRIDE for start in self.tiling.place(number))
+        height, width = self._window.shape
+        part = (slice(top, top + height), slice(left, left + width))
+        for channel, one in enumerate(maps):
+            fine = cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR)
+            self._sum[channel][part] += fine * self._window
+        self._weight[part] += self._window
+
+    def finish(self) -> Float32:
+        """The blended maps [C, H / 8, W / 8], without what lies beyond the image."""
+        rows, columns = -(-self.tiling.height // MAP_STRIDE), -(-self.tiling.width // MAP_STRIDE)
+        weight = np.maximum(self._weight, np.float32(1e-6))
+        return np.asarray((self._sum / weight)[:, :rows, :columns], np.float32)

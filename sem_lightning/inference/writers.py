@@ -1,0 +1,109 @@
+"""Predictions as files: a table, JSON lines, boxes of suspicious regions."""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from sem_lightning.errors import SettingError
+from sem_lightning.inference.prediction import Prediction, UnreadableImage
+
+_REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
+
+
+class PredictionWriter:
+    """Writes predictions as they come; the files appear when all are in.
+
+    Args:
+        classes: Class names.
+        table: CSV ``path,label,confidence,decision`` and ``p_<class>`` for each class.
+        lines: JSON lines with all that is known, also of files that could not be read; ``None`` writes none.
+        regions: CSV ``path,x,y,width,height,label,score``, a row for each suspicious region; ``None`` writes none.
+
+    Raises:
+        SettingError: Two of one name, or a folder of that name.
+    """
+
+    def __init__(self, classes: list[str], table: Path, lines: Path | None, regions: Path | None) -> None:
+        self._classes = classes
+        self._targets = [path for path in (table, lines, regions) if path is not None]
+        self._table_path, self._lines_path, self._regions_path = table, lines, regions
+        if len({path.resolve() for path in self._targets}) < len(self._targets):
+            raise SettingError("jsonl", f"would be written to the same file as another list, {lines}; name another")
+        for path in self._targets:
+            if path.is_dir():
+                raise SettingError("jsonl" if path == lines else "output", f"{path} is a folder; name a file")
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator["PredictionWriter"]:
+        """Files to write to, which take their names at the end if nothing went wrong.
+
+        Raises:
+            OSError: A folder that cannot be written to.
+        """
+        with contextlib.ExitStack() as stack:
+            streams: dict[Path, TextIO] = {}
+            temporary = {}
+            for path in self._targets:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary[path] = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+                stack.callback(temporary[path].unlink, missing_ok=True)
+                # names of files may hold bytes that are no UTF-8; they are written as they are
+                streams[path] = stack.enter_context(
+                    temporary[path].open("w", newline="", encoding="utf-8", errors="surrogateescape")
+                )
+            self._table = csv.writer(streams[self._table_path], lineterminator="\n")
+            self._table.writerow(["path", "label", "confidence", "decision", *(f"p_{name}" for name in self._classes)])
+            self._lines = streams[self._lines_path] if self._lines_path else None
+            self._regions = None
+            if self._regions_path:
+                self._regions = csv.writer(streams[self._regions_path], lineterminator="\n")
+                self._regions.writerow(["path", *_REGION_COLUMNS])
+            yield self
+            for path, stream in streams.items():
+                stream.flush()
+                os.fsync(stream.fileno())
+                temporary[path].replace(path)
+
+    def add(self, prediction: Prediction) -> None:
+        """One image, in its turn."""
+        numbers = [f"{p:.6f}" for p in (prediction.confidence, *prediction.probabilities.values())]
+        self._table.writerow([prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]])
+        if self._regions is not None:
+            for region in prediction.regions:
+                self._regions.writerow([prediction.path, *dataclasses.astuple(region)])
+        if self._lines is not None:
+            self._write_line(describe_prediction(prediction))
+
+    def add_unreadable(self, unreadable: UnreadableImage) -> None:
+        """One file that could not be used, in its turn."""
+        if self._lines is not None:
+            self._write_line({"path": str(unreadable.path), "error": str(unreadable.error)})
+
+    def _write_line(self, content: dict[str, Any]) -> None:
+        assert self._lines is not None
+        self._lines.write(json.dumps(content) + "\n")
+
+
+def describe_prediction(prediction: Prediction) -> dict[str, Any]:
+    """All that is known of an image, as plain values."""
+    return {
+        "path": str(prediction.path),
+        "label": prediction.label,
+        "confidence": round(prediction.confidence, 6),
+        "decision": prediction.decision,
+        "probabilities": {name: round(p, 6) for name, p in prediction.probabilities.items()},
+        "by_view": {f"{scale:g}": [round(float(p), 6) for p in each] for scale, each in prediction.by_view.items()},
+        "ood_score": prediction.ood_score,
+        "height": prediction.shape[0],
+        "width": prediction.shape[1],
+        "pixel_size_nm": prediction.pixel_size,
+        "data_bar_rows": prediction.data_bar_rows,
+        "inverted": prediction.inverted,
+        "tiles": prediction.tiles,
+        "regions": [dataclasses.asdict(region) for region in prediction.regions],
+    }

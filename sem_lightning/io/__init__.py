@@ -1,0 +1,1 @@
+"""Image files, their pixel sizes and data bars, the files of a labelled folder, and atomic writes."""

@@ -1,0 +1,54 @@
+"""Which image files a user means."""
+
+import glob
+from pathlib import Path
+
+from sem_lightning.errors import SettingError
+from sem_lightning.io.dataset_format import CLEAN, DESCRIPTION, MASKS, PREVIEW
+from sem_lightning.io.images import IMAGE_SUFFIXES
+
+LIST_SUFFIX = ".txt"
+
+
+def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
+    """The image files of a folder, of a glob, or of a list.
+
+    Args:
+        pattern: A folder (with the folders in it, but for ``masks``), a glob, both in order of name; or a text file
+            with one path a line, in that order, relative to the file's own folder.
+        leave_out: A folder whose files are not meant: pictures that this package draws.
+
+    Raises:
+        SettingError: There are none, or the list cannot be read.
+    """
+    if not pattern.strip():
+        raise SettingError("images", "found nothing; expected a folder, a glob such as 'data/*.tif', or a .txt file")
+    place = Path(pattern).expanduser()
+    if place.is_dir():
+        found = (path for path in place.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+        ours = {PREVIEW, CLEAN} if (place / DESCRIPTION).is_file() else set()  # a set that generate.py wrote
+        paths = sorted(path for path in found if not {MASKS, *ours} & set(path.relative_to(place).parts))
+    elif place.suffix.lower() == LIST_SUFFIX and place.is_file():
+        paths = _read_list(place)
+    elif place.is_file():
+        paths = [place]  # also where its name would be a pattern
+    else:
+        names = glob.glob(str(place), recursive=True)  # noqa: PTH207
+        paths = sorted({Path(name) for name in names if Path(name).is_file()})
+    if leave_out is not None:
+        paths = [path for path in paths if leave_out.resolve() not in path.resolve().parents]
+    if not paths:
+        raise SettingError(
+            "images",
+            f"found no images at {pattern}; expected a folder, a glob such as 'data/*.tif', or a .txt file that lists "
+            f"them ({', '.join(IMAGE_SUFFIXES)})",
+        )
+    return paths
+
+
+def _read_list(listing: Path) -> list[Path]:
+    try:
+        lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise SettingError("images", f"{listing} is not a list of paths in UTF-8 ({error.reason})") from None
+    return [listing.parent / line.strip() for line in lines if line.strip()]

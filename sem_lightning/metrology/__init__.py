@@ -1,0 +1,1 @@
+"""What a CD-SEM measures in an image: edges, noise, direction, polarity."""

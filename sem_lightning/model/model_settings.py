@@ -1,0 +1,143 @@
+"""The settings of a classifier: one frozen value that the checkpoint keeps."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sem_lightning.errors import SettingError
+from sem_lightning.synthesis.defects.mix import GOOD
+from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
+
+POOLINGS = ("average", "peak_statistics")
+FROZEN = ("nothing", "stem")
+SCHEDULES = ("constant", "linear", "onecycle")
+MAX_VIEW_SCALE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Everything that a checkpoint remembers beside its weights and its rule, as plain values.
+
+    Attributes:
+        classes: Class names in label order.
+        image_size: Height and width of a square training image, pixels.
+        pixel_size: nm per pixel of the training images, where known.
+        polarity: ``bright`` or ``dark``: which the feature was in training, where known; ``either`` for both, see
+            `sem_lightning.polarity.Polarity`.
+        folder: Fingerprint of a training folder on disk and how it was divided into splits, see
+            `sem_lightning.data.sources.Source`.
+        seed: Seed of the training run.
+        class_weights: Weight of each class in the loss; ``None`` weighs all alike.
+        network: Name of a registered network, see `sem_lightning.model.network.NETWORKS`.
+        name: Which of timm's networks, for ``network="timm"``.
+        pooling: ``average`` or ``peak_statistics``, see `sem_lightning.model.network.ClassifierNetwork`.
+        view_scales: Sizes at which inference looks at an image, times ``image_size``. Several scales mark a classifier
+            that was trained on patterns of any magnification and does not ask for pixel sizes.
+        learning_rate: Peak rate of AdamW.
+        weight_decay: Decoupled decay of all weights but biases and batch norms; 0 is plain Adam.
+        schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).
+        warmup: Share of training until the rate has reached its peak.
+        mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 trains on labels alone.
+        augmix_weight: Weight of the Jensen-Shannon consistency of AugMix; 0 leaves AugMix out.
+        frozen: ``nothing``, or ``stem``: neither the stem, the first stage nor any batch norm is trained.
+
+    Raises:
+        SettingError: A value that cannot be used.
+    """
+
+    classes: tuple[str, ...]
+    image_size: int
+    pixel_size: float | None = None
+    polarity: str | None = None
+    folder: dict[str, Any] | None = None
+    seed: int = 0
+    class_weights: tuple[float, ...] | None = None
+    network: str = "resnet18"
+    name: str | None = None
+    pooling: str = "average"
+    view_scales: tuple[float, ...] = (1.0,)
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup: float = 0.1
+    mask_weight: float = 0.0
+    augmix_weight: float = 0.0
+    frozen: str = "nothing"
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "view_scales", "class_weights"):  # lists from JSON and YAML
+            value = getattr(self, name)
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+        named = isinstance(self.classes, tuple) and all(isinstance(name, str) for name in self.classes)
+        if not named or len(self.classes) < 2:
+            raise SettingError("classes", f"found {self.classes!r}, expected two names or more")
+        if not isinstance(self.image_size, int) or not 16 <= self.image_size <= MAX_IMAGE_SIZE:
+            raise SettingError("image_size", f"found {self.image_size!r}, expected 16 to {MAX_IMAGE_SIZE} pixels")
+        check_recipe(self)
+
+    @property
+    def knows_good(self) -> bool:
+        """Whether the first class is good, so that the others are defects."""
+        return self.classes[0] == GOOD
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "ModelSettings":
+        """From a checkpoint.
+
+        Raises:
+            SettingError: A value that cannot be used.
+            TypeError: A key that is not known, or one that is missing.
+        """
+        return ModelSettings(**values)
+
+
+# The keys of conf/model/*.yaml that a checkpoint keeps; the others follow from the data.
+RECIPE_FIELDS = tuple(
+    field
+    for field in dataclasses.fields(ModelSettings)
+    if field.name not in ("classes", "image_size", "pixel_size", "polarity", "folder", "seed", "class_weights")
+)
+
+
+def check_recipe(recipe: Any) -> None:
+    """Refuse values of the keys of ``conf/model/*.yaml`` that cannot be used.
+
+    Raises:
+        SettingError: The first such key.
+    """
+    for key, allowed in (("pooling", POOLINGS), ("schedule", SCHEDULES), ("frozen", FROZEN)):
+        if getattr(recipe, key) not in allowed:
+            raise SettingError(key, f"found {getattr(recipe, key)!r}, expected one of {', '.join(allowed)}")
+    if (recipe.name is None) is (recipe.network == "timm"):
+        raise SettingError("name", f"found {recipe.name!r} with network={recipe.network}; it is of network=timm alone")
+    check_view_scales(recipe.view_scales)
+    if not 0 < recipe.learning_rate < math.inf:
+        raise SettingError("learning_rate", f"found {recipe.learning_rate:g}, expected a number above 0")
+    for key in ("weight_decay", "mask_weight", "augmix_weight"):
+        if not 0 <= getattr(recipe, key) < math.inf:
+            raise SettingError(key, f"found {getattr(recipe, key):g}, expected a number from 0")
+    if not 0 < recipe.warmup < 1:
+        raise SettingError("warmup", f"found {recipe.warmup:g}, expected a share of training between 0 and 1")
+
+
+def check_view_scales(scales: Sequence[float] | None) -> None:
+    """Refuse scales that do not rise from 1 to at most 8; ``None``, those of a classifier, passes.
+
+    Raises:
+        SettingError: They do not.
+    """
+    if scales is None:
+        return
+    numbers = [*scales]
+    finite = all(isinstance(each, int | float) and math.isfinite(each) for each in numbers)
+    if not finite or not numbers or numbers[0] != 1:
+        raise SettingError("view_scales", f"found {numbers}, expected numbers that begin with 1")
+    if sorted(set(numbers)) != numbers or numbers[-1] > MAX_VIEW_SCALE:
+        raise SettingError("view_scales", f"found {numbers}, expected rising numbers from 1 to {MAX_VIEW_SCALE}")

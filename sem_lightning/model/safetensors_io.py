@@ -1,0 +1,84 @@
+"""Classifiers as safetensors: half-precision weights and all that inference needs, in a small file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sem_lightning.errors import UserError
+from sem_lightning.model.model_settings import RECIPE_FIELDS
+
+SUFFIX = ".safetensors"
+_OOD = "ood."
+_INFERENCE = ("network", "name", "pooling", "view_scales")  # the part of the recipe that inference needs
+
+
+def write_safetensors(path: Path, state: dict[str, Any]) -> None:
+    """Write the content of a checkpoint (see `sem_lightning.model.checkpoint`) without what only training needs.
+
+    Weights become float16, which changes probabilities in the third digit; the rule's own arrays stay float32.
+    """
+    weights: dict[str, Tensor] = {
+        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state["state_dict"].items()
+    }
+    rule = dict(state["decision_rule"])
+    weights |= {f"{_OOD}{name}": tensor for name, tensor in (rule.pop("ood") or {}).items()}
+    recipe = {field.name for field in RECIPE_FIELDS}
+    settings = {
+        name: value
+        for name, value in state["hyper_parameters"]["settings"].items()
+        if name not in recipe or name in _INFERENCE
+    }
+    text = json.dumps({"settings": settings, "rule": rule})
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path, {"sem-lightning": text})
+
+
+def read_safetensors(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, from what `write_safetensors` wrote.
+
+    Raises:
+        UserError: No such file, or not such a one.
+    """
+    expected = "a classifier that sem-calibrate wrote"
+    if not path.is_file():
+        raise UserError(f"{path}: No such file or directory")
+    try:
+        with safe_open(path, framework="pt") as file:
+            content = json.loads((file.metadata() or {})["sem-lightning"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if "hyper_parameters" in content:
+            content, tensors = _translate(content, tensors)
+        tensors = {name: tensor.float() if tensor.dtype == torch.half else tensor for name, tensor in tensors.items()}
+        arrays = {name.removeprefix(_OOD): tensors.pop(name) for name in list(tensors) if name.startswith(_OOD)}
+        return {
+            "state_dict": tensors,
+            "hyper_parameters": {"settings": dict(content["settings"])},
+            "decision_rule": {**content["rule"], "ood": arrays or None},
+        }
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not {expected} ({type(error).__name__} while reading it)") from None
+
+
+def _translate(content: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The names of today, for the packaged classifier: its file was written under earlier ones.
+
+    To write the file again would add its 10 MB to the repository's history a second time.
+    """
+    settings, rule = dict(content["hyper_parameters"]), dict(content["rule"])
+    settings["view_scales"] = settings.pop("scales")
+    settings["pooling"] = {"peaks": "peak_statistics"}.get(settings["pooling"], settings["pooling"])
+    rule["ood_limit"], rule["risk_bound"] = rule.pop("distance"), rule.pop("promise")
+    prefixes = {
+        "familiarity.": _OOD,
+        "net.backbone.fc.": "net.class_head.",
+        "net.peaks.": "net.peak_head.",
+    }
+    renamed = {}
+    for name, tensor in tensors.items():
+        old = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
+        renamed[prefixes.get(old, "") + name.removeprefix(old)] = tensor
+    return {"settings": settings, "rule": rule}, renamed

@@ -1,0 +1,44 @@
+"""Backbones of timm, with one input channel."""
+
+from torch import Tensor, nn
+
+from sem_lightning.errors import SettingError, UserError
+
+_STRIDES = (8, 16, 32)
+
+
+class TimmBackbone(nn.Module):
+    """Feature maps at strides 8, 16 and 32 of one of timm's networks, with random weights.
+
+    Args:
+        name: As `timm.list_models` lists it. Other names are refused: timm would download what ``hf-hub:`` names.
+
+    Raises:
+        UserError: The extra ``timm`` is not installed.
+        SettingError: No such network, or one without these feature maps.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        try:
+            import timm
+        except ImportError:
+            raise UserError("model=timm needs an extra: pip install 'sem-lightning[timm]'") from None
+        if name not in timm.list_models():
+            near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "see timm.list_models()"
+            raise SettingError("name", f"found {name!r}, which is none of timm's networks; near: {near}")
+        try:
+            self.body = timm.create_model(name, pretrained=False, in_chans=1, features_only=True)
+            found = self.body.feature_info.reduction()
+            places = [found.index(stride) for stride in _STRIDES]
+        except (ValueError, RuntimeError, AttributeError, AssertionError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise SettingError("name", f"{name} gives no feature maps at strides 8, 16 and 32 ({reason})") from None
+        self._places = places
+        self.channels = tuple(self.body.feature_info.channels()[place] for place in places)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Feature maps of float32 [B, 1, H, W]."""
+        maps = self.body(x)
+        middle, fine, coarse = (maps[place] for place in self._places)
+        return middle, fine, coarse

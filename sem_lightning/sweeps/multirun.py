@@ -1,0 +1,67 @@
+"""Around a multirun of trainings: its folder, its lock, and its report."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from sem_lightning.config.overrides import parse_overrides
+from sem_lightning.errors import UserError
+from sem_lightning.sweeps.sweep_folder import ERROR, OVERRIDES, job_name, only_sweep, sweep_name
+
+_SWEEP_DIR = "hydra.sweep.dir"
+
+# For the folders of a sweep's jobs. It is registered on import, because a launcher's other processes import the command
+# before they need it.
+OmegaConf.register_new_resolver("job_folder", job_name, replace=True)
+
+
+@contextmanager
+def multirun() -> Iterator[None]:
+    """Where the command line asks for a multirun, give it a folder that the same command finds again, to itself.
+
+    At its end a report is written there, failed jobs or not.
+
+    Raises:
+        UserError: Another sweep is running in the folder, or a job failed.
+    """
+    flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    shows = any(flag.startswith(("--help", "-h", "--hydra-help", "--cfg", "--info", "-c ", "-i")) for flag in flags)
+    if not {"-m", "--multirun"} & set(flags) or shows:
+        yield
+        return
+    overrides = [each for each in sys.argv[1:] if each.startswith("~") or ("=" in each and not each.startswith("-"))]
+    given = [each for each in overrides if each.lstrip("+").partition("=")[0] == _SWEEP_DIR]
+    folder = _read_folder(given[-1]) if given else Path("outputs/multirun") / sweep_name(overrides)
+    if not given:  # beside the others: argparse takes them only in one piece
+        sys.argv.insert(sys.argv.index(overrides[0]) if overrides else 1, f"{_SWEEP_DIR}={folder}")
+    with only_sweep(folder):
+        started = time.time()
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the same command goes on with the jobs that are missing") from None
+        finally:
+            if any(folder.glob(f"*/{OVERRIDES}")):
+                _report(folder)
+        failed = sum(path.stat().st_mtime >= started for path in folder.glob(f"*/{ERROR}"))
+        if failed:  # which a study goes on without
+            raise UserError(f"jobs that failed: {failed}; the report says why")
+
+
+def _report(folder: Path) -> None:
+    from rich.console import Console
+
+    from sem_lightning.sweeps.sweep_report import report_sweep
+
+    print(f"report in {report_sweep(folder, Console())}")
+
+
+def _read_folder(override: str) -> Path:
+    value = parse_overrides([override])[0].value()
+    if not isinstance(value, str | int) or "${" in str(value):
+        raise UserError(f"{_SWEEP_DIR}: found {value}, expected a plain path, so that the same command finds it again")
+    return Path(str(value))

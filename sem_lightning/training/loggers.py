@@ -1,0 +1,45 @@
+"""Where the curves of a training go."""
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
+
+from sem_lightning.errors import SettingError
+from sem_lightning.training.run_settings import LoggerSettings
+
+
+def build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
+    """The logger that the settings ask for.
+
+    Raises:
+        SettingError: See `build_mlflow_logger`.
+    """
+    if settings.kind == "tensorboard":
+        return TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
+    if settings.kind == "mlflow":
+        return build_mlflow_logger()
+    return CSVLogger(output, name="", version="csv") if settings.kind == "csv" else None
+
+
+def build_mlflow_logger() -> Logger:
+    """Writes into the run that ``MLFLOW_RUN_ID`` names, as Azure ML does for its jobs, or a new one.
+
+    Raises:
+        SettingError: MLflow is not installed, or ``MLFLOW_TRACKING_URI`` does not say where it writes.
+    """
+    if importlib.util.find_spec("mlflow") is None:
+        raise SettingError("logger", "mlflow needs an extra: pip install 'sem-lightning[mlflow]'")
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        raise SettingError("logger", "mlflow needs to know where to write: set MLFLOW_TRACKING_URI")
+    experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "sem-lightning")
+    logger = MLFlowLogger(experiment, tracking_uri=uri, run_id=os.environ.get("MLFLOW_RUN_ID"))
+    try:
+        logger.experiment.get_run(logger.run_id or "")
+    except Exception as error:  # whatever its store raises; its words may hold what the address holds
+        where = re.sub(r"//[^/@]*@", "//", uri)
+        raise SettingError("logger", f"MLflow cannot write to {where} ({type(error).__name__})") from None
+    return logger

@@ -1,0 +1,65 @@
+"""The config groups of a training: model, logger, callbacks."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from sem_lightning.checks import at_least, one_of
+from sem_lightning.errors import SettingError
+from sem_lightning.model.model_settings import RECIPE_FIELDS, check_recipe
+
+
+@dataclass
+class StartSettings:
+    """The keys of ``conf/model/*.yaml`` that say what training starts from; a checkpoint does not keep them."""
+
+    pretrained: bool
+    weights_path: str | None
+    wise_ft_alpha: float
+    compile: bool
+    balance: bool
+
+    def __post_init__(self) -> None:
+        recipe: Any = self
+        if recipe.network != "resnet18" and (self.pretrained or self.weights_path):
+            raise SettingError("pretrained", f"there are ImageNet weights for resnet18, none for {recipe.network}")
+        check_recipe(recipe)
+        if not 0 < self.wise_ft_alpha <= 1:
+            raise SettingError("wise_ft_alpha", f"found {self.wise_ft_alpha:g}, expected a number above 0, to 1")
+
+
+# Every key of conf/model/*.yaml. Those that a checkpoint keeps are declared once, in `ModelSettings`; OmegaConf knows
+# lists where frozen settings hold tuples.
+ModelOptions = dataclasses.make_dataclass(
+    "ModelOptions",
+    [(field.name, list[float] if field.name == "view_scales" else field.type) for field in RECIPE_FIELDS],
+    bases=(StartSettings,),
+    namespace={"__module__": __name__, "__doc__": "The network and its recipe (``conf/model/*.yaml``)."},
+)
+
+
+@dataclass
+class LoggerSettings:
+    """Where curves go (``conf/logger/*.yaml``)."""
+
+    kind: str
+    every_n_steps: int
+    own: dict[str, Any] | None
+
+    def __post_init__(self) -> None:
+        one_of("kind", self.kind, ("tensorboard", "csv", "mlflow", "none"))
+        at_least("every_n_steps", self.every_n_steps, 1)
+
+
+@dataclass
+class CallbackSettings:
+    """Which checkpoint is best, and when to stop early (``conf/callbacks/*.yaml``)."""
+
+    monitor: str
+    early_stopping: bool
+    patience: int
+    progress_bar: bool
+    own: dict[str, Any] | None
+
+    def __post_init__(self) -> None:
+        at_least("patience", self.patience, 1)

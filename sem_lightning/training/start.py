@@ -1,0 +1,150 @@
+"""What a training starts from: new weights, ImageNet's, another classifier's, or a run that stopped."""
+
+import dataclasses
+import difflib
+import logging
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from sem_lightning.data.sources import Source
+from sem_lightning.errors import SettingError
+from sem_lightning.model.checkpoint import TrainedModel, load_model, read_checkpoint
+from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.model_settings import RECIPE_FIELDS, ModelSettings
+from sem_lightning.model.pretrained import load_pretrained
+from sem_lightning.polarity import POLARITIES, Polarity
+
+_OF_START = ("network", "name", "pooling", "view_scales")  # of a classifier to start from, whatever the options say
+_NEARLY = 0.75  # of the letters of two names (difflib), from which on one is taken for the other misspelt
+_SAME_RUN = ("classes", "image_size", "pixel_size", "polarity", "network", "name", "pooling", "frozen")
+
+log = logging.getLogger(__name__)
+
+
+def open_start(init_from: str | None, options: Any, given: Collection[str] = ()) -> TrainedModel | None:
+    """The classifier to start from.
+
+    Args:
+        init_from: A checkpoint, or ``robust``.
+        options: `sem_lightning.training.run_settings.ModelOptions`.
+        given: Keys that the user has set, of which none may contradict the checkpoint.
+
+    Raises:
+        SettingError: ImageNet's weights as well, another network, or something frozen that nobody has trained.
+    """
+    pretrained = options.pretrained or options.weights_path
+    if init_from is None:
+        if options.frozen != "nothing" and not pretrained:
+            raise SettingError("model.frozen", "what starts from nothing has to learn; give init_from, or use nothing")
+        if options.wise_ft_alpha < 1:
+            raise SettingError(
+                "model.wise_ft_alpha", "interpolates with a classifier to start from; give init_from, or use 1"
+            )
+        return None
+    if pretrained:
+        raise SettingError("model.pretrained", "init_from brings weights of its own; use one of both")
+    model = load_model(init_from)
+    for name in _OF_START:
+        found, known = getattr(options, name), getattr(model.settings, name)
+        said = f"model.{name}" in given or (name == "network" and "model" in given)
+        if said and (tuple(found) if isinstance(found, list) else found) != known:
+            raise SettingError(
+                f"model.{name}", f"found {found}; what starts from init_from keeps its {known}, so leave it out"
+            )
+    return model
+
+
+def build_classifier(options: Any, source: Source, seed: int = 0, start: TrainedModel | None = None) -> SEMClassifier:
+    """A classifier for the classes and images of ``source``.
+
+    Args:
+        options: `sem_lightning.training.run_settings.ModelOptions`.
+        source: The images.
+        seed: Of the training.
+        start: A classifier whose network and weights it takes; ImageNet's are taken where ``options`` asks for them.
+
+    Raises:
+        SettingError: ``start`` does not fit.
+    """
+    polarity, pixel_size = source.polarity, source.pixel_size
+    recipe = {field.name: getattr(options, field.name) for field in RECIPE_FIELDS}
+    if start is not None:
+        recipe |= {name: getattr(start.settings, name) for name in _OF_START}
+        _check_spelling(source.classes, list(start.settings.classes))
+        known = start.settings.polarity
+        if {known, polarity} == set(POLARITIES):
+            raise SettingError("init_from", f"it was trained on {known} features; the data has {polarity} ones")
+        # images are trained on as they are: what is known of inverted ones is not kept up
+        polarity = polarity or (None if known == Polarity.EITHER else known)
+        if pixel_size is None and start.settings.image_size == source.image_size:
+            pixel_size = start.settings.pixel_size
+    counts = source.counts("train")
+    classifier = SEMClassifier(
+        ModelSettings(
+            classes=tuple(source.classes),
+            image_size=source.image_size,
+            pixel_size=pixel_size,
+            polarity=None if polarity is None else str(polarity),
+            folder=source.folder,
+            seed=seed,
+            class_weights=tuple(_balance(list(counts.values()))) if options.balance else None,
+            **recipe,
+        )
+    )
+    if start is not None:
+        same = list(start.settings.classes) == source.classes
+        if not same and options.wise_ft_alpha < 1:
+            known_classes = ", ".join(start.settings.classes)
+            raise SettingError(
+                "model.wise_ft_alpha", f"init_from knows {known_classes}, so the class head starts from nothing; use 1"
+            )
+        classifier.net.take_weights(start.net, heads=same)
+        if not same:
+            both = ", ".join(start.settings.classes), ", ".join(counts)
+            log.warning("init_from knows %s: the class head for %s starts anew (only the same classes keep it)", *both)
+    if options.pretrained or options.weights_path:
+        path = Path(options.weights_path).expanduser() if options.weights_path else None
+        load_pretrained(classifier.net.backbone, path)
+    return classifier
+
+
+def _check_spelling(classes: list[str], known: list[str]) -> None:
+    """Refuse classes that a checkpoint knows under nearly the same name: all that it knows of them would be lost."""
+    for name in classes:
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=_NEARLY)
+        if name not in known and near and near[0] not in classes:
+            raise SettingError("data.root", f"found the class {name}, and init_from knows {near[0]}; rename it")
+
+
+def _balance(counts: list[int]) -> list[float]:
+    """Weights that make every class count alike, whatever its number of images; their mean over images is 1."""
+    return [sum(counts) / (len(counts) * max(count, 1)) for count in counts]
+
+
+def check_resumable(resume_from: str | None, classifier: SEMClassifier) -> Path | None:
+    """The checkpoint to go on from, if it was trained on what ours is and holds the optimiser's state.
+
+    Raises:
+        SettingError: It was not, or does not.
+    """
+    if resume_from is None:
+        return None
+    path = Path(resume_from).expanduser()
+    state = read_checkpoint(path)
+    theirs: dict[str, Any] = state["hyper_parameters"]["settings"]
+    ours = dataclasses.asdict(classifier.settings)
+    for name in _SAME_RUN:
+        found = theirs.get(name)
+        if (tuple(found) if isinstance(found, list) else found) != ours[name]:
+            raise SettingError("resume_from", f"{path} was trained with {name} {found}; the data has {ours[name]}")
+    their_folder, our_folder = theirs.get("folder") or {}, ours["folder"] or {}
+    if any(their_folder.get(name) != our_folder.get(name) for name in ("images", "seed", "shares")) and their_folder:
+        raise SettingError(
+            "resume_from",
+            f"the images that {path} was trained on have changed since, or how they are divided: training images would "
+            "come back as unseen ones; begin a new run without resume_from",
+        )
+    if "optimizer_states" not in state:
+        raise SettingError("resume_from", f"{path} holds weights only; resume from last.ckpt beside it")
+    return path

@@ -1,0 +1,86 @@
+"""Lightning's Trainer as this package uses it."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from sem_lightning.errors import SettingError
+
+
+def quiet_lightning() -> None:
+    """Silence advice that does not fit, and all but the first of several processes.
+
+    Of the advice: on these images a worker process is no use beyond the first.
+    """
+    if getattr(rank_zero_only, "rank", 0) > 0:
+        logging.getLogger("sem_lightning").setLevel(logging.ERROR)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Lightning 2.6 asks torch's tree code in a way that newer torch versions complain of.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+    # A resumed run has a folder of its own, and its best.ckpt is the best epoch since then.
+    warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings(
+        "ignore", message=".*The number of training batches.*is smaller than the logging interval.*"
+    )
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+
+
+def build_trainer(
+    options: Mapping[str, Any],
+    output: Path,
+    callbacks: Sequence[Callback],
+    logger: Logger | None = None,
+    log_every_n_steps: int = 50,
+    progress_bar: bool = True,
+) -> lightning.Trainer:
+    """A Trainer from the plain mapping ``trainer``.
+
+    Raises:
+        SettingError: A key or value that Lightning's Trainer does not take.
+    """
+    try:
+        return lightning.Trainer(
+            **options,
+            default_root_dir=output,
+            use_distributed_sampler=False,  # the data module divides images between processes itself
+            callbacks=list(callbacks),
+            logger=logger if logger is not None else False,
+            log_every_n_steps=log_every_n_steps,
+            enable_progress_bar=progress_bar,
+            enable_model_summary=False,
+        )
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise SettingError("trainer", " ".join(str(error).split())) from None
+
+
+def has_one_process(trainer: Mapping[str, Any]) -> bool:
+    """Whether a training has one process: one device of one node."""
+    devices = trainer.get("devices", 1)
+    count = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else str(devices)
+    return count in (1, "1") and trainer.get("num_nodes", 1) == 1
+
+
+@contextmanager
+def explain_interrupt(trainer: lightning.Trainer, checkpoints: Path | None = None) -> Iterator[None]:
+    """Lightning turns Ctrl-C into exit code 1; ours is the shell's 130, with the way to go on where there is one."""
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        if checkpoints is None:
+            raise KeyboardInterrupt from None
+        last = checkpoints / "last.ckpt"
+        hint = f"go on with resume_from={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
+        raise KeyboardInterrupt(hint) from None

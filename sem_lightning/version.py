@@ -1,0 +1,6 @@
+"""The package's version, and where it lies."""
+
+from pathlib import Path
+
+__version__ = "0.1.0"
+PACKAGE_FOLDER = Path(__file__).parent

@@ -1,0 +1,179 @@
+"""Bad input of every kind is a named error, before it costs memory; nothing else is lost."""
+
+import os
+import struct
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from sem_lightning.io.images import MAX_PIXELS, ImageError, read_gray
+from sem_lightning.errors import SettingError
+from sem_lightning.inspection import reader
+from sem_lightning.io.find import find_images
+from sem_lightning.inference.predictor import Preprocessing, UnreadableImage, prepare
+from sem_lightning.inference.reader import read_ahead
+
+GREY = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
+
+
+def write_huge_tiff(path: Path) -> None:
+    """A header that promises 40,000 x 40,000 pixels, and none of them."""
+    entries = [(256, 4, 40_000), (257, 4, 40_000), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1)]
+    entries += [(278, 4, 40_000), (279, 4, 1_600_000_000)]
+    body = b"".join(struct.pack("<HHI", tag, kind, 1) + struct.pack("<I", value) for tag, kind, value in entries)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(entries)) + body + b"\0\0\0\0")
+
+
+def write_bad(folder: Path) -> dict[str, str]:
+    """One file of each bad kind; returns what the error of each must say."""
+    (folder / "empty.png").write_bytes(b"")
+    whole = cv2.imencode(".png", GREY)[1].tobytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    jpeg = cv2.imencode(".jpg", GREY)[1].tobytes()
+    (folder / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    tifffile.imwrite(folder / "whole.tif", GREY)
+    tiff = (folder / "whole.tif").read_bytes()
+    (folder / "whole.tif").unlink()
+    (folder / "cut.tif").write_bytes(tiff[: len(tiff) // 2])
+    (folder / "text.png").write_text("no image at all")
+    write_huge_tiff(folder / "huge.tif")
+    tifffile.imwrite(folder / "pages.tif", np.stack([GREY] * 3), photometric="minisblack")
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    frames[0].save(folder / "moving.png", save_all=True, append_images=frames[1:])
+    Image.fromarray(GREY).convert("CMYK").save(folder / "print.jpg")
+    holes = GREY.astype(np.float32)
+    holes[3, 4] = np.nan
+    tifffile.imwrite(folder / "nan.tif", holes)
+    (folder / "folder.png").mkdir()
+    os.mkfifo(folder / "pipe.png")
+    with tifffile.TiffWriter(folder / "thumb_first.tif") as writer:
+        writer.write(GREY[::4, ::4], subfiletype=1)
+        writer.write(GREY)
+    odd = bytearray(tiff)
+    odd[8 + 2 + 4 : 8 + 2 + 8] = struct.pack("<I", 3)  # a width of three numbers
+    (folder / "odd.tif").write_bytes(bytes(odd))
+    return {
+        "empty.png": "the file is empty",
+        "cut.png": "the file is truncated",
+        "cut.jpg": "the file is truncated",
+        "cut.tif": "not a readable image",
+        "text.png": "not a readable image",
+        "huge.tif": f"40000 x 40000 pixels, more than {MAX_PIXELS} in all; cut it into parts",
+        "pages.tif": "holds 3 pages or frames; save the one that is meant",
+        "moving.png": "holds 2 pages or frames",
+        "print.jpg": "is in CMYK colours for print; save it as grey",
+        "nan.tif": "holds numbers that are not finite",
+        "folder.png": "is no file but a folder, a pipe or a device",
+        "pipe.png": "is no file but a folder, a pipe or a device",
+        "thumb_first.tif": "begins with a thumbnail",
+        "odd.tif": "not a readable image",
+    }
+
+
+def test_each_kind_of_bad_file_is_named(tmp_path: Path) -> None:
+    expected = write_bad(tmp_path)
+    for name, message in expected.items():
+        with pytest.raises(ImageError) as caught:
+            read_gray(tmp_path / name)
+        assert str(caught.value).startswith(f"{tmp_path / name}: ") and message in str(caught.value)
+
+
+def test_the_widest_floats_stay_finite(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "vast.tif", np.array([[-3e38, 3e38], [0, 1]], np.float32).repeat(8, 0))
+    image = read_gray(tmp_path / "vast.tif")
+    assert np.isfinite(image).all() and image.min() == 0 and image.max() == 1
+
+
+def test_a_thumbnail_is_no_second_page(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "thumb.tif") as writer:
+        writer.write(GREY)
+        writer.write(GREY[::4, ::4], subfiletype=1)
+    assert read_gray(tmp_path / "thumb.tif") == pytest.approx(GREY / 255, abs=1e-6)
+
+
+def test_a_file_that_grows_while_it_is_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "growing.png"
+    path.write_bytes(cv2.imencode(".png", GREY)[1].tobytes())
+    import sem_lightning.io.images as images
+
+    look = images._check_header
+
+    def grow(*arguments: object) -> None:
+        look(*arguments)  # type: ignore[arg-type]
+        with path.open("ab") as stream:
+            stream.write(b"more")
+
+    monkeypatch.setattr(images, "_check_header", grow)
+    with pytest.raises(ImageError, match="changed while it was read"):
+        read_gray(path)
+
+
+def test_the_reader_keeps_the_order_and_reports_errors_in_their_turn(tmp_path: Path) -> None:
+    write_bad(tmp_path)
+    paths, seen = [], []
+    for number in range(20):
+        path = tmp_path / f"{number:02d}.png"
+        cv2.imwrite(str(path), np.full((32, 32), 10 * number, np.uint8))
+        paths += [path, tmp_path / "text.png"]
+    for entry in read_ahead(paths, Preprocessing(32, None)):
+        seen.append(entry.path)
+        assert isinstance(entry, UnreadableImage) == (entry.path.name == "text.png")
+        if entry.path.stem == "07":
+            time.sleep(0.1)
+    assert seen == paths
+
+
+def test_the_reader_stops_when_nobody_takes_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.zeros((1024, 1024), np.uint8))
+    before = threading.active_count()
+    images = read_ahead([path] * 500, Preprocessing(1024, None))
+    next(images)
+    time.sleep(0.3)
+    images.close()
+    assert threading.active_count() == before
+
+
+def test_the_reader_counts_every_look_that_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    asked: list[object] = []
+    cv2.imwrite(str(path), np.zeros((256, 256), np.uint8))
+    monkeypatch.setattr(reader, "prepare", lambda *given: (asked.append(given), prepare(*given))[1])
+    monkeypatch.setattr(reader, "_PIXELS_AHEAD", 4 * (128**2 + 256**2))
+    images = read_ahead([path] * 50, Preprocessing(128, None, scales=(1, 2)))
+    next(images)
+    time.sleep(0.5)
+    images.close()
+    assert 3 <= len(asked) <= 6  # one taken, four ahead, one that waits
+
+
+def test_other_errors_of_the_reader_reach_the_caller(tmp_path: Path) -> None:
+    bad = Preprocessing("no size", None)  # type: ignore[arg-type]
+    cv2.imwrite(str(tmp_path / "a.png"), GREY)
+    with pytest.raises(TypeError):
+        list(read_ahead([tmp_path / "a.png"], bad))
+
+
+def test_images_of_a_list_come_in_its_order_relative_to_it(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "mine.txt").write_text("b.png\n\n../a.png\n/abs/c, d.png\n", encoding="utf-8")
+    found = find_images(str(tmp_path / "lists" / "mine.txt"))
+    folder = tmp_path / "lists"
+    assert found == [folder / "b.png", folder / "../a.png", Path("/abs/c, d.png")]
+    (folder / "odd.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingError, match="not a list of paths in UTF-8"):
+        find_images(str(folder / "odd.txt"))
+
+
+def test_nothing_to_find(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("no image")
+    (tmp_path / "empty.txt").write_text("\n")
+    for pattern in (tmp_path, tmp_path / "*.tif", tmp_path / "empty.txt"):
+        with pytest.raises(SettingError, match="images: found no images at"):
+            find_images(str(pattern))
