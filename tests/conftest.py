@@ -17,7 +17,6 @@ import pytest
 import torch
 
 from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, predict, preview, report, train
-from sem_lightning.commands.preview import compose_simulator
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import Simulator
 
@@ -57,7 +56,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-make_simulator = compose_simulator  # the simulator of conf/preview.yaml with overrides
+make_simulator = Simulator.compose  # the simulator of conf/preview.yaml with overrides
 
 
 @pytest.fixture(scope="session")
@@ -70,11 +69,23 @@ def simulator() -> Simulator:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained classifier: its tests ask what is done with its answers, not whether they are right."""
     torch.manual_seed(0)
-    classifier = SEMClassifier(
-        ["good", "gap", "bridge"], 64, network="resnet18_small", pixel_size=1.0, polarity="bright"
-    )
-    path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
-    torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, path)
+    return save_checkpoint(make_classifier(), tmp_path_factory.mktemp("checkpoint") / "best.ckpt")
+
+
+def make_classifier(**options: Any) -> SEMClassifier:
+    """An untrained small classifier; the weights follow from torch's seed."""
+    known: dict[str, Any] = {"classes": ["good", "gap", "bridge"], "image_size": 64, "network": "resnet18_small"}
+    return SEMClassifier(**(known | {"pixel_size": 1.0, "polarity": "bright"} | options))
+
+
+def save_checkpoint(classifier: SEMClassifier, path: Path) -> Path:
+    """A checkpoint as training writes it, without the optimiser's state."""
+    checkpoint: dict[str, Any] = {
+        "state_dict": classifier.state_dict(),
+        "hyper_parameters": {"settings": classifier.settings.to_dict()},
+    }
+    classifier.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, path)
     return path
 
 
