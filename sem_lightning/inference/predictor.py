@@ -46,7 +46,8 @@ class _Job:
     """An image some of whose tiles and views are judged.
 
     Attributes:
-        lowest: Log odds of good of the tile that decides; ``logits`` and ``features`` are that tile's.
+        lowest: Log odds of good of the tile that decides, at temperature 1; ``logits`` and ``features`` are that
+            tile's.
         views: Logits of each further view.
     """
 
@@ -299,9 +300,11 @@ class Predictor:
             output = self._net(images.contiguous(memory_format=torch.channels_last))
             maps = output.maps[0].softmax(dim=1).cpu().numpy()
         logits, features = output.logits.double().cpu().numpy(), output.features.double().cpu().numpy()
-        odds = log_odds_good(logits, self.rule.temperature)
+        # at no rule's temperature: the tile that decides is the same whatever rule is made from its scores
+        odds = log_odds_good(logits, 1.0)
         salience = None
         if self.explain:
+            calibrated = log_odds_good(logits, self.rule.temperature)
             # for the most probable defect, whatever is decided
             first = int(self.settings.knows_good)
             targets = first + output.logits[:, first:].argmax(dim=1)
@@ -314,7 +317,8 @@ class Predictor:
                 continue
             job.stitcher.add(each.number, maps[i])
             if salience is not None and job.saliency is not None:
-                doubt = np.float32(1 / (1 + np.exp(min(odds[i], 500.0))))  # an unsuspicious tile has nothing to explain
+                # an unsuspicious tile has nothing to explain
+                doubt = np.float32(1 / (1 + np.exp(min(calibrated[i], 500.0))))
                 job.saliency.add(each.number, salience[i][None] * doubt)
             # NaN counts as the lowest odds: no later tile hides it
             doubtful = -np.inf if np.isnan(odds[i]) else odds[i]
