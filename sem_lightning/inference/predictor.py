@@ -34,7 +34,8 @@ Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt
 
 # On a CPU a convolution of a single image takes another code path, whose last digits differ, and so does, with one
 # thread, a 1 x 1 convolution of 16 images or more. In between the size of the batch makes no difference, so that an
-# image has the same scores whatever it is judged beside.
+# image has the same scores whatever it is judged beside. (Of a timm network with other activations than ReLU the last
+# digit may still differ, for those round otherwise where the vector units end.)
 _FEWEST_IN_BATCH = 2
 _MOST_IN_BATCH_ON_CPU = 15
 _ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
