@@ -14,6 +14,7 @@ from sem_lightning.config.build import build_simulator, check_keys
 from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS
 from sem_lightning.plugins import load_plugins
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, make_settings_types
+from sem_lightning.synthesis.noise_step import STEP_SETTINGS, make_step_settings
 from sem_lightning.synthesis.patterns.all_patterns import PatternSettings
 from sem_lightning.synthesis.simulator import Simulator
 from sem_lightning.version import PACKAGE_FOLDER
@@ -36,6 +37,7 @@ def register_schemas() -> None:
     """Make every schema known to Hydra, those of installed plug-ins among them."""
     load_plugins()
     make_settings_types()
+    make_step_settings()
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         register_schema(name, schema)
@@ -45,6 +47,8 @@ def register_schemas() -> None:
         store.store(group="pattern/schema", name=name, node=pattern)
     for name, defect in SETTINGS_TYPES.items():
         store.store(group="defect/schema", name=name, node=defect)
+    for name, step in STEP_SETTINGS.items():
+        store.store(group="noise/schema", name=name, node=step)
 
 
 def register_schema(config_name: str, schema: type) -> None:
