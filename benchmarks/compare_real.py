@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.io.images import read_gray
 from sem_lightning.metrology.edges import edge_profile, histogram_distance, noise_level, outline_distance
 from sem_lightning.synthesis.beam import Beam

@@ -17,11 +17,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.errors import UserError
 from sem_lightning.fitting.estimate import estimate
-from sem_lightning.metrology.pattern_family import find_family
 from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope
+from sem_lightning.metrology.pattern_family import find_family
 
 SIDE = 256
 COMMON = (

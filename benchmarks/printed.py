@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 from foreign import CHANGE, CLASSES, parts, predicted
 
-from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.io.images import read_gray
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.fitting.metal_lines import measure_wires
 from sem_lightning.io.find import find_images
+from sem_lightning.io.images import read_gray
 from sem_lightning.metrology.edges import edge_profile
 from sem_lightning.synthesis.defects.defect import DefectSettings
 from sem_lightning.synthesis.field import FieldOfView, Float32

@@ -20,36 +20,29 @@ from typing import Any
 import lightning
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from sem_lightning.config.app import config_folder
-from sem_lightning.config.build import build, build_simulator
-from sem_lightning.commands.train import TrainSettings, build_classifier
-from sem_lightning.training.trainer import quiet_lightning
-from sem_lightning.config.training_schemas import register_data_schemas
+from sem_lightning.config.training import compose_training
 from sem_lightning.data.datamodule import SEMDataModule
-from sem_lightning.evaluation.prediction_collector import Recorder
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.mask_loss import mask_loss
+from sem_lightning.training.callbacks import ImageCounter
+from sem_lightning.training.start import build_classifier
+from sem_lightning.training.trainer import quiet_lightning
 
 ROUNDS, STEPS, WARM_UP = 5, 12, 3
 
 
 def prepare(*overrides: str) -> tuple[SEMClassifier, SEMDataModule, int]:
     """A new classifier, its data, and the number of epochs of a composed config."""
-    register_data_schemas()
-    ConfigStore.instance().store(name="train_schema", node=TrainSettings)
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("train", overrides=list(overrides))
-    lightning.seed_everything(config.seed, verbose=False)
-    data = build(config.data, "data")
-    source = data.source(build_simulator(config), config.seed)
-    module = SEMDataModule(source, data.batch_size, data.num_workers, config.seed)
-    return build_classifier(build(config.model, "model"), source, config.seed), module, int(config.trainer.max_epochs)
+    settings = compose_training(*overrides)
+    run, seed = settings.run, settings.run.seed
+    lightning.seed_everything(seed, verbose=False)
+    source = run.data.source(settings.simulator, seed)
+    module = SEMDataModule(source, run.data.batch_size, run.data.num_workers, seed)
+    return build_classifier(run.model, source, seed), module, int(run.trainer["max_epochs"])
 
 
 class Stopwatch(Callback):
@@ -108,7 +101,7 @@ def time_our_loop(classifier: SEMClassifier, batches: list[dict[str, Any]]) -> f
     watch = Stopwatch()
     loader: DataLoader[Any] = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = [watch, Recorder(), LearningRateMonitor(logging_interval="step")]
+        callbacks = [watch, ImageCounter(), LearningRateMonitor(logging_interval="step")]
         logger = TensorBoardLogger(folder, default_hp_metric=False)
         make_trainer(logger, max_epochs=1, callbacks=callbacks, log_every_n_steps=10).fit(classifier, loader)
     times = [wait + step for wait, step in zip(watch.waits, watch.steps, strict=True)]

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.fitting.lines import measure_lines
 from sem_lightning.metrology.edges import common_motion, edge_spread, find_edges, power_spectrum
 from sem_lightning.synthesis.scan import Sine
