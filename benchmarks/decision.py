@@ -3,7 +3,8 @@
 python benchmarks/decision.py low=LOW.ckpt typical=TYPICAL.ckpt high=HIGH.ckpt        30 minutes on two CPU cores
 
 Each checkpoint comes from `python train.py noise=NAME`. Its rule is made from the calibration split (15,000 images of
-that noise) and tried on 12,000 images of the test split; temperature and out-of-distribution score come from the validation split.
+that noise) and tried on 12,000 images of the test split; temperature and out-of-distribution score come from the
+validation split.
 """
 
 import argparse

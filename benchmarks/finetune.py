@@ -87,7 +87,7 @@ def run(module: str, *arguments: str) -> None:
 
 def measure_packaged(folder: Path, results: Path) -> float:
     """Accuracy on the test images with no label."""
-    data = ("data=folder", f"data.root={folder}", "trainer.accelerator=cpu")
+    data = ("data=folder", f"data.root={folder}", "device=cpu")
     run("evaluate", "ckpt=robust", *data, f"hydra.run.dir={results}")
     return float(json.loads((results / "report.json").read_text())["metrics"]["test/accuracy"])
 

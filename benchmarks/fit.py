@@ -78,10 +78,10 @@ def recover(family: str, scenes: int, first: int) -> tuple[dict[str, list[tuple[
             refused.append(str(error))
             continue
         for key, each in found.items():
-            error = each.value - true[key]
+            miss = each.value - true[key]
             if key == "pattern.angle":
-                error = (error + 90) % 180 - 90
-            rows[key].append((true[key], error, each.sigma))
+                miss = (miss + 90) % 180 - 90
+            rows[key].append((true[key], miss, each.sigma))
     return rows, refused
 
 

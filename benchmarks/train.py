@@ -117,7 +117,8 @@ def time_bare_loop(classifier: SEMClassifier, batches: list[dict[str, Any]]) -> 
         optimizer.zero_grad()
         prediction = net(batch["image"].contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(prediction.logits, batch["label"])
-        (loss + mask_loss(prediction.maps, batch["label"], batch["mask"])).backward()
+        total = loss + mask_loss(prediction.maps, batch["label"], batch["mask"])
+        total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         times.append(time.perf_counter() - started)
     return statistics.median(times[WARM_UP:])
@@ -176,7 +177,7 @@ class Race(Callback):
         self.seconds += time.perf_counter() - self._mark
         pl_module.eval()
         with torch.inference_mode():
-            said = torch.cat([pl_module(batch).logits.argmax(1) for batch in self.images.split(64)])
+            said = torch.cat([pl_module(batch).logits.argmax(1) for batch in torch.split(self.images, 64)])
         pl_module.train()
         self.points.append((self.seconds, float((said == self.labels).float().mean())))
         self._mark = time.perf_counter()

@@ -108,7 +108,7 @@ def dose(axes: Axes) -> str:
             found.append(16 * picture(scene).astype(np.float64)[scene.phi() * inside > 5].var())
         axes.loglog(doses, found, "o", markersize=4, label=f"brightness {brightness}")
         axes.loglog(doses, brightness / doses, "k--", linewidth=0.8)
-        worst = max(worst, float(np.abs(found * doses / brightness - 1).max()))
+        worst = max(worst, float(np.abs(np.asarray(found) * doses / brightness - 1).max()))
     axes.set(title="Variance over dose", xlabel="electrons at white", ylabel="variance")
     return f"brightness / dose to {100 * worst:.1f} % or better"
 
