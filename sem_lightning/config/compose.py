@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
 from sem_lightning.config.build import build_simulator, check_keys
-from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS
+from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, FitSettings, SimulationSettings
 from sem_lightning.plugins import load_plugins
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, make_settings_types
 from sem_lightning.synthesis.noise_step import STEP_SETTINGS, make_step_settings
@@ -33,14 +33,17 @@ def own_config_folder() -> Path | None:
     return own if own.is_dir() and own.resolve() != config_folder().resolve() else None
 
 
-def register_schemas() -> None:
-    """Make every schema known to Hydra, those of installed plug-ins among them."""
+def register_schemas(command: str) -> None:
+    """Make the schemas of a command known to Hydra, for a simulator those of installed plug-ins among them."""
+    schema = SCHEMAS.get(command)
+    if schema is not None:
+        register_schema(command, schema)
+    if schema is None or not issubclass(schema, SimulationSettings | FitSettings):
+        return
     load_plugins()
     make_settings_types()
     make_step_settings()
     store = ConfigStore.instance()
-    for name, schema in SCHEMAS.items():
-        register_schema(name, schema)
     for name, data in DATA_SCHEMAS.items():
         store.store(group="data/schema", name=name, node=data)
     for name, pattern in PatternSettings.kinds.items():
@@ -79,7 +82,7 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
 
 def compose_with_grid(command: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
     """As `compose`, with the values that the configuration itself sweeps, as an experiment may do."""
-    register_schemas()
+    register_schemas(command)
     running = GlobalHydra.instance().is_initialized()
     # In a command its own Hydra composes, which knows the user's folders; elsewhere one for the moment.
     with nullcontext() if running else hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):

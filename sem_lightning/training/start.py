@@ -80,7 +80,7 @@ def build_classifier(options: Any, source: Source, seed: int = 0, start: Trained
         if pixel_size is None and start.settings.image_size == source.image_size:
             pixel_size = start.settings.pixel_size
     counts = source.counts("train")
-    settings = {
+    settings: dict[str, Any] = {
         "classes": tuple(source.classes),
         "image_size": source.image_size,
         "pixel_size": pixel_size,
