@@ -11,7 +11,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
 from sem_lightning.config.build import build_simulator, check_keys
-from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, FitSettings, SimulationSettings
+from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, SimulationSettings
+from sem_lightning.fitting.fit_settings import FitSettings
 from sem_lightning.plugins import load_plugins
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, make_settings_types
 from sem_lightning.synthesis.noise_step import STEP_SETTINGS, make_step_settings
