@@ -11,9 +11,9 @@ import pytest
 import torch
 from conftest import TINY, Run, with_bar
 
+from sem_lightning.io.images import read_gray
 from sem_lightning.decision.rule import Rule, Verdicts
 from sem_lightning.evaluation.prediction_collector import Recorder
-from sem_lightning.io.images import read_gray
 from sem_lightning.model.classifier import RULE_KEY, SEMClassifier, load_classifier
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import Run, make_simulator
-from sem_lightning.data.folder import read_folder, split_files
 
 from sem_lightning.commands.train import _balance
+from sem_lightning.data.folder import read_folder, split_files
 from sem_lightning.model.classifier import load_classifier
 from sem_lightning.synthesis.simulator import render
 

@@ -14,11 +14,11 @@ from conftest import Run, make_simulator, with_bar
 
 import sem_lightning
 from sem_lightning.commands.predict import _some
-from sem_lightning.inference.predictor import Preprocessing
-from sem_lightning.inference.view_aggregation import combine
 from sem_lightning.io.images import encode_image
+from sem_lightning.inference.predictor import Preprocessing
 from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
+from sem_lightning.inference.view_aggregation import combine
 from sem_lightning.model.network import standardise
 from sem_lightning.synthesis.simulator import render
 

@@ -9,11 +9,11 @@ import pytest
 from conftest import with_bar
 from hypothesis import given
 from hypothesis import strategies as st
-from sem_lightning.data.folder import UNKNOWN, FolderDataset, check_complete, read_folder, split_files
 
 from sem_lightning.data.datamodule import FolderSource
+from sem_lightning.data.folder import UNKNOWN, FolderDataset, check_complete, read_folder, split_files
+from sem_lightning.io.images import MAX_ASPECT, ImageError, resize_to, read_gray, whole_shape
 from sem_lightning.errors import SettingError, UserError
-from sem_lightning.io.images import MAX_ASPECT, ImageError, read_gray, resize_to, whole_shape
 
 RAMP = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (40, 1))
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2, "calibration": 0.0}

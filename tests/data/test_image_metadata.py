@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Run, make_simulator
-from sem_lightning.data.folder import FolderDataset, read_folder
 
 from sem_lightning.data.image_metadata import read_image_metadata, total_dose
+from sem_lightning.data.folder import FolderDataset, read_folder
 from sem_lightning.data.simulated import SimulatedDataset
 from sem_lightning.errors import UserError
 

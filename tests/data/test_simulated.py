@@ -9,8 +9,8 @@ import torch
 
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.datamodule import SEMDataModule, SimulatedSource
-from sem_lightning.data.simulated import SimulatedDataset
 from sem_lightning.data.splits import SPLITS, EpochSampler, split_counts
+from sem_lightning.data.simulated import SimulatedDataset
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.simulator import Simulator
 

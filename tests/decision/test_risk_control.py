@@ -7,16 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
+from sem_lightning.decision.scores import Answers
 from sem_lightning.decision.calibration import DecisionSettings, make_rule
 from sem_lightning.decision.intervals import clopper_pearson_upper
-from sem_lightning.decision.risk_control import (
-    allowed_escapes,
-    conformal_limit,
-    defects_needed,
-    images_needed,
-    pass_threshold,
-)
-from sem_lightning.decision.scores import Answers
+from sem_lightning.decision.risk_control import allowed_escapes, defects_needed, pass_threshold, images_needed, conformal_limit
 
 
 @given(defects=st.integers(1, 3000), max_escape=st.floats(0.001, 0.5), confidence=st.floats(0.5, 0.999))

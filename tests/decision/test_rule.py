@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from sem_lightning.decision.scores import Answers, log_odds_good, log_probabilities
 from sem_lightning.decision.calibration import DecisionSettings, fit_temperature, make_rule
 from sem_lightning.decision.out_of_distribution import MahalanobisScore
 from sem_lightning.decision.rule import UNSURE, RiskBound, Rule
-from sem_lightning.decision.scores import Answers, log_odds_good, log_probabilities
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.classifier import SEMClassifier, load_classifier, save_rule
 

@@ -11,12 +11,12 @@ from scipy.stats import binom
 from tested import CLASSES, make_tested
 
 from sem_lightning.decision.rule import Rule
+from sem_lightning.evaluation.stratified_metrics import stratify, detection_limits, find_limit
 from sem_lightning.evaluation.comparison import compare
 from sem_lightning.evaluation.curves import class_curves, reliability
+from sem_lightning.evaluation.test_figures import save_figures
 from sem_lightning.evaluation.html_report import Section, write_page
 from sem_lightning.evaluation.rates import decision_rates
-from sem_lightning.evaluation.stratified_metrics import detection_limits, find_limit, stratify
-from sem_lightning.evaluation.test_figures import save_figures
 from sem_lightning.evaluation.test_report import make_report
 
 # truth, the most probable class, and how sure: 3 is sure, 0.1 is too close to call

@@ -10,11 +10,11 @@ from conftest import make_simulator, with_bar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sem_lightning.inference.predictor import Preprocessing, prepare
-from sem_lightning.inference.tiling import GRAIN, Stitcher, Tiling
 from sem_lightning.io.data_bar import find_data_bar
 from sem_lightning.io.images import encode_image, read_gray
+from sem_lightning.inference.predictor import Preprocessing, prepare
 from sem_lightning.io.pixel_size import read_pixel_size
+from sem_lightning.inference.tiling import GRAIN, Stitcher, Tiling
 from sem_lightning.synthesis.simulator import render
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"

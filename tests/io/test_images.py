@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from sem_lightning.inspection import reader
 
+from sem_lightning.io.images import MAX_PIXELS, ImageError, read_gray
 from sem_lightning.errors import SettingError
+from sem_lightning.inspection import reader
+from sem_lightning.io.find import find_images
 from sem_lightning.inference.predictor import Preprocessing, UnreadableImage, prepare
 from sem_lightning.inference.reader import read_ahead
-from sem_lightning.io.find import find_images
-from sem_lightning.io.images import MAX_PIXELS, ImageError, read_gray
 
 GREY = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
 

@@ -9,8 +9,8 @@ from torch import nn
 from torchvision.models import resnet18
 
 from sem_lightning.errors import UserError
-from sem_lightning.model.network import NETWORKS, GrayResNet, peak_statistics, standardise
 from sem_lightning.model.pretrained import load_pretrained, read_weights
+from sem_lightning.model.network import NETWORKS, GrayResNet, standardise, peak_statistics
 
 
 @pytest.fixture(scope="module")
