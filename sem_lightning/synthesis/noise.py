@@ -54,8 +54,8 @@ class Detection:
 
     def render(self, brightness: Float32) -> Pixels:
         """The image that is stored, from the noise-free brightness: uint8 or uint16 [H, W]."""
-        # Shot noise and detector noise from one stream, whose length does not depend on the image: a scene and its twin
-        # without a defect share the noise outside the defect.
+        # Shot noise and detector noise from one stream, whose length does not depend on the image: a scene with and
+        # without its defect has the same noise outside the defect.
         shot, electronic = normal(self.key, 0, (2, *brightness.shape))
         signal = (
             brightness if self.dose is None else count_electrons(brightness, self.dose * self.frames, shot, self.key)

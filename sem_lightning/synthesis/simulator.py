@@ -134,7 +134,7 @@ class Sample:
 
     Attributes:
         image: uint8 or uint16 [H, W].
-        mask: uint8 [H, W], 1 where the printed pattern differs from its defect-free twin.
+        mask: uint8 [H, W], 1 where the printed pattern differs from the same pattern without defects.
         instances: Its defects, each with its own box and mask.
         scene: What was rendered; ``scene.label`` is the class.
     """
@@ -273,7 +273,7 @@ class Simulator:
             UserError: No place for the defect in any of several patterns.
         """
         # One stream, from which every part takes the same count of numbers whatever its ranges are: a changed noise
-        # leaves the geometry. The defects come last: a scene and its twin share every number but the defects'.
+        # leaves the geometry. The defects come last: a scene with and without its defects shares every other number.
         rng = np.random.default_rng([seed, split, index])
         view = self.imaging.view
         for _ in range(_SCENE_TRIES):
