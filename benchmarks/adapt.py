@@ -9,6 +9,7 @@ goes on learning, stem and batch norms frozen, from the answers that it is surer
 
 import argparse
 import copy
+import dataclasses
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor
 
 from sem_lightning.config.compose import compose_simulator
 from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.decision.rule import Rule
+from sem_lightning.inference.predictor import Predictor
 from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
 from sem_lightning.synthesis.simulator import render
@@ -41,10 +44,10 @@ def draw(style: tuple[str, ...], split: int, count: int) -> tuple[Tensor, Tensor
 
 
 def probabilities_of(classifier: SEMClassifier, images: Tensor) -> Tensor:
-    """Probabilities [N, C]."""
-    classifier.eval()
-    with torch.inference_mode():
-        return torch.cat([classifier(batch).logits.softmax(1) for batch in torch.split(images, 64)])
+    """Probabilities [N, C] of single views."""
+    predictor = Predictor(dataclasses.replace(classifier.trained, rule=Rule()), view_scales=[1.0], polarity="bright")
+    found = predictor.predict([image[0].numpy() for image in images])
+    return torch.tensor([list(each.probabilities.values()) for each in found])
 
 
 def take_statistics(classifier: SEMClassifier, images: Tensor, share: float) -> SEMClassifier:

@@ -20,15 +20,17 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from sem_lightning.config.compose import compose_simulator
 from sem_lightning.config.training import compose_training
 from sem_lightning.data.curriculum import Curriculum
+from sem_lightning.data.datamodule import SEMDataModule
 from sem_lightning.data.labelled_image import LabelledImage
 from sem_lightning.data.sources import SimulatedSource
 from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.evaluation.prediction_collector import PredictionCollector
+from sem_lightning.inference.predictor import Predictor
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.training.run import RunSettings, run_training
 from sem_lightning.training.start import build_classifier
@@ -128,14 +130,9 @@ def train_on(
 
 def count_right(classifier: SEMClassifier, name: str, axis: str, seed: int) -> list[int]:
     """Right answers of each class among ``TESTED`` unseen images of it."""
-    dataset = sources_for([name], axis, seed)[0].dataset("test")
-    right = [0] * len(classifier.classes)
-    with torch.inference_mode():
-        for batch in DataLoader(dataset, batch_size=64):
-            said = classifier(batch["image"]).logits.argmax(1)
-            for label in batch["label"][said == batch["label"]].tolist():
-                right[label] += 1
-    return right
+    module = SEMDataModule(sources_for([name], axis, seed)[0])
+    found = PredictionCollector(Predictor(classifier.trained)).run(module.labelled("test")).test_predictions()
+    return [int(n) for n in found.confusion().diagonal()]
 
 
 def describe(right: list[int]) -> str:

@@ -9,6 +9,7 @@ they share counted once. The race tests on 600 unseen images after every half ep
 """
 
 import argparse
+import itertools
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from torch.utils.data import DataLoader
 
 from sem_lightning.config.training import compose_training
 from sem_lightning.data.datamodule import SEMDataModule
+from sem_lightning.evaluation.prediction_collector import PredictionCollector
+from sem_lightning.inference.predictor import Predictor
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.mask_loss import mask_loss
 from sem_lightning.training.callbacks import ImageCounter
@@ -159,10 +162,7 @@ class Race(Callback):
     """Accuracy on unseen images against training seconds; the test itself is not counted."""
 
     def __init__(self, module: SEMDataModule, every: int) -> None:
-        dataset = module.source.dataset("test")
-        items = [dataset[i] for i in range(600)]
-        self.images = torch.stack([item["image"] for item in items])
-        self.labels = torch.tensor([item["label"] for item in items])
+        self.items = list(itertools.islice(module.labelled("test"), 600))
         self.every = every
         self.seconds = 0.0
         self.points: list[tuple[float, float]] = []
@@ -175,11 +175,8 @@ class Race(Callback):
         if trainer.global_step % self.every and trainer.global_step != trainer.estimated_stepping_batches:
             return
         self.seconds += time.perf_counter() - self._mark
-        pl_module.eval()
-        with torch.inference_mode():
-            said = torch.cat([pl_module(batch).logits.argmax(1) for batch in torch.split(self.images, 64)])
-        pl_module.train()
-        self.points.append((self.seconds, float((said == self.labels).float().mean())))
+        found = PredictionCollector(Predictor(pl_module.trained)).run(self.items).test_predictions()
+        self.points.append((self.seconds, float(found.correct.mean())))
         self._mark = time.perf_counter()
 
     def seconds_until(self, accuracy: float) -> str:
