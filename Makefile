@@ -1,26 +1,50 @@
-# make train: set up .venv and train the default task.   make test: set up .venv and run lint, types and tests.
+# make train: set up .venv with what training needs, and train the default task.
+# make test:  set up .venv with everything else, then lint, layers, types and tests.
+# make docs:  build the documentation site into site/.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet
 
-.PHONY: train test install clean
+.PHONY: train test lint docs coverage install clean
 
-train: install
+train: $(VENV)/core
 	$(BIN)/python train.py trainer.accelerator=cpu
 
-test: install
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+test: lint
 	$(BIN)/pytest -n 2
 
-install: $(VENV)/installed
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
-$(VENV)/installed: pyproject.toml
+coverage: $(VENV)/dev
+	$(BIN)/pytest -n 2 --cov=sem_lightning --cov-report=term-missing:skip-covered --cov-fail-under=90
+
+docs: $(VENV)/docs
+	$(BIN)/python docs/build_reference.py
+	$(BIN)/mkdocs build --strict
+
+install: $(VENV)/dev
+
+$(VENV)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(PIP) --upgrade pip
+	touch $@
+
+$(VENV)/core: pyproject.toml $(VENV)/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/dev: pyproject.toml $(VENV)/core
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(VENV)/docs: pyproject.toml $(VENV)/core
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV) outputs site

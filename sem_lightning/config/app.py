@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sem_lightning.config.build import check_keys
@@ -42,6 +42,9 @@ def run_command(
         around: A context for the whole run, as a multirun needs.
         on_job_error: Called with the folder of a multirun's job that fails, and its error.
     """
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(_help_text(config_name))
+        return
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us rather than printing them
 
@@ -59,7 +62,7 @@ def run_command(
             raise  # the sweep goes on with its other jobs, and fails in the end
 
     try:
-        register_schemas()
+        register_schemas(config_name)
         _add_own_configs()
         with around():
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
@@ -83,6 +86,11 @@ def run_command(
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _help_text(config_name: str) -> str:
+    """The help of ``conf/<config_name>.yaml``; Hydra takes seconds for it, since it lists every group on the way."""
+    return str(OmegaConf.load(config_folder() / f"{config_name}.yaml").hydra.help.template).rstrip()
 
 
 def _add_own_configs() -> None:
