@@ -170,7 +170,7 @@ def test_the_page_says_what_the_rule_promises(tmp_path: Path) -> None:
         assert ("800 defective calibration images, 3 of which pass" in text) == promised
         assert ("It cost 4 of 400 good calibration images" in text) == promised
         assert ("an out-of-distribution score above 30.0 is unsure" in text) == promised
-        assert ("nothing is promised about escapes" in text) != promised
+        assert ("there is no bound on escapes" in text) != promised
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
