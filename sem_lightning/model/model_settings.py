@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sem_lightning.errors import SettingError
+from sem_lightning.polarity import Polarity
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 
@@ -67,6 +68,8 @@ class ModelSettings:
     frozen: str = "nothing"
 
     def __post_init__(self) -> None:
+        if isinstance(self.polarity, Polarity):  # as sources say it; a checkpoint holds plain values
+            object.__setattr__(self, "polarity", str(self.polarity))
         for name in ("classes", "view_scales", "class_weights"):  # lists from JSON and YAML
             value = getattr(self, name)
             if isinstance(value, list):

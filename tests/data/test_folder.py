@@ -10,10 +10,12 @@ from conftest import with_bar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sem_lightning.data.datamodule import FolderSource
-from sem_lightning.data.folder import UNKNOWN, FolderDataset, check_complete, read_folder, split_files
-from sem_lightning.io.images import MAX_ASPECT, ImageError, resize_to, read_gray, whole_shape
+from sem_lightning.data.folder_dataset import FolderDataset
+from sem_lightning.data.labelled_folder import check_complete, read_folder, split_files
+from sem_lightning.data.sources import FolderSource
 from sem_lightning.errors import SettingError, UserError
+from sem_lightning.io.dataset_format import MASK_UNKNOWN
+from sem_lightning.io.images import MAX_ASPECT, ImageError, read_gray, resize_to, whole_shape
 
 RAMP = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (40, 1))
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2, "calibration": 0.0}
@@ -206,7 +208,7 @@ def test_masks_are_read_and_unknown_ones_marked(root: Path) -> None:
     dataset = FolderDataset(root, files, classes, (32, 32))
     items = {file.path.stem: dataset[i] for i, file in enumerate(files)}
     assert set(items["gap_0"]["mask"].unique().tolist()) == {0, 1}
-    assert items["gap_1"]["mask"].unique().tolist() == [UNKNOWN]
+    assert items["gap_1"]["mask"].unique().tolist() == [MASK_UNKNOWN]
     assert items["good_0"]["mask"].unique().tolist() == [0]
     assert items["gap_0"]["image"].shape == (1, 32, 32) and items["gap_0"]["label"] == 1
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from sem_lightning.data.curriculum import Curriculum
-from sem_lightning.data.datamodule import SEMDataModule, SimulatedSource
-from sem_lightning.data.splits import SPLITS, EpochSampler, split_counts
+from sem_lightning.data.datamodule import SEMDataModule
 from sem_lightning.data.simulated import SimulatedDataset
+from sem_lightning.data.sources import SimulatedSource
+from sem_lightning.data.splits import SPLITS, EpochSampler, split_counts
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.simulator import Simulator
 
@@ -92,7 +93,7 @@ def test_easy_epochs_draw_from_the_easier_half(simulator: Simulator) -> None:
     assert min(scene.detection.dose or 0 for scene in later) < 40
 
 
-def test_twins_are_neighbours_and_stay_together_in_every_epoch(simulator: Simulator) -> None:
+def test_paired_negatives_are_neighbours_and_stay_together_in_every_epoch(simulator: Simulator) -> None:
     source = SimulatedSource(simulator, 0, SIZES, True, None, Curriculum(paired_negatives=True))
     train = source.dataset("train")
     for pair in range(6):
@@ -149,6 +150,7 @@ def test_items_have_the_types_that_training_expects(simulator: Simulator) -> Non
     assert item["image"].shape == (1, 128, 128) and item["image"].dtype == torch.float32
     assert item["image"].min() >= 0 and item["image"].max() <= 1
     assert item["label"] == 1 and item["mask"].dtype == torch.uint8 and item["mask"].any()
+    assert set(item) == {"image", "label", "mask"}
 
 
 def test_shares_add_up() -> None:

@@ -7,10 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
-from sem_lightning.decision.scores import Answers
-from sem_lightning.decision.calibration import DecisionSettings, make_rule
+from sem_lightning.decision.calibration import make_rule
+from sem_lightning.decision.decision_settings import DecisionSettings
 from sem_lightning.decision.intervals import clopper_pearson_upper
-from sem_lightning.decision.risk_control import allowed_escapes, defects_needed, pass_threshold, images_needed, conformal_limit
+from sem_lightning.decision.risk_control import (
+    allowed_escapes,
+    conformal_limit,
+    defects_needed,
+    images_needed,
+    pass_threshold,
+)
+from sem_lightning.decision.scores import Scores
 
 
 @given(defects=st.integers(1, 3000), max_escape=st.floats(0.001, 0.5), confidence=st.floats(0.5, 0.999))
@@ -37,14 +44,14 @@ def test_how_many_images_a_promise_takes() -> None:
 @pytest.mark.parametrize(("defects", "max_escape"), [(400, 0.01), (1000, 0.05), (100, 0.05)])
 def test_200_calibration_sets_break_the_promise_no_more_often_than_promised(defects: int, max_escape: float) -> None:
     rng = np.random.default_rng(7)
-    settings = DecisionSettings("conservative", max_escape, 0.95, unlike=0.0, too_close=0.0)
+    settings = DecisionSettings("conservative", max_escape, 0.95, ood_rate=0.0, ambiguous_rate=0.0)
     broken = 0
     for _ in range(200):
         # log odds of good: defects N(0, 1), good N(4, 1); the escape rate behind a threshold is known exactly
         odds = np.concatenate([rng.normal(0, 1, defects), rng.normal(4, 1, 50)])
         labels = np.concatenate([np.ones(defects, np.int64), np.zeros(50, np.int64)])
-        answers = Answers(np.stack([odds, np.zeros_like(odds)], axis=1), np.zeros((len(odds), 2)), labels)
-        rule = make_rule(settings, ["good", "gap"], _nothing(), answers)
+        scores = Scores(np.stack([odds, np.zeros_like(odds)], axis=1), np.zeros((len(odds), 2)), labels)
+        rule = make_rule(settings, ["good", "gap"], _nothing(), scores)
         assert rule.threshold is not None
         broken += norm.sf(rule.threshold) > max_escape
     promised = 0.05
@@ -53,8 +60,8 @@ def test_200_calibration_sets_break_the_promise_no_more_often_than_promised(defe
         assert broken >= binom.ppf(0.001, 200, 0.03)
 
 
-def _nothing() -> Answers:
-    return Answers(np.empty((0, 2)), np.empty((0, 2)), np.empty(0, np.int64))
+def _nothing() -> Scores:
+    return Scores(np.empty((0, 2)), np.empty((0, 2)), np.empty(0, np.int64))
 
 
 @pytest.mark.parametrize(("defects", "max_escape"), [(299, 0.01), (1000, 0.01), (200, 0.05)])

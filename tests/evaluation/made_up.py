@@ -1,32 +1,67 @@
 """Makes what a test leaves behind, from truth and answers written by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from sem_lightning.decision.rule import Rule
-from sem_lightning.evaluation.test_predictions import PredictionCollector, TestPredictions
+from sem_lightning.data.labelled_image import LabelledImage
+from sem_lightning.decision.rule import UNSURE, UNSURE_NAME, Rule
+from sem_lightning.decision.scores import log_odds_good
+from sem_lightning.evaluation.prediction_collector import PredictionCollector
+from sem_lightning.evaluation.test_predictions import TestPredictions
+from sem_lightning.inference.prediction import Prediction
+from sem_lightning.io.gray_image import GrayImage
 
 CLASSES = ["good", "gap", "bridge"]
 
 
-def make_tested(
+class WrittenByHand:
+    """Stands in for a Predictor: judges the images that come by the logits it was given, in turn."""
+
+    def __init__(self, logits: np.ndarray, rule: Rule, classes: Sequence[str]) -> None:
+        self.rule = rule
+        self.classes = list(classes)
+        self._logits = np.asarray(logits, np.float64)
+
+    def stream(self, images: Iterable[GrayImage]) -> Iterator[Prediction]:
+        features = np.zeros((1, 2))
+        for logits, image in zip(self._logits[:, None], images, strict=True):
+            verdicts = self.rule.decide(logits, features)
+            decision = int(verdicts.decisions[0])
+            yield Prediction(
+                path=None,
+                label=self.classes[int(verdicts.labels[0])],
+                decision=UNSURE_NAME if decision == UNSURE else self.classes[decision],
+                probabilities=dict(zip(self.classes, verdicts.probabilities[0].tolist(), strict=True)),
+                logits=logits[0],
+                features=features[0],
+                log_odds_good=float(log_odds_good(logits, self.rule.temperature)[0]),
+                ood_score=None,
+                by_view={},
+                shape=image.pixels.shape,
+                pixel_size=None,
+                data_bar_rows=0,
+                inverted=False,
+                tiles=1,
+                maps=np.zeros((len(self.classes), 1, 1), np.float32),
+                seen_shape=image.pixels.shape,
+            )
+
+
+def make_predictions(
     labels: Sequence[int],
     logits: np.ndarray,
     rule: Rule = Rule(),
     classes: Sequence[str] = CLASSES,
-    conditions: dict[str, np.ndarray] | None = None,
+    metadata: dict[str, np.ndarray] | None = None,
 ) -> TestPredictions:
-    """One batch of black images with these answers."""
-    count = len(labels)
-    unknown = {name: np.full(count, np.nan) for name in ("severity", "dose", "size")}
-    collector = PredictionCollector()
-    collector.add(
-        rule,
-        np.asarray(logits, np.float64),
-        np.zeros((count, 2)),
-        np.asarray(labels, np.int64),
-        np.zeros((count, 8, 8), np.float32),
-        unknown | (conditions or {}),
-    )
-    return collector.finish(list(classes), rule, 2.0)
+    """Black images with these answers."""
+    image, mask = GrayImage(np.zeros((8, 8), np.float32)), np.zeros((8, 8), np.uint8)
+    known = metadata or {}
+    items = [
+        LabelledImage(image, int(label), mask, {name: float(values[i]) for name, values in known.items()})
+        for i, label in enumerate(labels)
+    ]
+    collector = PredictionCollector(WrittenByHand(logits, rule, classes))  # type: ignore[arg-type]
+    return replace(collector.run(items).test_predictions(), seconds=2.0)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import make_predictions
 from rich.console import Console
-from tested import make_tested
 
 from sem_lightning.decision.intervals import f1_interval, wilson_interval
 from sem_lightning.evaluation.test_report import Report
@@ -31,7 +31,7 @@ def test_wilson_holds_the_rate_and_stays_within_0_and_1(trials: int, data: st.Da
 
 
 def make_report(truth: torch.Tensor, said: torch.Tensor) -> Report:
-    return measure(make_tested(truth.tolist(), np.eye(3)[said.numpy()]))
+    return measure(make_predictions(truth.tolist(), np.eye(3)[said.numpy()]))
 
 
 def test_a_report_by_hand() -> None:

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up import CLASSES, make_predictions
 from scipy.stats import binom
-from tested import CLASSES, make_tested
 
-from sem_lightning.decision.rule import Rule
-from sem_lightning.evaluation.stratified_metrics import stratify, detection_limits, find_limit
+from sem_lightning.decision.out_of_distribution import MahalanobisScore
+from sem_lightning.decision.rule import RiskBound, Rule
 from sem_lightning.evaluation.comparison import compare
 from sem_lightning.evaluation.curves import class_curves, reliability
-from sem_lightning.evaluation.test_figures import save_figures
 from sem_lightning.evaluation.html_report import Section, write_page
 from sem_lightning.evaluation.rates import decision_rates
+from sem_lightning.evaluation.stratified_metrics import detection_limits, find_limit, stratify
+from sem_lightning.evaluation.test_figures import save_figures
 from sem_lightning.evaluation.test_report import make_report
 
 # truth, the most probable class, and how sure: 3 is sure, 0.1 is too close to call
@@ -28,7 +29,7 @@ ROWS = [
 
 def by_hand(rule: Rule = Rule(margin=0.5)) -> Any:
     logits = np.array([np.eye(3)[said] * sure for _, said, sure in ROWS])
-    return make_tested([truth for truth, _, _ in ROWS], logits, rule)
+    return make_predictions([truth for truth, _, _ in ROWS], logits, rule)
 
 
 def test_rates_by_hand() -> None:
@@ -42,11 +43,11 @@ def test_rates_by_hand() -> None:
         "escape_gap": (1, 3),
         "escape_bridge": (0, 3),
     }
-    assert decision_rates(make_tested([0, 1], np.eye(2), classes=["left", "right"])) == []
+    assert decision_rates(make_predictions([0, 1], np.eye(2), classes=["left", "right"])) == []
 
 
 def test_confusions_of_answers_and_of_decisions() -> None:
-    tested = by_hand()
+    predictions = by_hand()
     assert predictions.confusion().tolist() == [[2, 1, 1], [2, 1, 0], [0, 1, 2]]
     assert predictions.decided().tolist() == [[2, 1, 0, 1], [1, 1, 0, 1], [0, 1, 2, 0]]
     assert predictions.decision_names() == [*CLASSES, "unsure"]
@@ -57,7 +58,7 @@ def test_the_surest_mistakes_are_kept_and_come_first() -> None:
     sure = rng.uniform(0.5, 5, 300)
     logits = np.zeros((300, 3))
     logits[:, 1] = sure  # says gap to everything, which is wrong for the 200 others
-    tested = make_tested(np.arange(300) % 3, logits)
+    predictions = make_predictions(np.arange(300) % 3, logits)
     wrong = [example for example in predictions.examples if not example.correct]
     kept = sorted((float(example.probabilities[1]) for example in wrong), reverse=True)
     assert len(wrong) == 24 and [float(example.probabilities[1]) for example in wrong] == kept
@@ -96,8 +97,8 @@ def make_sized(count: int = 3000, limit: float = 10.0) -> Any:
     found = rng.random(count) < 1 / (1 + np.exp(-(size - limit) - np.log(19)))
     logits = np.zeros((count, 3))
     logits[:, 0], logits[:, 1] = 2.0, np.where((labels == 1) & found, 5.0, 0.0)
-    conditions = {"size": np.where(labels == 1, size, 0), "dose": dose, "severity": size / 20}
-    return make_tested(labels, logits, conditions=conditions)
+    metadata = {"size": np.where(labels == 1, size, 0), "dose": dose, "severity": size / 20}
+    return make_predictions(labels, logits, metadata=metadata)
 
 
 def test_the_detection_limit_is_recovered() -> None:
@@ -130,11 +131,11 @@ def test_mcnemar_by_hand() -> None:
     right, wrong = np.array([3.0, 0, 0]), np.array([0, 3.0, 0])
     first = np.array([right] * 30 + [wrong] * 10)
     second = np.array([right] * 15 + [wrong] * 15 + [right] * 5 + [wrong] * 5)
-    result = compare(make_tested(labels, first), make_tested(labels, second))
+    result = compare(make_predictions(labels, first), make_predictions(labels, second))
     assert [one.what for one in result] == ["right class", "good image not called defective"]
     assert (result[0].first_only, result[0].second_only, result[0].images) == (15, 5, 40)
     assert result[0].p == pytest.approx(2 * binom.cdf(5, 20, 0.5))  # 0.0414
-    assert compare(make_tested(labels, first), make_tested(labels, first))[0].p == 1.0
+    assert compare(make_predictions(labels, first), make_predictions(labels, first))[0].p == 1.0
 
 
 def write_report(folder: Path) -> Path:
@@ -155,6 +156,21 @@ def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert text.count("data:image/png;base64,") == 10
     for name in ("confusion_matrix", "samples", "curves", "reliability", "stratified"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_says_what_the_rule_promises(tmp_path: Path) -> None:
+    ood = MahalanobisScore(np.zeros((3, 2)), np.eye(2))
+    bound = RiskBound(0.01, 0.95, defects=800, escapes=3, good=400, overkill=4)
+    strict = Rule("conservative", 1.5, 2.25, 0.1, ood, 30.0, bound)
+    for rule, promised in ((strict, True), (Rule(), False)):
+        report = make_report(by_hand(rule))
+        write_page(tmp_path / "report.html", [Section("best.ckpt", report, {})], [], {})
+        text = " ".join((tmp_path / "report.html").read_text().split())
+        assert ("at most 1 % of defective images pass, with confidence 95 %" in text) == promised
+        assert ("800 defective calibration images, 3 of which pass" in text) == promised
+        assert ("It cost 4 of 400 good calibration images" in text) == promised
+        assert ("an out-of-distribution score above 30.0 is unsure" in text) == promised
+        assert ("nothing is promised about escapes" in text) != promised
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")

@@ -10,11 +10,13 @@ from conftest import make_simulator, with_bar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sem_lightning.inference.inversion import Inversion
+from sem_lightning.inference.preprocessing import PreparedImage, Preprocessing
+from sem_lightning.inference.tiling import MAP_STRIDE, Stitcher, Tiling
 from sem_lightning.io.data_bar import find_data_bar
+from sem_lightning.io.gray_image import open_image
 from sem_lightning.io.images import encode_image, read_gray
-from sem_lightning.inference.predictor import Preprocessing, prepare
 from sem_lightning.io.pixel_size import read_pixel_size
-from sem_lightning.inference.tiling import GRAIN, Stitcher, Tiling
 from sem_lightning.synthesis.simulator import render
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"
@@ -118,7 +120,7 @@ def test_tiles_cover_every_pixel(height: int, width: int, overlap: float) -> Non
     assert seen.all()
     for starts in (tiling.tops, tiling.lefts):
         if len(starts) > 1:
-            assert max(np.diff(starts)) <= max(64 * (1 - overlap), GRAIN)
+            assert max(np.diff(starts)) <= max(64 * (1 - overlap), MAP_STRIDE)
 
 
 @settings(max_examples=30, deadline=None)
@@ -133,9 +135,13 @@ def test_a_stitched_map_is_the_map_of_the_whole(height: int, width: int, seed: i
         tile = smooth[top : top + 64, left : left + 64]
         stitcher.add(number, cv2.resize(tile, (8, 8), interpolation=cv2.INTER_AREA)[None])
     stitched = stitcher.finish()[0]
-    assert stitched.shape == (-(-height // GRAIN), -(-width // GRAIN))
-    centres = smooth[GRAIN // 2 : height : GRAIN, GRAIN // 2 : width : GRAIN]
+    assert stitched.shape == (-(-height // MAP_STRIDE), -(-width // MAP_STRIDE))
+    centres = smooth[MAP_STRIDE // 2 : height : MAP_STRIDE, MAP_STRIDE // 2 : width : MAP_STRIDE]
     assert np.abs(stitched[: centres.shape[0], : centres.shape[1]] - centres).max() < 0.05
+
+
+def prepare(path: Path, how: Preprocessing) -> PreparedImage:
+    return how.prepare(open_image(path, how.crop_data_bar))
 
 
 def test_an_image_is_rescaled_to_the_pixels_of_training(tmp_path: Path) -> None:
@@ -154,5 +160,6 @@ def test_an_image_is_rescaled_to_the_pixels_of_training(tmp_path: Path) -> None:
     assert prepare(tmp_path / "fine.tif", whole).image.shape == (52, 78)
     kept = prepare(tmp_path / "unknown.png", Preprocessing(64, trained_pixel_size=1.0, tiling="on"))
     assert kept.image.shape == (200, 300)
-    inverted = prepare(tmp_path / "unknown.png", Preprocessing(64, None, tiling="on", invert=True))
+    inverted = prepare(tmp_path / "unknown.png", Preprocessing(64, None, tiling="on", inversion=Inversion.INVERTED))
     assert inverted.image + kept.image == pytest.approx(np.ones_like(kept.image))
+    assert inverted.inverted and not kept.inverted

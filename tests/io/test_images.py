@@ -2,8 +2,6 @@
 
 import os
 import struct
-import threading
-import time
 from pathlib import Path
 
 import cv2
@@ -12,12 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sem_lightning.io.images import MAX_PIXELS, ImageError, read_gray
 from sem_lightning.errors import SettingError
-from sem_lightning.inspection import reader
 from sem_lightning.io.find import find_images
-from sem_lightning.inference.predictor import Preprocessing, UnreadableImage, prepare
-from sem_lightning.inference.reader import read_ahead
+from sem_lightning.io.images import MAX_PIXELS, ImageError, read_gray
 
 GREY = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
 
@@ -112,52 +107,6 @@ def test_a_file_that_grows_while_it_is_read_is_named(tmp_path: Path, monkeypatch
     monkeypatch.setattr(images, "_check_header", grow)
     with pytest.raises(ImageError, match="changed while it was read"):
         read_gray(path)
-
-
-def test_the_reader_keeps_the_order_and_reports_errors_in_their_turn(tmp_path: Path) -> None:
-    write_bad(tmp_path)
-    paths, seen = [], []
-    for number in range(20):
-        path = tmp_path / f"{number:02d}.png"
-        cv2.imwrite(str(path), np.full((32, 32), 10 * number, np.uint8))
-        paths += [path, tmp_path / "text.png"]
-    for entry in read_ahead(paths, Preprocessing(32, None)):
-        seen.append(entry.path)
-        assert isinstance(entry, UnreadableImage) == (entry.path.name == "text.png")
-        if entry.path.stem == "07":
-            time.sleep(0.1)
-    assert seen == paths
-
-
-def test_the_reader_stops_when_nobody_takes_any_more(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    cv2.imwrite(str(path), np.zeros((1024, 1024), np.uint8))
-    before = threading.active_count()
-    images = read_ahead([path] * 500, Preprocessing(1024, None))
-    next(images)
-    time.sleep(0.3)
-    images.close()
-    assert threading.active_count() == before
-
-
-def test_the_reader_counts_every_look_that_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.png"
-    asked: list[object] = []
-    cv2.imwrite(str(path), np.zeros((256, 256), np.uint8))
-    monkeypatch.setattr(reader, "prepare", lambda *given: (asked.append(given), prepare(*given))[1])
-    monkeypatch.setattr(reader, "_PIXELS_AHEAD", 4 * (128**2 + 256**2))
-    images = read_ahead([path] * 50, Preprocessing(128, None, scales=(1, 2)))
-    next(images)
-    time.sleep(0.5)
-    images.close()
-    assert 3 <= len(asked) <= 6  # one taken, four ahead, one that waits
-
-
-def test_other_errors_of_the_reader_reach_the_caller(tmp_path: Path) -> None:
-    bad = Preprocessing("no size", None)  # type: ignore[arg-type]
-    cv2.imwrite(str(tmp_path / "a.png"), GREY)
-    with pytest.raises(TypeError):
-        list(read_ahead([tmp_path / "a.png"], bad))
 
 
 def test_images_of_a_list_come_in_its_order_relative_to_it(tmp_path: Path) -> None:

@@ -5,12 +5,11 @@ import math
 
 import pytest
 import torch
-from conftest import TINY, Run
+from conftest import TINY, Run, make_simulator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.model.augmix import CHANGES, Change, disagreement, draws_of, lost_resolution, mix
+from sem_lightning.model.augmix import CHANGES, Change, generator_for, jensen_shannon, lost_resolution, mix
 from sem_lightning.synthesis.simulator import render
 
 CERTAIN = 1e4  # a logit that leaves no doubt
@@ -22,7 +21,7 @@ def drawn(seed: int) -> torch.Generator:
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    simulator = compose_simulator("noise=low")
+    simulator = make_simulator("noise=low")
     scenes = [simulator.draw(7, 0, index, ("good", "gap", "bridge")[index % 3]) for index in range(12)]
     return torch.stack([torch.from_numpy(render(scene).image).float()[None] / 255 for scene in scenes])
 
@@ -53,7 +52,7 @@ def test_a_seed_is_a_mixture_and_no_two_images_share_one(images: torch.Tensor) -
 
 def test_shares_are_numbers_even_where_a_uniform_draw_is_zero() -> None:
     # a batch of a real training, whose draws hold a zero: its logarithm once made a share infinite and the weights NaN
-    assert mix(torch.full((16, 1, 16, 16), 0.5), draws_of(22, 7, 60, 0, torch.device("cpu"))).isfinite().all()
+    assert mix(torch.full((16, 1, 16, 16), 0.5), generator_for(22, 7, 60, 0, torch.device("cpu"))).isfinite().all()
 
 
 def test_a_mixture_shows_the_same_pattern(images: torch.Tensor) -> None:
@@ -85,39 +84,39 @@ def test_images_of_other_precision_are_mixed(images: torch.Tensor, dtype: torch.
 
 def test_who_agrees_and_who_does_not() -> None:
     agreed = torch.randn(1, 5, 3, generator=drawn(0)).expand(3, 5, 3)
-    assert disagreement(agreed).item() == pytest.approx(0, abs=1e-6)
+    assert jensen_shannon(agreed).item() == pytest.approx(0, abs=1e-6)
     sure = CERTAIN * torch.eye(3)[:, None]  # three answers to one image, each another class
-    assert disagreement(sure).item() == pytest.approx(math.log(3), rel=1e-5)
+    assert jensen_shannon(sure).item() == pytest.approx(math.log(3), rel=1e-5)
     one_of_three = sure[[0, 0, 1]]
     entropy = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
-    assert disagreement(one_of_three).item() == pytest.approx(entropy, rel=1e-5)
+    assert jensen_shannon(one_of_three).item() == pytest.approx(entropy, rel=1e-5)
     both = torch.cat([one_of_three, sure[[0, 0, 0]]], dim=1)  # the mean over images
-    assert disagreement(both).item() == pytest.approx(entropy / 2, rel=1e-5)
+    assert jensen_shannon(both).item() == pytest.approx(entropy / 2, rel=1e-5)
 
 
 def test_following_its_gradient_brings_answers_together() -> None:
     answers = torch.randn(3, 4, 3, generator=drawn(0)).requires_grad_()
-    before = disagreement(answers)
+    before = jensen_shannon(answers)
     before.backward()
     assert answers.grad is not None
-    assert disagreement(answers.detach() - answers.grad) < before
+    assert jensen_shannon(answers.detach() - answers.grad) < before
 
 
 def test_each_batch_of_each_process_has_draws_of_its_own() -> None:
     places = [(seed, epoch, batch, rank) for seed in (0, 1) for epoch in (0, 1) for batch in (0, 1) for rank in (0, 1)]
-    first = [torch.rand(4, generator=draws_of(*place, torch.device("cpu"))).tolist() for place in places]
+    first = [torch.rand(4, generator=generator_for(*place, torch.device("cpu"))).tolist() for place in places]
     assert len({tuple(numbers) for numbers in first}) == len(places)
-    assert first[0] == torch.rand(4, generator=draws_of(0, 0, 0, 0, torch.device("cpu"))).tolist()
+    assert first[0] == torch.rand(4, generator=generator_for(0, 0, 0, 0, torch.device("cpu"))).tolist()
 
 
-def test_consistency_adds_what_answers_disagree_by(run: Run) -> None:
+def test_augmix_adds_what_answers_disagree_by(run: Run) -> None:
     alone = run("train", *TINY, "logger=csv", "logger.every_n_steps=1").run_folder()
     together = run("train", *TINY, "logger=csv", "logger.every_n_steps=1", "model.augmix_weight=2").run_folder()
     rows = list(csv.DictReader((together / "csv/metrics.csv").read_text().splitlines()))
     losses = [{name: float(value) for name, value in row.items() if value} for row in rows if row["train/loss"]]
     assert losses
     for loss in losses:
-        assert loss["train/disagreement"] > 0
-        parts = loss["train/label_loss"] + loss["train/mask_loss"] + 2 * loss["train/disagreement"]
+        assert loss["train/augmix_divergence"] > 0
+        parts = loss["train/label_loss"] + loss["train/mask_loss"] + 2 * loss["train/augmix_divergence"]
         assert loss["train/loss"] == pytest.approx(parts, rel=1e-5)
-    assert "train/disagreement" not in (alone / "csv/metrics.csv").read_text()
+    assert "train/augmix_divergence" not in (alone / "csv/metrics.csv").read_text()

@@ -1,4 +1,4 @@
-"""The grayscale ResNet18: torchvision's own network behind a one-channel stem."""
+"""The classifier's network: a ResNet18 for one channel, its heads, and ImageNet's weights for it."""
 
 import copy
 from pathlib import Path
@@ -9,8 +9,12 @@ from torch import nn
 from torchvision.models import resnet18
 
 from sem_lightning.errors import UserError
+from sem_lightning.model.network import NETWORKS, ClassifierNetwork, build_network, peak_statistics, standardise
 from sem_lightning.model.pretrained import load_pretrained, read_weights
-from sem_lightning.model.network import NETWORKS, GrayResNet, standardise, peak_statistics
+
+
+def make_network(network: str = "resnet18", pooling: str = "average") -> ClassifierNetwork:
+    return build_network(network, None, 3, pooling)
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +30,22 @@ def rgb_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_resnet18_for_one_channel() -> None:
-    net = GrayResNet(3)
+    net = make_network()
     reference = resnet18(weights=None, num_classes=3)
-    count = sum(p.numel() for p in net.backbone.parameters())
+    count = sum(p.numel() for part in (net.backbone, net.class_head) for p in part.parameters())
     assert count == sum(p.numel() for p in reference.parameters()) - 2 * 64 * 7 * 7
     assert sum(p.numel() for p in net.parameters()) * 4 < 50e6
 
 
 def test_outputs() -> None:
-    prediction = GrayResNet(3).eval()(torch.rand(2, 1, 128, 128))
+    prediction = make_network().eval()(torch.rand(2, 1, 128, 128))
     assert prediction.logits.shape == (2, 3)
     assert [tuple(m.shape) for m in prediction.maps] == [(2, 3, 8, 8), (2, 3, 4, 4)]
+    assert prediction.features.shape == (2, 128 + 256)
 
 
 def test_brightness_and_contrast_do_not_matter() -> None:
-    net = GrayResNet(3).eval()
+    net = make_network().eval()
     image = torch.rand(2, 1, 64, 64)
     assert torch.allclose(net(image).logits, net(0.3 * image + 0.2).logits, atol=1e-3)
     assert standardise(torch.full((1, 1, 8, 8), 0.7)).abs().max() < 1e-3
@@ -62,16 +67,16 @@ def test_what_stands_out_is_ahead_of_other_places_not_of_its_own_flank() -> None
 
 @pytest.mark.parametrize("size", [16, 32, 64])
 def test_peaks_learn_from_the_smallest_images(size: int) -> None:
-    net = GrayResNet(3, "resnet10", "peaks")
+    net = make_network("resnet10", "peak_statistics")
     net(torch.rand(4, 1, size, size)).logits.square().sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
-    assert net.peaks is not None and net.peaks.weight.grad is not None
+    assert net.peak_head is not None and net.peak_head.weight.grad is not None
 
 
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_folding_batch_norm_changes_no_answer(network: str) -> None:
     torch.manual_seed(0)
-    net = GrayResNet(3, network)
+    net = make_network(network)
     net(3 + torch.randn(8, 1, 64, 64))  # statistics and scales that are not those of the start
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -94,19 +99,19 @@ def test_pretrained_stem_answers_grey_as_the_rgb_one_does(rgb_weights: Path) -> 
     state = torch.load(rgb_weights, weights_only=True)
     older = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     torch.save(older, rgb_weights)  # as older versions of torchvision wrote them
-    net = GrayResNet(3)
-    own_head = net.backbone.fc.weight.clone()
+    net = make_network()
+    own_head = net.class_head.weight.clone()
     load_pretrained(net.backbone, rgb_weights)
     rgb = resnet18(weights=None)
     rgb.load_state_dict(state)
     grey = torch.rand(2, 1, 64, 64)
     assert torch.allclose(net.backbone.conv1(grey), rgb.conv1(grey.expand(-1, 3, -1, -1)), atol=1e-4)
     assert torch.equal(net.backbone.layer4[0].conv1.weight, rgb.layer4[0].conv1.weight)
-    assert torch.equal(net.backbone.fc.weight, own_head)
+    assert torch.equal(net.class_head.weight, own_head)
 
 
 def test_weights_that_are_none_are_refused(tmp_path: Path, rgb_weights: Path) -> None:
-    backbone = GrayResNet(3).backbone
+    backbone = make_network().backbone
     with pytest.raises(UserError, match="No such file"):
         load_pretrained(backbone, tmp_path / "missing.pth")
     text = tmp_path / "text.pth"
@@ -135,7 +140,7 @@ def test_no_network_says_where_to_put_the_file(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(UserError, match=r"put it at .*resnet18-f37072fd\.pth.*model\.weights_path="):
-        load_pretrained(GrayResNet(3).backbone, None)
+        load_pretrained(make_network().backbone, None)
 
 
 def test_a_damaged_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rgb_weights: Path) -> None:
@@ -144,7 +149,7 @@ def test_a_damaged_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
     cached.parent.mkdir()
     cached.write_bytes(rgb_weights.read_bytes())
     with pytest.raises(UserError, match="damaged or not ImageNet"):
-        load_pretrained(GrayResNet(3).backbone, None)
+        load_pretrained(make_network().backbone, None)
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:

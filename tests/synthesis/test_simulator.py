@@ -10,11 +10,11 @@ from conftest import make_simulator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sem_lightning.config.build import PATTERNS
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
+from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.processing import ProcessingSettings
 from sem_lightning.synthesis.ranges import Limits, parse_range
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
@@ -159,7 +159,7 @@ def test_impossible_settings_are_refused_by_name(override: str, key: str) -> Non
 
 
 def test_every_range_says_why_it_ends() -> None:
-    kinds = [*PATTERNS.values(), *SETTINGS_TYPES.values(), Imaging, Noise, ProcessingSettings]
+    kinds = [*PatternSettings.kinds.values(), *SETTINGS_TYPES.values(), Imaging, Noise, ProcessingSettings]
     for kind in kinds:
         for field in dataclasses.fields(kind):
             limits = field.metadata.get("limits")

@@ -17,14 +17,15 @@ import numpy as np
 import pytest
 from conftest import TINY, Run, make_simulator
 
-from sem_lightning.commands.predict import find_images
-from sem_lightning.data.folder import FolderDataset, read_folder
-from sem_lightning.io.images import read_gray
 from sem_lightning.data.export.index import ImageIndex
-from sem_lightning.data.export.storage import WriterSettings
-from sem_lightning.data.simulated import SimulatedDataset
 from sem_lightning.data.export.set_writer import SetWriter
+from sem_lightning.data.export.storage import WriterSettings
+from sem_lightning.data.folder_dataset import FolderDataset
+from sem_lightning.data.labelled_folder import read_folder
+from sem_lightning.data.simulated import SimulatedDataset
 from sem_lightning.errors import UserError
+from sem_lightning.io.find import find_images
+from sem_lightning.io.images import read_gray
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
 
 LISTS = {

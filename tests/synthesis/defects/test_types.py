@@ -123,7 +123,10 @@ def test_holes_vanish_shrink_merge_move_and_change_shape() -> None:
     def change(name: str, *overrides: str) -> list[tuple[int, float]]:
         found = scenes("contact_hole", name, *overrides, count=40)
         return [
-            (parts(s.phi(), 8) - parts(s.without_defects().phi(), 8), float(np.mean(s.phi() > 0) / np.mean(s.without_defects().phi() > 0)))
+            (
+                parts(s.phi(), 8) - parts(s.without_defects().phi(), 8),
+                float(np.mean(s.phi() > 0) / np.mean(s.without_defects().phi() > 0)),
+            )
             for s in found
         ]
 
