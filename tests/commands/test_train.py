@@ -50,7 +50,7 @@ def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
     assert best.stat().st_size < 50e6
     classifier = load_classifier(best)
     assert classifier.classes == list(classes)
-    assert (classifier.hparams["polarity"], classifier.hparams["pixel_size"]) == ("bright", 1.0)
+    assert (classifier.settings.polarity, classifier.settings.pixel_size) == ("bright", 1.0)
     assert (folder / "checkpoints" / "last.ckpt").is_file()
     assert "accuracy" in done.out and "bridge" in done.out and "images/s" in done.out
 
@@ -115,7 +115,7 @@ def test_a_training_that_diverges_ends_and_keeps_what_was_whole(
 
     monkeypatch.setattr(SEMClassifier, "training_step", broken_later)
     done = run("train", *TINY, "trainer.max_epochs=6", *others)
-    said = f"after epoch {broken_epoch + 1} weights were no numbers: training has diverged; a model.learning_rate below"
+    said = f"training stopped after epoch {broken_epoch + 1}, when weights were NaN or infinite; a model.learning_rate below"
     assert said in done.out + done.err, done.err
     kept = list((done.run_folder() / "checkpoints").glob("*.ckpt"))
     if broken_epoch == 0 or others:  # no epoch was validated before
@@ -142,7 +142,7 @@ def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None
     assert same_weights(runs[0] / "checkpoints/last.ckpt", runs[1] / "checkpoints/last.ckpt")
     one, other = (json.loads((path / "result.json").read_text()) for path in runs)
     assert one["metrics"] == other["metrics"] and one["confusion"] == other["confusion"]
-    assert load_classifier(runs[1] / "checkpoints/best.ckpt").hparams["polarity"] == "bright"
+    assert load_classifier(runs[1] / "checkpoints/best.ckpt").settings.polarity == "bright"
 
 
 def test_every_way_to_learn_more_from_an_image_runs(run: Run) -> None:
@@ -194,7 +194,7 @@ def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> 
             ["callbacks.monitor=val/acuracy"],
             "callbacks.monitor: found 'val/acuracy', expected one of val/loss, val/acc",
         ),
-        (["trainer.limit_test_batches=0"], "trainer.limit_test_batches: found 0"),
+        (["+trainer.limit_test_batches=1"], "trainer.limit_test_batches: every image of the test split is judged"),
         (["seed=-1"], "seed: found -1"),
         (["data=folder"], "data.root: needs a value"),
         (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
@@ -216,7 +216,7 @@ def test_checkpoints_that_do_not_fit_are_refused(run: Run, tmp_path: Path) -> No
     refused = run("train", *TINY, f"resume_from={best}")
     assert refused.code == 1 and "resume from last.ckpt" in refused.err
     state = torch.load(last, weights_only=True)
-    state["hyper_parameters"]["classes"] = ["good", "open", "short"]
+    state["hyper_parameters"]["settings"]["classes"] = ["good", "open", "short"]
     torch.save(state, tmp_path / "other.ckpt")
     refused = run("train", *TINY, f"resume_from={tmp_path}/other.ckpt")
     assert refused.code == 1 and "with classes ['good', 'open', 'short']; the data has ['good', 'gap'" in refused.err
