@@ -1,6 +1,5 @@
 """What a training starts from: new weights, ImageNet's, another classifier's, or a run that stopped."""
 
-import dataclasses
 import difflib
 import logging
 from collections.abc import Collection
@@ -133,10 +132,10 @@ def check_resumable(resume_from: str | None, classifier: SEMClassifier) -> Path 
     path = Path(resume_from).expanduser()
     state = read_checkpoint(path)
     theirs: dict[str, Any] = state["hyper_parameters"]["settings"]
-    ours = dataclasses.asdict(classifier.settings)
+    ours = classifier.settings.to_dict()
     for name in _SAME_RUN:
         found = theirs.get(name)
-        if (tuple(found) if isinstance(found, list) else found) != ours[name]:
+        if found != ours[name]:
             raise SettingError("resume_from", f"{path} was trained with {name} {found}; the data has {ours[name]}")
     their_folder, our_folder = theirs.get("folder") or {}, ours["folder"] or {}
     if any(their_folder.get(name) != our_folder.get(name) for name in ("images", "seed", "shares")) and their_folder:
