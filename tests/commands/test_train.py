@@ -84,13 +84,13 @@ def test_the_same_seed_gives_the_same_run_and_another_another(run: Run) -> None:
 def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
     """With all that an epoch can differ in from the one before."""
     more = ("model.augmix_weight=4", "data.large_field_every=2", "data.large_field_size=96")
-    options = (*TINY, "data.num_workers=1", "model.schedule=constant", *more)
+    options = (*TINY, "data.num_workers=1", "model.schedule=constant", "data.train_per_class=4", *more)
     whole = run("train", *options, "trainer.max_epochs=2").run_folder()
     half = run("train", *options, "trainer.max_epochs=1").run_folder()
     resumed = run("train", *options, "trainer.max_epochs=2", f"resume_from={half}/checkpoints/last.ckpt")
     assert resumed.code == 0, resumed.err
     assert same_weights(whole / "checkpoints/last.ckpt", resumed.run_folder() / "checkpoints/last.ckpt")
-    assert resumed.result()["train_images"] == 24  # of this run, not of the first
+    assert resumed.result()["train_images"] == 12  # of this run, not of the first
 
 
 def test_the_default_recipe_can_be_resumed_for_more_epochs(run: Run) -> None:
@@ -134,7 +134,7 @@ def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None
     run("generate", "num_per_class=10", shares, "imaging.image_size=64", "output=set", "seed=2")
     sizes = ("data.train_per_class=5", "data.val_per_class=2", "data.test_per_class=3")
     common = ("seed=2", "data.batch_size=8", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.max_epochs=2")
-    common += ("callbacks.progress_bar=false",)
+    common += ("callbacks.progress_bar=false", "model.network=resnet18_small")
     fly = run("train", "data=fixed", "imaging.image_size=64", "data.calibration_per_class=0", *sizes, *common)
     folder = run("train", "data=folder", "data.root=set", "data.image_size=64", *common)
     assert fly.code == folder.code == 0, fly.err + folder.err
@@ -239,17 +239,17 @@ def test_an_earlier_result_does_not_outlive_a_new_start(run: Run) -> None:
 
 
 def test_a_file_that_breaks_during_training_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sem_lightning.data import datamodule
+    from sem_lightning.data import sources
 
     run("generate", "num_per_class=10", "imaging.image_size=64", "output=set")
-    check = datamodule.check_complete
+    check = sources.check_complete
 
     def break_one(*arguments: object) -> None:
         check(*arguments)  # type: ignore[arg-type]
         for path in Path("set/gap").iterdir():
             path.write_bytes(b"")
 
-    monkeypatch.setattr(datamodule, "check_complete", break_one)
+    monkeypatch.setattr(sources, "check_complete", break_one)
     done = run("train", "data=folder", "data.root=set", "data.image_size=64", "data.num_workers=1", "trainer=cpu",
                "trainer.max_epochs=1", "callbacks.progress_bar=false")  # fmt: skip
     assert done.code == 1 and "the file is empty" in done.err.splitlines()[-1]
