@@ -45,9 +45,9 @@ def open_start(init_from: str | None, options: Any, given: Collection[str] = ())
         raise SettingError("model.pretrained", "init_from brings weights of its own; use one of both")
     model = load_model(init_from)
     for name in _OF_START:
-        found, known = getattr(options, name), getattr(model.settings, name)
+        found, known = getattr(options, name), model.settings.to_dict()[name]
         said = f"model.{name}" in given or (name == "network" and "model" in given)
-        if said and (tuple(found) if isinstance(found, list) else found) != known:
+        if said and found != known:
             raise SettingError(
                 f"model.{name}", f"found {found}; what starts from init_from keeps its {known}, so leave it out"
             )
