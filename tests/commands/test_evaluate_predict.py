@@ -52,7 +52,7 @@ def test_ctrl_c_while_evaluating_is_the_shells_exit_code(
 
 
 def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
-    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set")
+    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set", "num_workers=1")
     part = run("evaluate", f"ckpt={checkpoint}", "data=folder", "data.root=set", "data.num_workers=0")
     assert part.code == 0, part.err
     assert part.result("evaluate")["test_images"] == 6
@@ -62,7 +62,7 @@ def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
 
 
 def test_evaluate_names_every_file_that_cannot_be_used_or_leaves_them_out(run: Run, checkpoint: Path) -> None:
-    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set")
+    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set", "num_workers=1")
     broken = sorted(Path("set").glob("*/*.png"))[3:5]
     for path in broken:
         path.write_bytes(path.read_bytes()[:100])
@@ -135,7 +135,7 @@ def test_predict_names_the_unreadable_and_does_the_rest(run: Run, checkpoint: Pa
 
 
 def test_predict_leaves_out_masks_and_preview_of_a_generated_set(run: Run, checkpoint: Path, tmp_path: Path) -> None:
-    run("generate", "num_per_class=2", "imaging.image_size=64", "output=set")
+    run("generate", "num_per_class=2", "imaging.image_size=64", "output=set", "num_workers=1")
     assert run("predict", f"ckpt={checkpoint}", "images=set").code == 0
     assert len(read_rows(tmp_path / "predictions.csv")) == 6
 
@@ -200,7 +200,7 @@ def test_evaluate_sees_what_predict_sees(
 ) -> None:
     """Files of several sizes and shapes, looked at as often as they have pixels, in one batch; bars cut off."""
     save_many_scales(tmp_path / "a.ckpt", [1, 2, 4])
-    run("generate", "num_per_class=4", "imaging.image_size=256", "output=set")
+    run("generate", "num_per_class=4", "imaging.image_size=256", "output=set", "num_workers=1")
     for number, path in enumerate(sorted((tmp_path / "set").glob("*/*.png"))):
         height, width = ((64, 64), (128, 128), (256, 192), (60, 180))[number % 4]
         image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:height, :width]
@@ -220,7 +220,7 @@ def test_evaluate_takes_negatives_of_what_is_known_to_be_dark(
     run: Run, tmp_path: Path, decided: list[npt.NDArray[np.float64]], polarity: str
 ) -> None:
     save_many_scales(tmp_path / "a.ckpt", [1, 2], polarity="either")
-    run("generate", "num_per_class=2", "imaging.image_size=128", "output=set")
+    run("generate", "num_per_class=2", "imaging.image_size=128", "output=set", "num_workers=1")
     done = run("predict", "ckpt=a.ckpt", "images=set", f"polarity={polarity}")
     assert done.code == 0, done.err
     decided.clear()

@@ -115,7 +115,8 @@ def test_a_training_that_diverges_ends_and_keeps_what_was_whole(
 
     monkeypatch.setattr(SEMClassifier, "training_step", broken_later)
     done = run("train", *TINY, "trainer.max_epochs=6", *others)
-    said = f"training stopped after epoch {broken_epoch + 1}, when weights were NaN or infinite; a model.learning_rate below"
+    said = f"training stopped after epoch {broken_epoch + 1}, when weights were NaN or infinite; a model.learning_rate"
+    said += " below"
     assert said in done.out + done.err, done.err
     kept = list((done.run_folder() / "checkpoints").glob("*.ckpt"))
     if broken_epoch == 0 or others:  # no epoch was validated before
@@ -131,7 +132,7 @@ def test_a_training_that_diverges_ends_and_keeps_what_was_whole(
 
 def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None:
     shares = "shares={train:0.5,val:0.2,test:0.3,calibration:0}"
-    run("generate", "num_per_class=10", shares, "imaging.image_size=64", "output=set", "seed=2")
+    run("generate", "num_per_class=10", shares, "imaging.image_size=64", "output=set", "seed=2", "num_workers=1")
     sizes = ("data.train_per_class=5", "data.val_per_class=2", "data.test_per_class=3")
     common = ("seed=2", "data.batch_size=8", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.max_epochs=2")
     common += ("callbacks.progress_bar=false", "model.network=resnet18_small")
@@ -241,7 +242,7 @@ def test_an_earlier_result_does_not_outlive_a_new_start(run: Run) -> None:
 def test_a_file_that_breaks_during_training_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from sem_lightning.data import sources
 
-    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set")
+    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set", "num_workers=1")
     check = sources.check_complete
 
     def break_one(*arguments: object) -> None:
