@@ -1,4 +1,4 @@
-"""The examples of docs/reference/python.md run as they stand, and no public name is missing there."""
+"""The examples of docs/reference/python.md run as they stand, no public name is missing there, and links resolve."""
 
 import re
 import warnings
@@ -10,7 +10,9 @@ import pytest
 import sem_lightning
 from sem_lightning.model.network import NETWORKS
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "python.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "reference" / "python.md"
+_GENERATED = {"commands.md", "configuration.md"}  # by docs/build_reference.py
 
 
 def test_the_examples_run_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +37,9 @@ def test_every_public_name_is_on_the_page(name: str) -> None:
     if name != "__version__":
         path = f"sem_lightning.{sem_lightning._PUBLIC[name]}.{name}"
         assert f"\n::: {path}\n" in text, path
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: str(path.relative_to(DOCS)))
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
+        assert (path.parent / target).exists() or Path(target).name in _GENERATED, target
