@@ -1,7 +1,7 @@
 """How a classifier does on a pattern, a microscope or a magnification that it was not trained on.
 
 python benchmarks/leave_one_out.py [--axis pattern imaging zoom] [--seeds 0]    an hour, docs/images/leave_one_out.png
-python benchmarks/leave_one_out.py --table docs/real_images.md          draws what was printed before
+python benchmarks/leave_one_out.py --table docs/results/real_images.md          draws what was printed before
 
 For each preset of an axis: train on the others, test on it; beside it the same training on all of them, tested on it.
 An unseen preset is the nearest to an unseen microscope that can be measured here.
