@@ -9,18 +9,19 @@ goes on learning, stem and batch norms frozen, from the answers that it is surer
 
 import argparse
 import copy
+import dataclasses
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from omegaconf import OmegaConf
 from torch import Tensor
 
-from sem_lightning.evaluation.compatibility import open_classifier
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.decision.rule import Rule
+from sem_lightning.inference.predictor import Predictor
 from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
-from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.model.classifier import SEMClassifier, load_classifier
 from sem_lightning.synthesis.simulator import render
 
 STYLES = {
@@ -42,11 +43,11 @@ def draw(style: tuple[str, ...], split: int, count: int) -> tuple[Tensor, Tensor
     return torch.from_numpy(images.astype(np.float32)).unsqueeze(1), torch.tensor(labels)
 
 
-def answer(classifier: SEMClassifier, images: Tensor) -> Tensor:
-    """Probabilities [N, C]."""
-    classifier.eval()
-    with torch.inference_mode():
-        return torch.cat([classifier(batch).logits.softmax(1) for batch in torch.split(images, 64)])
+def probabilities_of(classifier: SEMClassifier, images: Tensor) -> Tensor:
+    """Probabilities [N, C] of single views."""
+    predictor = Predictor(dataclasses.replace(classifier.trained, rule=Rule()), view_scales=[1.0], polarity="bright")
+    found = predictor.predict([image[0].numpy() for image in images])
+    return torch.tensor([list(each.probabilities.values()) for each in found])
 
 
 def take_statistics(classifier: SEMClassifier, images: Tensor, share: float) -> SEMClassifier:
@@ -60,7 +61,7 @@ def train_itself(classifier: SEMClassifier, images: Tensor) -> SEMClassifier:
     """A copy that has learnt from its own sure answers, all classes weighing alike."""
     adapted = copy.deepcopy(classifier)
     adapted.net.freeze_stem()
-    sure, labels = answer(classifier, images).max(1)
+    sure, labels = probabilities_of(classifier, images).max(1)
     kept = sure > SURE
     images, labels = images[kept], labels[kept].clone()
     counts = torch.bincount(labels, minlength=len(classifier.classes)).clamp(min=1)
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument("--ckpt", default="robust")
     parser.add_argument("--images", type=int, default=300, help="unlabelled ones")
     arguments = parser.parse_args()
-    _, classifier = open_classifier(OmegaConf.create({"ckpt": arguments.ckpt}), "ckpt")
+    classifier = load_classifier(arguments.ckpt)
     print("| style | as it is | statistics | half of the statistics | self-training |")
     print("| --- | --- | --- | --- | --- |")
     for name, style in STYLES.items():
@@ -94,7 +95,7 @@ def main() -> None:
             take_statistics(classifier, unlabelled, 0.5),
             train_itself(classifier, unlabelled),
         ):
-            right = int((answer(each, images).argmax(1) == labels).sum())
+            right = int((probabilities_of(each, images).argmax(1) == labels).sum())
             low, high = wilson_interval(right, TESTED)
             cells.append(f"{right / TESTED:.3f} [{low:.3f}, {high:.3f}]")
         print(f"| `{name}` | {' | '.join(cells)} |", flush=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.io.images import read_gray
 from sem_lightning.metrology.edges import edge_profile, histogram_distance, noise_level, outline_distance
 from sem_lightning.synthesis.beam import Beam
@@ -84,24 +84,26 @@ def fit_exposure(
 def fit_noise(image: Float32, flat: np.ndarray, exposure: Exposure, phi: Float32) -> tuple[Exposure, Detection]:
     """Electrons that give the real image's pixel noise, and grain that gives what else varies where it is ``flat``."""
     wanted, brightness = noise_level(image), float(image[flat].mean())
-    detection = Detection(1000.0, 1, 0.0, 0.0, 1.0, 0.0, 1.0, 8, key=1)
+    dose = 1000.0
+    detection = Detection(dose, 1, 0.0, 0.0, 1.0, 0.0, 1.0, 8, key=1)
     grain = dataclasses.replace(exposure.grain, operation="open", size=4.0, amplitude=0.02)
     for _ in range(10):
         simulated = simulate(dataclasses.replace(exposure, grain=grain), detection, phi)
-        detection = dataclasses.replace(detection, dose=detection.dose * (noise_level(simulated) / wanted) ** 2)
+        dose *= (noise_level(simulated) / wanted) ** 2
+        detection = dataclasses.replace(detection, dose=dose)
         missing = (image[flat].var() - simulated[flat].var()) / brightness**2  # blurred: more is needed than is missing
         grain = dataclasses.replace(grain, amplitude=float(np.sqrt(max(grain.amplitude**2 + 2 * missing, 1e-8))))
     return dataclasses.replace(exposure, grain=grain), detection
 
 
 def simulate(exposure: Exposure, detection: Detection, phi: Float32) -> Float32:
-    clean = exposure.render(phi, (), FieldOfView(*phi.shape, 1.0))
+    clean = exposure.render(phi, (), FieldOfView(phi.shape[0], phi.shape[1], 1.0))
     return (detection.render(clean) / np.float32(255)).astype(np.float32)
 
 
 def compare(path: Path) -> tuple[np.ndarray, str]:
     image = read_gray(path)
-    view = FieldOfView(*image.shape, 1.0)
+    view = FieldOfView(image.shape[0], image.shape[1], 1.0)
     dark, bright = levels(image)
     phi = outline_distance(image, (dark + bright) / 2, 1.0)
     plain = compose_simulator("imaging=ideal", "noise=none").draw(0, 0, 0, "good")

@@ -26,7 +26,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.synthesis.simulator import Simulator, render
 
 COUNTS = (1, 2, 5, 10, 20)
@@ -38,10 +38,10 @@ STYLES = {
     ),
 }  # fmt: skip
 STARTS = {
-    "from the packaged classifier": ("ckpt=robust",),
-    "and half given back": ("ckpt=robust", "model.wise_ft_alpha=0.5"),
+    "from the packaged classifier": ("init_from=robust",),
+    "and WiSE-FT alpha 0.5": ("init_from=robust", "model.wise_ft_alpha=0.5"),
     "from nothing": (
-        "ckpt=null",
+        "init_from=null",
         "model=resnet10",
         "model.pooling=peak_statistics",
         "model.learning_rate=0.001",
@@ -87,7 +87,7 @@ def run(module: str, *arguments: str) -> None:
 
 def measure_packaged(folder: Path, results: Path) -> float:
     """Accuracy on the test images with no label."""
-    data = ("data=folder", f"data.root={folder}", "trainer.accelerator=cpu")
+    data = ("data=folder", f"data.root={folder}", "device=cpu")
     run("evaluate", "ckpt=robust", *data, f"hydra.run.dir={results}")
     return float(json.loads((results / "report.json").read_text())["metrics"]["test/accuracy"])
 
@@ -138,7 +138,7 @@ def learn(style: str, simulator: Simulator, seed: int) -> dict[str, dict[int, fl
         list_images(folder, rows, 1)
         unlabelled = measure_packaged(folder, Path(name) / "0")
         for start, settings in STARTS.items():
-            if "ckpt=robust" in settings:
+            if "init_from=robust" in settings:
                 found[start][0] = unlabelled
             for count in COUNTS:
                 list_images(folder, rows, count)

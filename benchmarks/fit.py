@@ -17,11 +17,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.errors import UserError
 from sem_lightning.fitting.estimate import estimate
-from sem_lightning.metrology.pattern_family import find_family
 from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope
+from sem_lightning.metrology.pattern_family import find_family
 
 SIDE = 256
 COMMON = (
@@ -78,10 +78,10 @@ def recover(family: str, scenes: int, first: int) -> tuple[dict[str, list[tuple[
             refused.append(str(error))
             continue
         for key, each in found.items():
-            error = each.value - true[key]
+            miss = each.value - true[key]
             if key == "pattern.angle":
-                error = (error + 90) % 180 - 90
-            rows[key].append((true[key], error, each.sigma))
+                miss = (miss + 90) % 180 - 90
+            rows[key].append((true[key], miss, each.sigma))
     return rows, refused
 
 

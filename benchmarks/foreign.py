@@ -88,7 +88,7 @@ def add_defect(
         middle = ((left + right) / 2, y)
         if rng.random() < 0.5:
             corners = [(left - 1, round(y - length / 2)), (right, round(y + length / 2))]
-            cv2.rectangle(changed, *corners, colour, -1)
+            cv2.rectangle(changed, corners[0], corners[1], colour, -1)
         else:
             axes = (0.75 * (right - left), max(length / 2, FINE))
             cv2.ellipse(changed, (middle, (2 * axes[0], 2 * axes[1]), 0.0), colour, -1)
@@ -112,8 +112,8 @@ def render(rng: np.random.Generator, mask: Mask, size: int, look: str, dark: boo
         width = FINE * (rng.uniform(0.6, 1.0) if look == "rims" else rng.uniform(1.0, 2.0))
         rim = cv2.GaussianBlur(edge, (0, 0), width)
         image = image + rng.uniform(0.2, 0.5) * rim / max(float(rim.max()), 1e-6)
-    image = cv2.GaussianBlur(image, (0, 0), FINE * rng.uniform(0.4, 1.2))
-    image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    image = np.asarray(cv2.GaussianBlur(image, (0, 0), FINE * rng.uniform(0.4, 1.2)), np.float32)
+    image = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.float32)
     if rng.random() < 0.5:
         image = image.T
     image = image + rng.normal(0, rng.uniform(0.01, 0.08), image.shape)

@@ -20,11 +20,12 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.synthesis.simulator import Simulator, render
 
 _ROUNDS = 20
@@ -110,10 +111,10 @@ def main() -> None:
         rng = np.random.default_rng(0)
         rates = measure(
             {
-                "everything on": lambda i, s=everything: simulate(s, i),
-                "ARTIMAGEN's effects": lambda i, s=one_for_one: simulate(s, i),
-                "noise alone": lambda i, r=rng, n=size: draw_noise_alone(r, n),
-                "paper's drawing": lambda i, r=rng, n=size: draw_as_the_paper_does(r, n),
+                "everything on": partial(simulate, everything),
+                "ARTIMAGEN's effects": partial(simulate, one_for_one),
+                "noise alone": lambda i: draw_noise_alone(rng, size),  # noqa: B023 (called within the round)
+                "paper's drawing": lambda i: draw_as_the_paper_does(rng, size),  # noqa: B023
             },
             seconds,
         )

@@ -20,23 +20,21 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from sem_lightning.config.app import config_folder
-from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.config.build import build, register_simulation_schemas
-from sem_lightning.commands.train import TrainSettings, build_classifier
-from sem_lightning.training.trainer import quiet_lightning
-from sem_lightning.training.run import RunSettings, run_training
-from sem_lightning.config.training_schemas import register_data_schemas
+from sem_lightning.config.compose import compose_simulator
+from sem_lightning.config.training import compose_training
 from sem_lightning.data.curriculum import Curriculum
-from sem_lightning.data.datamodule import SimulatedSource
-from sem_lightning.inference.views import Looks
+from sem_lightning.data.datamodule import SEMDataModule
+from sem_lightning.data.labelled_image import LabelledImage
+from sem_lightning.data.sources import SimulatedSource
 from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.evaluation.prediction_collector import PredictionCollector
+from sem_lightning.inference.predictor import Predictor
 from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.training.run import RunSettings, run_training
+from sem_lightning.training.start import build_classifier
+from sem_lightning.training.trainer import quiet_lightning
 
 FIELD = ("imaging.image_size=64", "noise=low")  # small ones, for many trainings
 AXES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -78,6 +76,10 @@ class Turns(Dataset[dict[str, Any]]):
         image: dict[str, Any] = self.parts[index % len(self.parts)][index // len(self.parts)]
         return image
 
+    def labelled(self, index: int) -> LabelledImage:
+        found: LabelledImage = self.parts[index % len(self.parts)].labelled(index // len(self.parts))
+        return found
+
 
 class SeveralSources:
     """Simulators in turn, as one source."""
@@ -91,22 +93,16 @@ class SeveralSources:
         self.folder: dict[str, Any] | None = None
         self.classes, self.image_size = parts[0].classes, parts[0].image_size
 
-    def dataset(self, split: str, looks: Looks | None = None) -> Dataset[dict[str, Any]]:
-        return Turns([part.dataset(split, looks) for part in self.parts])
+    def dataset(self, split: str) -> Dataset[dict[str, Any]]:
+        return Turns([part.dataset(split) for part in self.parts])
 
     def counts(self, split: str) -> dict[str, int]:
         return {name: sum(part.counts(split)[name] for part in self.parts) for name in self.classes}
 
 
 def settings_for(seed: int) -> RunSettings:
-    register_data_schemas()
-    register_simulation_schemas()
-    ConfigStore.instance().store(name="train_schema", node=TrainSettings)
     overrides = [*MODEL, "trainer.accelerator=cpu", f"trainer.max_epochs={EPOCHS}", "logger=none", f"seed={seed}"]
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("train", overrides=[*overrides, "callbacks.progress_bar=false"])
-    groups = {name: build(config[name], name) for name in ("model", "data", "decision", "logger", "callbacks")}
-    return RunSettings(**groups, trainer=config.trainer, seed=seed)
+    return compose_training(*overrides, "callbacks.progress_bar=false").run
 
 
 def sources_for(names: Sequence[str], axis: str, seed: int) -> list[SimulatedSource]:
@@ -134,14 +130,9 @@ def train_on(
 
 def count_right(classifier: SEMClassifier, name: str, axis: str, seed: int) -> list[int]:
     """Right answers of each class among ``TESTED`` unseen images of it."""
-    dataset = sources_for([name], axis, seed)[0].dataset("test")
-    right = [0] * len(classifier.classes)
-    with torch.inference_mode():
-        for batch in DataLoader(dataset, batch_size=64):
-            said = classifier(batch["image"]).logits.argmax(1)
-            for label in batch["label"][said == batch["label"]].tolist():
-                right[label] += 1
-    return right
+    module = SEMDataModule(sources_for([name], axis, seed)[0])
+    found = PredictionCollector(Predictor(classifier.trained)).run(module.labelled("test")).test_predictions()
+    return [int(n) for n in found.confusion().diagonal()]
 
 
 def describe(right: list[int]) -> str:

@@ -9,7 +9,6 @@ network for 32 pixels, which is quick: their number is what matters.
 
 import argparse
 import contextlib
-import copy
 import itertools
 import os
 import statistics
@@ -25,10 +24,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.inference.predictor import Finding, Inspector, Preprocessing
-from sem_lightning.inference.writers import Listing
+from sem_lightning.config.compose import compose_simulator
+from sem_lightning.inference.prediction import Prediction
+from sem_lightning.inference.predictor import Predictor
+from sem_lightning.inference.preprocessing import Preprocessing
 from sem_lightning.inference.reader import read_ahead
+from sem_lightning.inference.writers import PredictionWriter
+from sem_lightning.io.gray_image import open_image
+from sem_lightning.model.checkpoint import rule_state
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import render
 
@@ -46,13 +49,12 @@ def write_files(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def predict(paths: list[Path], classifier: SEMClassifier, folder: Path, batch_size: int) -> None:
-    listing = Listing(classifier.classes, folder / "predictions.csv", None, None)
-    how = Preprocessing(classifier.image_size, None)
-    with listing.open():
-        for finding in Inspector(classifier, batch_size).judge(read_ahead(paths, how)):
-            assert isinstance(finding, Finding)
-            listing.add(finding)
+def predict(paths: list[Path], predictor: Predictor, folder: Path) -> None:
+    writer = PredictionWriter(predictor.classes, folder / "predictions.csv", None, None)
+    with writer.open():
+        for found in predictor.stream(paths):
+            assert isinstance(found, Prediction)
+            writer.add(found)
 
 
 def plain_loop(paths: list[Path], classifier: SEMClassifier) -> None:
@@ -71,7 +73,8 @@ def bare(count: int, classifier: SEMClassifier, batch_size: int) -> None:
 
 
 def read_alone(paths: list[Path]) -> None:
-    for _ in read_ahead(paths, Preprocessing(SIZE, None)):
+    how = Preprocessing(SIZE, None)
+    for _ in read_ahead(paths, lambda path: how.prepare(open_image(path))):
         pass
 
 
@@ -84,10 +87,9 @@ def clock(count: int, work: Callable[[], None]) -> float:
 def measure_memory(folder: Path, paths: list[Path], many: int) -> None:
     """Peak memory of sem-predict over lists of different length."""
     torch.manual_seed(0)
-    classifier = SEMClassifier(["good", "gap", "bridge"], 32)
-    torch.save(
-        {"state_dict": classifier.state_dict(), "hyper_parameters": dict(classifier.hparams)}, folder / "tiny.ckpt"
-    )
+    classifier = SEMClassifier(classes=["good", "gap", "bridge"], image_size=32)
+    state = {"state_dict": classifier.state_dict(), "decision_rule": rule_state(classifier.rule)}
+    torch.save(state | {"hyper_parameters": {"settings": classifier.settings.to_dict()}}, folder / "tiny.ckpt")
     for count in (many // 10, many):
         listed = itertools.islice(itertools.cycle(paths), count)
         (folder / "list.txt").write_text("\n".join(path.name for path in listed))
@@ -109,9 +111,8 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=100_000, help="files for the memory; 0 leaves it out")
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
-    classifier = SEMClassifier(["good", "gap", "bridge"], SIZE).eval()
-    folded = copy.deepcopy(classifier)  # as sem-predict uses it
-    folded.net.fold_batch_norm()
+    classifier = SEMClassifier(classes=["good", "gap", "bridge"], image_size=SIZE).eval()
+    predictor = Predictor(classifier.trained, batch_size=PREDICT_BATCH)
     with tempfile.TemporaryDirectory() as name, contextlib.suppress(KeyboardInterrupt):
         folder = Path(name)
         paths = write_files(folder, arguments.files)
@@ -119,7 +120,7 @@ def main() -> None:
         best = max(BATCHES, key=lambda size: clock(256, lambda: bare(256, classifier, size)))
         contestants: dict[str, Callable[[], None]] = {
             f"bare network, batch {best}": lambda: bare(len(paths), classifier, best),
-            "sem-predict": lambda: predict(paths, folded, folder, PREDICT_BATCH),
+            "sem-predict": lambda: predict(paths, predictor, folder),
             "plain loop": lambda: plain_loop(paths, classifier),
             "reading alone": lambda: read_alone(paths),
         }

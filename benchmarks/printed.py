@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 from foreign import CHANGE, CLASSES, parts, predicted
 
-from sem_lightning.commands.preview import compose_simulator
-from sem_lightning.io.images import read_gray
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.fitting.metal_lines import measure_wires
 from sem_lightning.io.find import find_images
+from sem_lightning.io.images import read_gray
 from sem_lightning.metrology.edges import edge_profile
 from sem_lightning.synthesis.defects.defect import DefectSettings
 from sem_lightning.synthesis.field import FieldOfView, Float32
@@ -47,7 +47,8 @@ class Subject:
     noise: Float32
 
     def brightness(self, phi: Float32) -> Float32:
-        return np.interp(phi, np.linspace(-REACH, REACH, len(self.profile)), self.profile).astype(np.float32)
+        across = np.linspace(-REACH, REACH, len(self.profile))
+        return np.asarray(np.interp(phi, across, self.profile), np.float32)
 
     def cut(self, top: int, left: int, size: int) -> "Subject":
         part = (slice(top, top + size), slice(left, left + size))
@@ -85,7 +86,8 @@ def defect_types() -> dict[str, DefectSettings]:
 
 def add_defect(rng: np.random.Generator, piece: Subject, settings: DefectSettings) -> Float32 | None:
     """The piece with a defect printed into it, or ``None`` where it has no place for one."""
-    view = FieldOfView(*piece.phi.shape, 1.0)
+    height, width = piece.phi.shape
+    view = FieldOfView(height, width, 1.0)
     sites = find_sites(piece.phi, settings.defect_type.site_kind, piece.pitch, view)
     if not len(sites):
         return None
@@ -101,7 +103,7 @@ def add_defect(rng: np.random.Generator, piece: Subject, settings: DefectSetting
         across, along = view.axes(defect.site.x, defect.site.y, defect.site.angle, window)
         phi = piece.phi.copy()
         phi[window] = defect.change(piece.phi[window], across, along, view)
-        opened = parts(np.uint8(phi > 0)) - parts(np.uint8(piece.phi > 0))
+        opened = parts((phi > 0).astype(np.uint8)) - parts((piece.phi > 0).astype(np.uint8))
         if not defect.is_inside(view) or opened != CHANGE[settings.defect_type.name]:
             continue
         near = np.clip(phi, -REACH, REACH) - np.clip(piece.phi, -REACH, REACH)
@@ -133,7 +135,7 @@ def save_sheet(path: str, subjects: Sequence[Subject]) -> None:
     found = [[piece for piece in row if piece is not None] for row in rows]
     most = min(len(row) for row in found)
     sheet = np.vstack([np.hstack(row[:most]) for row in found])
-    cv2.imwrite(path, np.uint8(255 * np.clip(sheet, 0, 1)))
+    cv2.imwrite(path, (255 * np.clip(sheet, 0, 1)).astype(np.uint8))
 
 
 def judge(subject: Subject, size: int, ckpt: str, polarity: str, each: int) -> str:
@@ -145,7 +147,7 @@ def judge(subject: Subject, size: int, ckpt: str, polarity: str, each: int) -> s
         return "-"
     with tempfile.TemporaryDirectory() as folder:
         for number, piece in enumerate(piece for _, piece in pieces if piece is not None):
-            cv2.imwrite(f"{folder}/{number:04d}.png", np.uint8(255 * np.clip(piece, 0, 1) + 0.5))
+            cv2.imwrite(f"{folder}/{number:04d}.png", (255 * np.clip(piece, 0, 1) + 0.5).astype(np.uint8))
         right = np.array(predicted(Path(folder), ckpt, polarity)) == labels
     recalls = ", ".join(f"{right[labels == name].mean():.2f}" if (labels == name).any() else "-" for name in CLASSES)
     return f"{right.mean():.3f} of {len(labels)} ({recalls})"

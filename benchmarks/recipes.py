@@ -13,6 +13,7 @@ on those that they saw. Each recipe changes one thing:
 """
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -22,11 +23,11 @@ import torch.nn.functional as F
 from leave_one_out import AXES, TESTED, count_right, describe, train_on
 from torch import Tensor, nn
 
-from sem_lightning.training.trainer import quiet_lightning
 from sem_lightning.model.classifier import SEMClassifier
+from sem_lightning.training.trainer import quiet_lightning
 
 LEFT_OUT = ("imaging=low_dose", "pattern=freeform", "imaging=review_sem")
-CONSISTENCY = 4.0
+AUGMIX_WEIGHT = 4.0
 
 
 class Blur(nn.Module):
@@ -62,7 +63,7 @@ def equalise(image: Tensor) -> Tensor:
 
 
 def augmix(classifier: SEMClassifier) -> None:
-    classifier.hparams["consistency"] = CONSISTENCY
+    classifier.settings = dataclasses.replace(classifier.settings, augmix_weight=AUGMIX_WEIGHT)
 
 
 RECIPES: dict[str, Callable[[SEMClassifier], None] | None] = {

@@ -9,6 +9,7 @@ they share counted once. The race tests on 600 unseen images after every half ep
 """
 
 import argparse
+import itertools
 import statistics
 import subprocess
 import sys
@@ -20,36 +21,31 @@ from typing import Any
 import lightning
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from sem_lightning.config.app import config_folder
-from sem_lightning.config.build import build, build_simulator
-from sem_lightning.commands.train import TrainSettings, build_classifier
-from sem_lightning.training.trainer import quiet_lightning
-from sem_lightning.config.training_schemas import register_data_schemas
+from sem_lightning.config.training import compose_training
 from sem_lightning.data.datamodule import SEMDataModule
-from sem_lightning.evaluation.prediction_collector import Recorder
+from sem_lightning.evaluation.prediction_collector import PredictionCollector
+from sem_lightning.inference.predictor import Predictor
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.mask_loss import mask_loss
+from sem_lightning.training.callbacks import ImageCounter
+from sem_lightning.training.start import build_classifier
+from sem_lightning.training.trainer import quiet_lightning
 
 ROUNDS, STEPS, WARM_UP = 5, 12, 3
 
 
 def prepare(*overrides: str) -> tuple[SEMClassifier, SEMDataModule, int]:
     """A new classifier, its data, and the number of epochs of a composed config."""
-    register_data_schemas()
-    ConfigStore.instance().store(name="train_schema", node=TrainSettings)
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("train", overrides=list(overrides))
-    lightning.seed_everything(config.seed, verbose=False)
-    data = build(config.data, "data")
-    source = data.source(build_simulator(config), config.seed)
-    module = SEMDataModule(source, data.batch_size, data.num_workers, config.seed)
-    return build_classifier(build(config.model, "model"), source, config.seed), module, int(config.trainer.max_epochs)
+    settings = compose_training(*overrides)
+    run, seed = settings.run, settings.run.seed
+    lightning.seed_everything(seed, verbose=False)
+    source = run.data.source(settings.simulator, seed)
+    module = SEMDataModule(source, run.data.batch_size, run.data.num_workers, seed)
+    return build_classifier(run.model, source, seed), module, int(run.trainer["max_epochs"])
 
 
 class Stopwatch(Callback):
@@ -108,7 +104,7 @@ def time_our_loop(classifier: SEMClassifier, batches: list[dict[str, Any]]) -> f
     watch = Stopwatch()
     loader: DataLoader[Any] = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = [watch, Recorder(), LearningRateMonitor(logging_interval="step")]
+        callbacks = [watch, ImageCounter(), LearningRateMonitor(logging_interval="step")]
         logger = TensorBoardLogger(folder, default_hp_metric=False)
         make_trainer(logger, max_epochs=1, callbacks=callbacks, log_every_n_steps=10).fit(classifier, loader)
     times = [wait + step for wait, step in zip(watch.waits, watch.steps, strict=True)]
@@ -124,7 +120,8 @@ def time_bare_loop(classifier: SEMClassifier, batches: list[dict[str, Any]]) -> 
         optimizer.zero_grad()
         prediction = net(batch["image"].contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(prediction.logits, batch["label"])
-        (loss + mask_loss(prediction.maps, batch["label"], batch["mask"])).backward()
+        total = loss + mask_loss(prediction.maps, batch["label"], batch["mask"])
+        total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         times.append(time.perf_counter() - started)
     return statistics.median(times[WARM_UP:])
@@ -165,10 +162,7 @@ class Race(Callback):
     """Accuracy on unseen images against training seconds; the test itself is not counted."""
 
     def __init__(self, module: SEMDataModule, every: int) -> None:
-        dataset = module.source.dataset("test")
-        items = [dataset[i] for i in range(600)]
-        self.images = torch.stack([item["image"] for item in items])
-        self.labels = torch.tensor([item["label"] for item in items])
+        self.items = list(itertools.islice(module.labelled("test"), 600))
         self.every = every
         self.seconds = 0.0
         self.points: list[tuple[float, float]] = []
@@ -181,11 +175,8 @@ class Race(Callback):
         if trainer.global_step % self.every and trainer.global_step != trainer.estimated_stepping_batches:
             return
         self.seconds += time.perf_counter() - self._mark
-        pl_module.eval()
-        with torch.inference_mode():
-            said = torch.cat([pl_module(batch).logits.argmax(1) for batch in self.images.split(64)])
-        pl_module.train()
-        self.points.append((self.seconds, float((said == self.labels).float().mean())))
+        found = PredictionCollector(Predictor(pl_module.trained)).run(self.items).test_predictions()
+        self.points.append((self.seconds, float(found.correct.mean())))
         self._mark = time.perf_counter()
 
     def seconds_until(self, accuracy: float) -> str:

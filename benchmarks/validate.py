@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from sem_lightning.commands.preview import compose_simulator
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.fitting.lines import measure_lines
 from sem_lightning.metrology.edges import common_motion, edge_spread, find_edges, power_spectrum
 from sem_lightning.synthesis.scan import Sine
@@ -108,7 +108,7 @@ def dose(axes: Axes) -> str:
             found.append(16 * picture(scene).astype(np.float64)[scene.phi() * inside > 5].var())
         axes.loglog(doses, found, "o", markersize=4, label=f"brightness {brightness}")
         axes.loglog(doses, brightness / doses, "k--", linewidth=0.8)
-        worst = max(worst, float(np.abs(found * doses / brightness - 1).max()))
+        worst = max(worst, float(np.abs(np.asarray(found) * doses / brightness - 1).max()))
     axes.set(title="Variance over dose", xlabel="electrons at white", ylabel="variance")
     return f"brightness / dose to {100 * worst:.1f} % or better"
 

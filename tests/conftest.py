@@ -12,6 +12,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,11 @@ from sem_lightning.synthesis.simulator import Simulator
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell does so in the background, and Ctrl-C is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every run; --hypothesis-profile=random searches further, as the nightly workflow does.
+hypothesis.settings.register_profile("default", derandomize=True)
+hypothesis.settings.register_profile("random", derandomize=False, print_blob=True)
+hypothesis.settings.load_profile("default")
 
 COMMANDS = {
     "train": train.main,

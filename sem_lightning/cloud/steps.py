@@ -81,8 +81,8 @@ def plan(action: str, overrides: Sequence[str]) -> list[Step]:
     if action == "generate":
         return [Step(action, action, (*written, port("output", "outputs", "images", f"/{SET}")), inputs, ("images",))]
     if action == "evaluate":
-        told = () if "mlflow" in given else ("mlflow=true",)
-        line = (*written, *told, port("hydra.run.dir", "outputs", "report"))
+        flag = () if "mlflow" in given else ("mlflow=true",)
+        line = (*written, *flag, port("hydra.run.dir", "outputs", "report"))
         return [Step(action, action, line, inputs, ("report",))]
     return [Step(action, action, (*written, *_training_flags(given)), inputs, ("run",))]
 

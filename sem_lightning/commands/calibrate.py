@@ -32,7 +32,8 @@ def calibrate(config: DictConfig) -> None:
     path, model = opened[0]
     seed = model.settings.seed if config.seed is None else check_seed(config)
     source = open_source(build_simulator(config), settings, model, seed)
-    rule = give_rule(opened, source, decision, target, config.view_scales, settings.num_workers, device)
+    skip = getattr(settings, "on_bad_image", "error") == "skip"
+    rule = give_rule(opened, source, decision, target, config.view_scales, settings.num_workers, device, skip)
     described = f"mean of {len(opened)} classifiers" if len(opened) > 1 else f"classifier of {path}"
     print(f"{explain_rule(rule)}\n{target} holds it, with the {described}")
 

@@ -62,7 +62,7 @@ def run_command(
             raise  # the sweep goes on with its other jobs, and fails in the end
 
     try:
-        register_schemas()
+        register_schemas(config_name)
         _add_own_configs()
         with around():
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()

@@ -11,9 +11,11 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
 from sem_lightning.config.build import build_simulator, check_keys
-from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS
+from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, SimulationSettings
+from sem_lightning.fitting.fit_settings import FitSettings
 from sem_lightning.plugins import load_plugins
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, make_settings_types
+from sem_lightning.synthesis.noise_step import STEP_SETTINGS, make_step_settings
 from sem_lightning.synthesis.patterns.all_patterns import PatternSettings
 from sem_lightning.synthesis.simulator import Simulator
 from sem_lightning.version import PACKAGE_FOLDER
@@ -32,19 +34,25 @@ def own_config_folder() -> Path | None:
     return own if own.is_dir() and own.resolve() != config_folder().resolve() else None
 
 
-def register_schemas() -> None:
-    """Make every schema known to Hydra, those of installed plug-ins among them."""
+def register_schemas(command: str) -> None:
+    """Make the schemas of a command known to Hydra, for a simulator those of installed plug-ins among them."""
+    schema = SCHEMAS.get(command)
+    if schema is not None:
+        register_schema(command, schema)
+    if schema is None or not issubclass(schema, SimulationSettings | FitSettings):
+        return
     load_plugins()
     make_settings_types()
+    make_step_settings()
     store = ConfigStore.instance()
-    for name, schema in SCHEMAS.items():
-        register_schema(name, schema)
     for name, data in DATA_SCHEMAS.items():
         store.store(group="data/schema", name=name, node=data)
     for name, pattern in PatternSettings.kinds.items():
         store.store(group="pattern/schema", name=name, node=pattern)
     for name, defect in SETTINGS_TYPES.items():
         store.store(group="defect/schema", name=name, node=defect)
+    for name, step in STEP_SETTINGS.items():
+        store.store(group="noise/schema", name=name, node=step)
 
 
 def register_schema(config_name: str, schema: type) -> None:
@@ -75,7 +83,7 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
 
 def compose_with_grid(command: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
     """As `compose`, with the values that the configuration itself sweeps, as an experiment may do."""
-    register_schemas()
+    register_schemas(command)
     running = GlobalHydra.instance().is_initialized()
     # In a command its own Hydra composes, which knows the user's folders; elsewhere one for the moment.
     with nullcontext() if running else hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):

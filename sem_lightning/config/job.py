@@ -23,7 +23,9 @@ def task_overrides() -> list[str]:
 
 
 def given_keys() -> set[str]:
-    """Keys and groups that the job's overrides name."""
+    """Keys and groups that the job's overrides name; none outside of a command."""
+    if not HydraConfig.initialized():
+        return set()
     return {each.lstrip("+").partition("=")[0] for each in task_overrides()}
 
 

@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from sem_lightning.config.build import build, build_simulator, check_seed
+from sem_lightning.config.compose import compose
 from sem_lightning.config.job import given_keys
 from sem_lightning.errors import SettingError
 from sem_lightning.training.run import RunSettings
@@ -63,3 +64,19 @@ def _instantiate(key: str, node: Any, expected: type) -> Any:
     if not isinstance(made, expected):
         raise SettingError(key, f"{node['_target_']} is no {expected.__name__} of Lightning's")
     return made
+
+
+def compose_training(*overrides: str) -> TrainingSettings:
+    """What ``sem-train`` with these overrides trains, for `sem_lightning.training.train.train`.
+
+    Args:
+        overrides: Of ``conf/train.yaml``, as on the command line: ``"noise=high"``, ``"trainer.max_epochs=2"``.
+
+    Raises:
+        SettingError: Settings that cannot be used.
+
+    Example:
+        >>> settings = compose_training("noise=high", "trainer.accelerator=cpu")
+        >>> outcome = train(settings, Path("outputs/mine"))
+    """
+    return build_training(compose("train", overrides))

@@ -34,11 +34,11 @@ class Curriculum:
     Attributes:
         small_field_epochs: First epochs that look at smaller fields of view, which are cheaper to train on.
         small_field_size: Image size in these, pixels of the same size in nm.
-        large_field_every: Every how many epochs one looks at larger fields of view, as prediction does at scales above
-            1; 0 for never.
+        large_field_every: Every n-th epoch uses larger fields of view, as the larger views of inference do; 0 for
+            never.
         large_field_size: Image size in these, pixels of the same size in nm.
         easy_epochs: First epochs that draw from the easier half of the ranges: graver defects, higher doses.
-        twins: Every other image is the one before it without its defect, so that half of them are good.
+        paired_negatives: Every other image is the one before it without its defect, so that half of them are good.
     """
 
     small_field_epochs: int = 0

@@ -252,6 +252,7 @@ def check_complete(splits: dict[str, list[LabelledFile]], needed: Sequence[str],
             )
 
 
+# Written out: a checkpoint relies on the same division, whatever the version of a library.
 def _stratify(
     files: list[LabelledFile], classes: list[str], shares: dict[str, float], seed: int
 ) -> dict[str, list[LabelledFile]]:

@@ -18,7 +18,7 @@ class LabelledImage:
     Attributes:
         image: Decoded, without its data bar.
         label: Number of its class.
-        mask: uint8 of any size, [h, w]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where nobody knows.
+        mask: uint8 of any size, [h, w]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where the mask is not known.
         metadata: ``severity``, ``dose`` and ``size``, NaN where unknown, see `ImageMetadata`.
     """
 

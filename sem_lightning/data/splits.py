@@ -19,7 +19,7 @@ class EpochSampler:
     Args:
         size: Images in an epoch.
         seed: Seed of the order.
-        group: Neighbouring indices that stay together, 2 for twins; ``size`` is a multiple of it.
+        group: Neighbouring indices that stay together, 2 for paired negatives; ``size`` is a multiple of it.
         rank: Number of this process; of every group of images in turn each process takes another one.
         ranks: How many processes share an epoch; what does not divide by them is left out.
     """

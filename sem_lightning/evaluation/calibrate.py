@@ -38,6 +38,7 @@ def calibrate(
     view_scales: Sequence[float] | None = None,
     num_workers: int = 0,
     device: str = "cpu",
+    skip_unreadable: bool = False,
 ) -> Rule:
     """Write ``target``: the classifier, or the mean of several, with a rule made from ``val`` and ``calibration``.
 
@@ -49,6 +50,7 @@ def calibrate(
         view_scales: Those that the rule is made for; ``None`` are the classifier's own.
         num_workers: Processes that make or read images.
         device: Of torch.
+        skip_unreadable: Whether files that cannot be used are left out.
 
     Raises:
         SettingError: Settings that do not fit.
@@ -73,7 +75,7 @@ def calibrate(
     if view_scales is not None:
         model.settings = replace(model.settings, view_scales=tuple(view_scales))
     predictor = Predictor(model, polarity=judged_polarity(model.settings, source), device=device)
-    rule = calibrate_rule(predictor, SEMDataModule(source, num_workers=num_workers), settings)
+    rule = calibrate_rule(predictor, SEMDataModule(source, num_workers=num_workers), settings, skip_unreadable)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_rule(path, rule, target, view_scales, weights)
     return rule

@@ -89,7 +89,7 @@ def same_folder(source: Source, settings: ModelSettings) -> tuple[dict[str, Any]
 
 def _check_division(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     if "shares" not in ours and "shares" in theirs:
-        return  # labels.csv has been told since which split each image is of
+        return  # since then labels.csv says which split each image is in
     if "shares" not in ours and ours["images"] != theirs["images"]:
         raise SettingError(
             "ckpt",

@@ -10,7 +10,6 @@ from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.data.datamodule import SEMDataModule
 from sem_lightning.data.sources import Source
-from sem_lightning.errors import UserError
 from sem_lightning.evaluation.comparison import Comparison, compare
 from sem_lightning.evaluation.compatibility import check_fit, judged_polarity
 from sem_lightning.evaluation.html_report import Section, write_page
@@ -89,11 +88,8 @@ def evaluate(
             pointing.append({})
         collector = PredictionCollector(Predictor(model, **options)).run(datamodule.labelled(split))
         skipped = [str(error) for error in collector.unreadable]
-        if skipped and not skip_unreadable:
-            raise UserError(
-                f"{len(skipped)} images cannot be used: {'; '.join(skipped)}; mend them, or leave them out with "
-                "data.on_bad_image=skip"
-            )
+        if not skip_unreadable:
+            collector.refuse_unreadable()
         folder = output if len(models) == 1 else output / str(number)
         folder.mkdir(parents=True, exist_ok=True)
         report = make_report(collector.test_predictions())

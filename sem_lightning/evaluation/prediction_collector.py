@@ -12,6 +12,7 @@ from sem_lightning.data.image_metadata import METADATA_NAMES
 from sem_lightning.data.labelled_image import LabelledImage
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME, Verdicts
 from sem_lightning.decision.scores import Scores
+from sem_lightning.errors import UserError
 from sem_lightning.evaluation.test_predictions import RIGHT_SHOWN, WRONG_SHOWN, Example, TestPredictions
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
 from sem_lightning.inference.predictor import Predictor
@@ -89,6 +90,18 @@ class PredictionCollector:
         else:
             heapq.heapreplace(self._wrong, (confidence, len(self._labels), example))
 
+    def refuse_unreadable(self) -> None:
+        """Refuse files that could not be used.
+
+        Raises:
+            UserError: There are some; the message names every one.
+        """
+        if self.unreadable:
+            raise UserError(
+                f"{len(self.unreadable)} images cannot be used: {'; '.join(map(str, self.unreadable))}; mend them, or "
+                "leave them out with data.on_bad_image=skip"
+            )
+
     def scores(self) -> Scores:
         """What rules are made from; of no image at all it is empty."""
         count = len(self.predictor.classes)
@@ -114,13 +127,20 @@ class PredictionCollector:
         )
 
 
-def collect_scores(predictor: Predictor, items: Iterable[LabelledImage | ImageError]) -> Scores:
+def collect_scores(
+    predictor: Predictor, items: Iterable[LabelledImage | ImageError], skip_unreadable: bool = False
+) -> Scores:
     """Scores of labelled images, for calibration.
 
+    Args:
+        predictor: Judges them.
+        items: The images.
+        skip_unreadable: Whether files that cannot be used are left out.
+
     Raises:
-        ImageError: A file that cannot be used.
+        UserError: Files that cannot be used.
     """
     collector = PredictionCollector(predictor).run(items)
-    if collector.unreadable:
-        raise collector.unreadable[0]
+    if not skip_unreadable:
+        collector.refuse_unreadable()
     return collector.scores()

@@ -15,25 +15,29 @@ from sem_lightning.evaluation.prediction_collector import collect_scores
 from sem_lightning.inference.predictor import Predictor
 
 
-def calibrate_rule(predictor: Predictor, datamodule: SEMDataModule, settings: DecisionSettings) -> Rule:
+def calibrate_rule(
+    predictor: Predictor, datamodule: SEMDataModule, settings: DecisionSettings, skip_unreadable: bool = False
+) -> Rule:
     """A rule for the predictor's classifier, from the splits ``val`` and ``calibration``.
 
     Raises:
         SettingError: Too few calibration images for the risk bound.
-        ImageError: A file that cannot be used.
+        UserError: Files that cannot be used.
     """
-    fitting, calibration = (_split_scores(predictor, datamodule, split) for split in ("val", "calibration"))
+    fitting, calibration = (
+        _split_scores(predictor, datamodule, split, skip_unreadable) for split in ("val", "calibration")
+    )
     try:
         return make_rule(settings, predictor.classes, fitting, calibration, predictor.rule)
     except SettingError as error:
         raise error.under("decision") from None
 
 
-def _split_scores(predictor: Predictor, datamodule: SEMDataModule, split: str) -> Scores:
+def _split_scores(predictor: Predictor, datamodule: SEMDataModule, split: str, skip_unreadable: bool) -> Scores:
     """Of several processes, the scores of all of them."""
     if not sum(datamodule.source.counts(split).values()):
         return collect_scores(predictor, [])
-    parts = gather(collect_scores(predictor, datamodule.labelled(split)))
+    parts = gather(collect_scores(predictor, datamodule.labelled(split), skip_unreadable))
     return Scores(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("logits", "features", "labels"))
     )

@@ -1,4 +1,4 @@
-"""Accuracy against the conditions under which images were made, and the smallest defect that is found."""
+"""Metrics stratified by how images were made, and the detection limit: the smallest defect that is found."""
 
 import math
 from dataclasses import dataclass

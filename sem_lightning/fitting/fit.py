@@ -27,7 +27,7 @@ from sem_lightning.provenance import describe_environment
 from sem_lightning.synthesis.field import Float32
 
 _TRIES = 5  # images simulated likewise, of which one has to show the pattern
-_UNLIKE, _FEWEST_PATCHES = 0.98, 64  # share told apart from which on, of so many, nothing of the images is met
+_UNLIKE, _FEWEST_PATCHES = 0.98, 64  # share of so many patches told apart, above which the fit is of no use
 _NEEDED, _GUESS = ("pattern.pitch", "pattern.duty"), 0.4  # without which there is no fit; uncertainty that is too much
 _WHY = {
     "line_space": {

@@ -73,7 +73,9 @@ def find_levels(image: Float32) -> tuple[float, float]:
     slope = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))
     flat = smooth[slope <= np.quantile(slope, 0.5)]
     low, high = (float(n) for n in np.quantile(flat, [0.02, 0.98]))
-    for _ in range(30):  # k-means of two groups
+    for _ in range(
+        30
+    ):  # k-means of two groups in one dimension; scipy.cluster sorts by distance instead, and is slower
         middle = (low + high) / 2
         below, above = flat[flat <= middle], flat[flat > middle]
         if not len(below) or not len(above):

@@ -94,6 +94,7 @@ def _features(patch: Float32) -> Float64:
 
 
 def _train(one: Float64, other: Float64) -> tuple[Float64, Float64, Float64]:
+    # Written out: scikit-learn is not in the core install, and this is all that would be used of it.
     features = np.concatenate([one, other])
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-9
     design = np.column_stack([(features - mean) / deviation, np.ones(len(features))])

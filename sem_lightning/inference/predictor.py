@@ -3,7 +3,7 @@
 import copy
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.decision.scores import Floats, log_odds_good, log_probabilities
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.inference.inversion import choose_inversion
+from sem_lightning.inference.network_runner import Job, NetworkRunner
 from sem_lightning.inference.polarity_vote import PolarityVote, vote_on_polarity
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
 from sem_lightning.inference.preprocessing import PreparedImage, Preprocessing
 from sem_lightning.inference.reader import read_ahead
-from sem_lightning.inference.tiling import Stitcher
 from sem_lightning.inference.view_aggregation import aggregate_views
 from sem_lightning.io.find import find_images
 from sem_lightning.io.gray_image import GrayImage, open_image
@@ -27,44 +27,12 @@ from sem_lightning.io.images import ImageError, resize_to
 from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
 from sem_lightning.model.checkpoint import TrainedModel, load_model
 from sem_lightning.model.network import ClassifierNetwork
-from sem_lightning.model.saliency import saliency
 from sem_lightning.synthesis.field import Float32
 
 Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-# A convolution of a single image takes another code path, whose last digits differ. From two images on the size of the
-# batch makes no difference, so that an image has the same scores whatever it is judged beside.
-_FEWEST_IN_BATCH = 2
 _ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
 _WAITING = 4  # times the batch size: images that may wait for others of their shape
-
-
-@dataclass
-class _Job:
-    """An image some of whose tiles and views are judged.
-
-    Attributes:
-        lowest: Log odds of good of the tile that decides; ``logits`` and ``features`` are that tile's.
-        views: Logits of each further view.
-    """
-
-    prepared: PreparedImage
-    stitcher: Stitcher
-    saliency: Stitcher | None
-    waiting: int
-    lowest: float = np.inf
-    logits: Floats = field(default_factory=lambda: np.empty(0))
-    features: Floats = field(default_factory=lambda: np.empty(0))
-    views: dict[int, Floats] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Input:
-    """What the network sees of an image: a tile, or, from ``len(tiling)`` on, a further view."""
-
-    job: _Job
-    number: int
-    image: Float32
 
 
 class Predictor:
@@ -227,17 +195,16 @@ class Predictor:
         """
         ahead = isinstance(images, Sequence)
         prepared = read_ahead(images, self._prepare) if ahead else map(self._prepare, images)
-        pending: deque[_Job | UnreadableImage] = deque()
-        groups: dict[tuple[int, ...], list[_Input]] = {}
+        pending: deque[Job | UnreadableImage] = deque()
+        runner = NetworkRunner(
+            self._net, self.settings, self.rule.temperature, self.batch_size, self.explain, self.device
+        )
         for each in prepared:
-            if isinstance(each, UnreadableImage):
-                pending.append(each)
-            else:
-                self._enqueue(each, pending, groups)
+            pending.append(each if isinstance(each, UnreadableImage) else runner.submit(each))
             if len(pending) >= _WAITING * self.batch_size:
-                self._run_all(groups)
+                runner.flush()
             yield from self._finished(pending)
-        self._run_all(groups)
+        runner.flush()
         yield from self._finished(pending)
 
     def _open(self, image: Image) -> GrayImage:
@@ -261,73 +228,16 @@ class Predictor:
             path = image if isinstance(image, Path) else getattr(image, "path", None)
             return UnreadableImage(path or Path("array"), error)
 
-    def _enqueue(
-        self,
-        prepared: PreparedImage,
-        pending: "deque[_Job | UnreadableImage]",
-        groups: dict[tuple[int, ...], list[_Input]],
-    ) -> None:
-        tiling = prepared.tiling
-        maps = Stitcher(tiling, len(self._classes))
-        salient = Stitcher(tiling, 1) if self.explain else None
-        job = _Job(prepared, maps, salient, len(tiling) + len(prepared.more_views))
-        pending.append(job)
-        inputs = [_Input(job, number, tiling.cut(prepared.image, number)) for number in range(len(tiling))]
-        inputs += [_Input(job, len(tiling) + i, view.image) for i, view in enumerate(prepared.more_views)]
-        for each in inputs:
-            group = groups.setdefault(each.image.shape, [])
-            group.append(each)
-            most = self.batch_size * self.settings.image_size**2 // each.image.size  # as many pixels as ever
-            if len(group) >= max(_FEWEST_IN_BATCH, most):
-                self._run(groups.pop(each.image.shape))
-
-    def _run_all(self, groups: dict[tuple[int, ...], list[_Input]]) -> None:
-        for group in groups.values():
-            self._run(group)
-        groups.clear()
-
-    def _run(self, batch: list[_Input]) -> None:
-        """One batch of inputs of one shape through the network."""
-        arrays = [each.image for each in batch]
-        arrays += arrays[:1] * (_FEWEST_IN_BATCH - len(arrays))
-        images = torch.from_numpy(np.stack(arrays)).unsqueeze(1).to(self.device)
-        with torch.inference_mode():
-            output = self._net(images.contiguous(memory_format=torch.channels_last))
-            maps = output.maps[0].softmax(dim=1).cpu().numpy()
-        logits, features = output.logits.double().cpu().numpy(), output.features.double().cpu().numpy()
-        odds = log_odds_good(logits, self.rule.temperature)
-        salience = None
-        if self.explain:
-            # for the most probable defect, whatever is decided
-            first = int(self.settings.knows_good)
-            targets = first + output.logits[:, first:].argmax(dim=1)
-            salience = saliency(self._net, images, targets.clone())
-        for i, each in enumerate(batch):
-            job = each.job
-            job.waiting -= 1
-            if each.number >= len(job.prepared.tiling):
-                job.views[each.number - len(job.prepared.tiling)] = logits[i]
-                continue
-            job.stitcher.add(each.number, maps[i])
-            if salience is not None and job.saliency is not None:
-                doubt = np.float32(1 / (1 + np.exp(min(odds[i], 500.0))))  # an unsuspicious tile has nothing to explain
-                job.saliency.add(each.number, salience[i][None] * doubt)
-            # NaN counts as the lowest odds: no later tile hides it
-            doubtful = -np.inf if np.isnan(odds[i]) else odds[i]
-            # of tiles that are equally doubtful the first one decides, in whatever order batches come
-            if not job.logits.size or doubtful < job.lowest:
-                job.lowest, job.logits, job.features = doubtful, logits[i], features[i]
-
-    def _finished(self, pending: "deque[_Job | UnreadableImage]") -> Iterator[Prediction | UnreadableImage]:
+    def _finished(self, pending: "deque[Job | UnreadableImage]") -> Iterator[Prediction | UnreadableImage]:
         """The first images, as far as they are judged."""
         while pending:
             first = pending[0]
-            if isinstance(first, _Job) and first.waiting:
+            if isinstance(first, Job) and first.waiting:
                 return
             pending.popleft()
-            yield self._conclude(first) if isinstance(first, _Job) else first
+            yield self._conclude(first) if isinstance(first, Job) else first
 
-    def _conclude(self, job: _Job) -> Prediction:
+    def _conclude(self, job: Job) -> Prediction:
         prepared, views = job.prepared, job.prepared.more_views
         scales = np.array([1.0, *(view.scale for view in views)])
         weights = np.array([prepared.weight, *(view.weight for view in views)])

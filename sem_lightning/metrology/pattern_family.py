@@ -18,8 +18,8 @@ _ONE_WAY = 0.4  # coherence, from which on wires have one main direction
 _AGREE = 8.0  # degrees by which quarters of an image may differ
 
 
-def find_family(image: Float32, told: str | None = None) -> str:
-    """``line_space`` or ``routing``; ``told`` is which of both somebody knows.
+def find_family(image: Float32, known: str | None = None) -> str:
+    """``line_space`` or ``routing``; ``known`` is the family where the user has named it.
 
     Raises:
         NotMeasuredError: The image shows nothing or more than one pattern, or, where nobody tells, neither of both.
@@ -29,7 +29,7 @@ def find_family(image: Float32, told: str | None = None) -> str:
     whole = find_orientation(image)
     if whole.strength < _LEAST_STRENGTH:
         raise NotMeasuredError("no pattern of lines or wires: nothing but noise")
-    if told is None and whole.family is None:
+    if known is None and whole.family is None:
         raise NotMeasuredError(
             f"no pattern of lines or wires (gradients have one direction to {whole.coherence:.0%}, two to "
             f"{whole.cross:.0%}); holes and free shapes are not fitted: choose pattern settings by hand"
@@ -39,8 +39,8 @@ def find_family(image: Float32, told: str | None = None) -> str:
     angles = [there.angle for part in quarters if is_straight(part, there := find_orientation(part))]
     if len(angles) >= 3 and max(abs((angle - angles[0] + 90) % 180 - 90) for angle in angles) > _AGREE:
         raise NotMeasuredError("several patterns in one image; cut out one of them")
-    if told is not None:
-        return told
+    if known is not None:
+        return known
     return "line_space" if is_straight(image, whole) and len(angles) == len(quarters) else "routing"
 
 

@@ -1,8 +1,8 @@
-"""AugMix: images under mixtures of changes that tell nothing of the class, whose answers shall agree.
+"""AugMix: consistency between an image and mixtures of augmentations that do not change its class.
 
 Hendrycks et al., AugMix: a simple data processing method to improve robustness and uncertainty, ICLR 2020. Their
-changes turn and shear photographs; these are what programs do to an image between the microscope and its file: tone
-curves, contrast, smoothing, sharpening, noise, lost resolution.
+augmentations rotate and shear photographs. These are what software does to an image between the microscope and its
+file: tone curves, contrast, smoothing, sharpening, noise, lost resolution.
 """
 
 import math
@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MIXTURES = 2  # that are looked at beside each image
-CHAINS, LONGEST = 2, 3  # of a mixture, beside the image itself, and changes in each
+MIXTURES = 2  # of each image
+CHAINS, LONGEST = 2, 3  # chains of a mixture, beside the image itself, and the most augmentations in one
 Change = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -29,7 +29,7 @@ def tone(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def contrast(images: Tensor, generator: torch.Generator) -> Tensor:
-    """More or less of it, around the image's mean; the network undoes it, but not what follows it in a chain."""
+    """Gain around the image's mean; the network's standardisation undoes it, but not what follows in a chain."""
     middle = images.mean(dim=(1, 2, 3), keepdim=True)
     return middle + uniform(images, generator, 0.5, 1.5) * (images - middle)
 
@@ -66,13 +66,13 @@ CHANGES: tuple[Change, ...] = (tone, contrast, smoothing, sharpening, noise, los
 
 
 def generator_for(seed: int, epoch: int, batch_index: int, rank: int, device: torch.device) -> torch.Generator:
-    """What mixes one batch: no stream that goes on, so that a training that is resumed draws the same."""
+    """The random numbers of one batch: a function of its place, so that a resumed training draws the same ones."""
     place = np.random.SeedSequence((seed, epoch, batch_index, rank))
     return torch.Generator(device).manual_seed(int(place.generate_state(1)[0]))
 
 
 def mix(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image mixed with itself at the ends of chains of random changes.
+    """Each image mixed with the results of chains of random augmentations.
 
     Args:
         images: Floating-point [B, 1, H, W], 0 to 1.
@@ -92,7 +92,7 @@ def mix(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _change(images: Tensor, generator: torch.Generator) -> Tensor:
-    """The end of a chain of one to three changes, drawn for each image."""
+    """The result of a chain of one to three augmentations, drawn for each image."""
     count = len(images)
     lengths = torch.randint(1, LONGEST + 1, (count,), generator=generator, device=images.device)
     changed = images.clamp(0, 1)
@@ -105,13 +105,13 @@ def _change(images: Tensor, generator: torch.Generator) -> Tensor:
     return changed
 
 
-def jensen_shannon(answers: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of several answers to the same images, in nats, averaged over the images.
+def jensen_shannon(logits: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of several outputs for the same images, in nats, averaged over the images.
 
     Args:
-        answers: Logits [N, B, C]: N answers to each of B images.
+        logits: [N, B, C]: N outputs for each of B images.
     """
-    each = answers.float().log_softmax(dim=2)
+    each = logits.float().log_softmax(dim=2)
     mean = (torch.logsumexp(each, dim=0) - math.log(len(each))).expand_as(each)
     divergence: Tensor = F.kl_div(mean, each, reduction="none", log_target=True).sum(dim=2).mean()
     return divergence

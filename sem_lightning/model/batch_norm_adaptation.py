@@ -1,4 +1,4 @@
-"""What a trained network can take from a user's own images without any label."""
+"""Adapting batch norms to unlabelled images."""
 
 import copy
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[Tensor], share: float
     """Move the statistics of all batch norms towards those of other images, in place.
 
     Schneider et al., Improving robustness against common corruptions by covariate shift adaptation (NeurIPS 2020).
-    ``benchmarks/adapt.py`` measures what half of the way gives and costs, and the whole.
+    ``benchmarks/adapt.py`` measures what shares of 0.5 and 1 gain and cost.
 
     Args:
         network: In evaluation mode, its batch norms not folded.
-        batches: Of images, float32 [B, 1, H, W], all about as many: they count alike.
-        share: Of the way, 0 to 1.
+        batches: Of images, float32 [B, 1, H, W]. Every batch has the same weight, so they should be of similar size.
+        share: 0 keeps the network's statistics, 1 takes those of the images.
     """
     measured = copy.deepcopy(network)
     theirs = [module for module in measured.modules() if isinstance(module, nn.BatchNorm2d)]

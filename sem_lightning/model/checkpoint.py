@@ -59,9 +59,10 @@ def load_model(name: str | Path) -> TrainedModel:
     state = read_checkpoint(path)
     try:
         settings = ModelSettings.from_dict(state["hyper_parameters"]["settings"])
-        net = build_network(settings.network, settings.name, len(settings.classes), settings.pooling)
+        with torch.device("meta"):  # without random weights, which would be overwritten
+            net = build_network(settings.network, settings.name, len(settings.classes), settings.pooling)
         weights = {name.removeprefix(_NET): value for name, value in state["state_dict"].items()}
-        net.load_state_dict(weights)
+        net.load_state_dict(weights, assign=True)
         rule = Rule.from_dict(state["decision_rule"]) if "decision_rule" in state else Rule()
         if rule.ood is not None and rule.ood.means.shape != (len(settings.classes), net.num_features):
             raise ValueError("the decision rule is for another network")

@@ -167,7 +167,7 @@ class SEMClassifier(lightning.LightningModule):
 def learning_rate_factor(schedule: str, progress: float, warmup: float) -> float:
     """Share of the peak learning rate.
 
-    torch's OneCycleLR also cycles the momentum and needs its step count when it is built, before Lightning knows it.
+    torch's OneCycleLR (2.14) divides by zero where ``warmup`` times the steps is 1, and raises beyond its last step.
 
     Args:
         schedule: ``linear`` (up from zero, down to zero) or ``onecycle`` (half cosines from 1/25 up and down to zero).

@@ -1,4 +1,4 @@
-"""Learning from the defect mask: every cell of a feature map is told whether it sees the defect."""
+"""The loss on the defect mask: dense supervision of the cells of a feature map."""
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ def mask_loss(maps: tuple[Tensor, ...], label: Tensor, mask: Tensor) -> Tensor:
     Args:
         maps: Class logits [B, C, h, w] each.
         label: The image's class, int64 [B].
-        mask: uint8 [B, H, W]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where nobody knows.
+        mask: uint8 [B, H, W]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where the mask is not known.
 
     Returns:
         A scalar. A cell's target is the image's class where it touches the defect, else good; unknown cells do not

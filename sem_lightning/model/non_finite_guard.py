@@ -1,4 +1,4 @@
-"""A training whose weights have become no numbers ends, and overwrites nothing that was whole."""
+"""Training stops on NaN or infinite weights and keeps the last finite checkpoint."""
 
 import lightning
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
@@ -6,15 +6,15 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 def is_finite(trainer: lightning.Trainer, module: lightning.LightningModule) -> bool:
     """Whether all weights and statistics are finite, in every process."""
-    sound = all(bool(value.isfinite().all()) for value in module.state_dict().values() if value.is_floating_point())
-    return bool(trainer.strategy.reduce_boolean_decision(sound, all=True))
+    finite = all(bool(value.isfinite().all()) for value in module.state_dict().values() if value.is_floating_point())
+    return bool(trainer.strategy.reduce_boolean_decision(finite, all=True))
 
 
 class StopOnNonFinite(Callback):
-    """Ends training where it has diverged.
+    """Stops training after an epoch that ends with NaN or infinite weights.
 
     Attributes:
-        epoch: After which it had, the first being 1; ``None`` while it has not.
+        epoch: That epoch, the first being 1; ``None`` while all weights are finite.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class StopOnNonFinite(Callback):
 
 
 class FiniteCheckpoint(ModelCheckpoint):
-    """Saves no weights of a training that has diverged."""
+    """Saves no checkpoint with NaN or infinite weights."""
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if is_finite(trainer, pl_module):

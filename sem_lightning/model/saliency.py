@@ -1,4 +1,4 @@
-"""Which pixels an answer hangs on, by captum's gradients."""
+"""Saliency: which pixels the logits depend on, by captum's gradients."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sem_lightning.errors import UserError
 
-_SMOOTHING = 1 / 32  # of the image: finer detail of a gradient is chance
+_SMOOTHING = 1 / 32  # of the image: finer detail of a gradient is noise
 
 
 def check_captum() -> None:

@@ -1,5 +1,7 @@
 """Backbones of timm, with one input channel."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from sem_lightning.errors import SettingError, UserError
@@ -28,14 +30,15 @@ class TimmBackbone(nn.Module):
             near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "see timm.list_models()"
             raise SettingError("name", f"found {name!r}, which is none of timm's networks; near: {near}")
         try:
-            self.body = timm.create_model(name, pretrained=False, in_chans=1, features_only=True)
-            found = self.body.feature_info.reduction()
+            body: Any = timm.create_model(name, pretrained=False, in_chans=1, features_only=True)
+            found = body.feature_info.reduction()
             places = [found.index(stride) for stride in _STRIDES]
         except (ValueError, RuntimeError, AttributeError, AssertionError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SettingError("name", f"{name} gives no feature maps at strides 8, 16 and 32 ({reason})") from None
         self._places = places
-        self.channels = tuple(self.body.feature_info.channels()[place] for place in places)
+        self.body = body
+        self.channels = tuple(body.feature_info.channels()[place] for place in places)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Feature maps of float32 [B, 1, H, W]."""

@@ -1,8 +1,9 @@
 """Noise: the statistics of electrons, of the detector, and of its knobs."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,11 +11,13 @@ import numpy.typing as npt
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import Float32
+from sem_lightning.synthesis.noise_step import NoiseStep, NoiseStepSettings
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
 from sem_lightning.synthesis.sampling import draw_key, normal, poisson, random_words
 
 BITS = {8: (255, cv2.CV_8U, np.uint8), 16: (65535, cv2.CV_16U, np.uint16)}
 MAX_FRAMES = 1024
+_STEP_STREAM = 1
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -34,6 +37,7 @@ class Detection:
         bits: 8 or 16 in each stored pixel.
         key: Seed of the pixel noise.
         smear: Standard deviation, in pixels, of what scintillator and amplifier smear along the scan line.
+        steps: Further steps, of other packages, in their order.
     """
 
     dose: float | None
@@ -46,17 +50,20 @@ class Detection:
     bits: int
     key: int
     smear: float = 0.0  # so that scenes from before it came replay
+    steps: tuple[NoiseStep, ...] = ()
 
     def render(self, brightness: Float32) -> Pixels:
         """The image that is stored, from the noise-free brightness: uint8 or uint16 [H, W]."""
-        # Shot noise and detector noise from one stream, whose length does not depend on the image: a scene and its twin
-        # without a defect share the noise outside the defect.
+        # Shot noise and detector noise from one stream, whose length does not depend on the image: a scene with and
+        # without its defect has the same noise outside the defect.
         shot, electronic = normal(self.key, 0, (2, *brightness.shape))
         signal = (
             brightness if self.dose is None else count_electrons(brightness, self.dose * self.frames, shot, self.key)
         )
         if self.smear > 0:  # of electrons as they come; the digitiser's noise is white
             signal = np.asarray(cv2.GaussianBlur(signal, (0, 1), sigmaX=self.smear, sigmaY=1), np.float32)
+        for step in self.steps:
+            signal = step(signal)
         white, depth, dtype = BITS[self.bits]
         deviation = self.gaussian / self.frames**0.5
         offset = 0.5 - 0.5 * self.contrast + self.brightness
@@ -117,9 +124,13 @@ class Noise(Settings):
     brightness: Range = ranged("of full scale", low=-1, high=1, why="beyond full scale nothing is left")
     gamma: Range = ranged("", low=0.2, high=5, why="beyond that every pixel is black or white")
     bits: int = 8
+    steps: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, step in self.steps.items():
+            if not isinstance(step, NoiseStepSettings):
+                raise SettingError(f"steps.{name}", "is no noise step; add one with +noise/steps@noise.steps.NAME=STEP")
         if self.bits not in BITS:
             raise SettingError("bits", f"found {self.bits}, expected 8 or 16")
         if any(end != round(end) for end in self.frames):
@@ -129,7 +140,7 @@ class Noise(Settings):
         """The noise of one image from the ranges."""
         if self.dose is None:
             rng.random()  # what a dose would have taken
-        return Detection(
+        detection = Detection(
             dose=None if self.dose is None else self.draw_value(rng, "dose"),
             frames=round(self.draw_value(rng, "frames")),
             gaussian=self.draw_value(rng, "gaussian"),
@@ -141,3 +152,8 @@ class Noise(Settings):
             key=draw_key(rng),
             smear=self.draw_value(rng, "smear"),
         )
+        if not self.steps:
+            return detection
+        # from a stream of their own, so that other numbers of the scene do not depend on them
+        own = np.random.default_rng([detection.key, _STEP_STREAM])
+        return replace(detection, steps=tuple(step.draw(own) for step in self.steps.values()))

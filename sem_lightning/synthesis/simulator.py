@@ -18,6 +18,7 @@ from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.geometry import print_pattern, shows_last
 from sem_lightning.synthesis.imaging import Exposure, Imaging, exposure_from_dict
 from sem_lightning.synthesis.noise import Detection, Noise, Pixels
+from sem_lightning.synthesis.noise_step import NoiseStep
 from sem_lightning.synthesis.patterns import all_patterns
 from sem_lightning.synthesis.patterns.pattern import Pattern
 from sem_lightning.synthesis.processing import Processing, ProcessingSettings
@@ -77,6 +78,9 @@ class Scene:
         scene["pattern"]["type"] = self.pattern.name
         for numbers, defect in zip(scene["defects"], self.defects, strict=True):
             numbers["type"] = defect.name
+        scene["detection"].pop("steps")
+        if self.detection.steps:
+            scene["detection"]["steps"] = [step.to_dict() for step in self.detection.steps]
         return scene
 
     @staticmethod
@@ -86,7 +90,10 @@ class Scene:
         Raises:
             UserError: A pattern or defect of a type that no installed package registers.
         """
-        for known, numbers in ((Pattern.types, [scene["pattern"]]), (Defect.types, scene["defects"])):
+        detection = dict(scene["detection"])
+        steps = detection.pop("steps", [])
+        kinds = ((Pattern.types, [scene["pattern"]]), (Defect.types, scene["defects"]), (NoiseStep.types, steps))
+        for known, numbers in kinds:
             for each in numbers:
                 if each["type"] not in known:
                     load_plugins()
@@ -99,7 +106,7 @@ class Scene:
             pattern=Pattern.types[scene["pattern"]["type"]].from_dict(pattern),
             defects=tuple(Defect.from_dict(numbers) for numbers in scene["defects"]),
             exposure=exposure_from_dict(scene["exposure"]),
-            detection=Detection(**scene["detection"]),
+            detection=Detection(**detection, steps=tuple(NoiseStep.from_dict(each) for each in steps)),
             processing=Processing(**scene["processing"]),
         )
 
@@ -127,7 +134,7 @@ class Sample:
 
     Attributes:
         image: uint8 or uint16 [H, W].
-        mask: uint8 [H, W], 1 where the printed pattern differs from its defect-free twin.
+        mask: uint8 [H, W], 1 where the printed pattern differs from the same pattern without defects.
         instances: Its defects, each with its own box and mask.
         scene: What was rendered; ``scene.label`` is the class.
     """
@@ -266,7 +273,7 @@ class Simulator:
             UserError: No place for the defect in any of several patterns.
         """
         # One stream, from which every part takes the same count of numbers whatever its ranges are: a changed noise
-        # leaves the geometry. The defects come last: a scene and its twin share every number but the defects'.
+        # leaves the geometry. The defects come last: a scene with and without its defects shares every other number.
         rng = np.random.default_rng([seed, split, index])
         view = self.imaging.view
         for _ in range(_SCENE_TRIES):

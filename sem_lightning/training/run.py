@@ -195,6 +195,5 @@ def _calibrate_and_test(
     items = datamodule.labelled("test")
     collector = PredictionCollector(Predictor(classifier.trained, **options))
     collector.run(itertools.islice(items, settings.data.batch_size) if shortened else items)
-    if collector.unreadable:
-        raise collector.unreadable[0]
+    collector.refuse_unreadable()
     return join(gather(collector.test_predictions()), at_once=True)

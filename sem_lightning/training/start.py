@@ -80,18 +80,19 @@ def build_classifier(options: Any, source: Source, seed: int = 0, start: Trained
         if pixel_size is None and start.settings.image_size == source.image_size:
             pixel_size = start.settings.pixel_size
     counts = source.counts("train")
-    classifier = SEMClassifier(
-        ModelSettings(
-            classes=tuple(source.classes),
-            image_size=source.image_size,
-            pixel_size=pixel_size,
-            polarity=None if polarity is None else str(polarity),
-            folder=source.folder,
-            seed=seed,
-            class_weights=tuple(_balance(list(counts.values()))) if options.balance else None,
-            **recipe,
-        )
-    )
+    settings: dict[str, Any] = {
+        "classes": tuple(source.classes),
+        "image_size": source.image_size,
+        "pixel_size": pixel_size,
+        "polarity": None if polarity is None else str(polarity),
+        "folder": source.folder,
+        "seed": seed,
+        "class_weights": tuple(_balance(list(counts.values()))) if options.balance else None,
+    }
+    try:
+        classifier = SEMClassifier(ModelSettings(**settings, **recipe))
+    except SettingError as error:  # of the network, which is looked up only now
+        raise error.under("model") from None
     if start is not None:
         same = list(start.settings.classes) == source.classes
         if not same and options.wise_ft_alpha < 1:

@@ -23,7 +23,10 @@ def coco_annotations(sample: Sample, category_ids: dict[str, int]) -> list[dict[
 
 
 def _run_lengths(instance: Instance, shape: tuple[int, ...]) -> dict[str, Any]:
-    """COCO's uncompressed run-length encoding: lengths of 0s, 1s, 0s, ... down the columns, one after the other."""
+    """COCO's uncompressed run-length encoding: lengths of 0s, 1s, 0s, ... down the columns, one after the other.
+
+    Written out, as sets are byte-identical from run to run and pycocotools needs the whole mask; a test compares both.
+    """
     x, y, width, height = instance.box
     columns = np.zeros((width, shape[0]), np.uint8)  # only the box's columns hold any 1
     columns[:, y : y + height] = instance.mask.T

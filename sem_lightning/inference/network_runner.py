@@ -1,0 +1,123 @@
+"""Tiles and views of several images, through the network in batches of one shape."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from sem_lightning.decision.scores import Floats, log_odds_good
+from sem_lightning.inference.preprocessing import PreparedImage
+from sem_lightning.inference.tiling import Stitcher
+from sem_lightning.model.model_settings import ModelSettings
+from sem_lightning.model.network import ClassifierNetwork
+from sem_lightning.model.saliency import saliency
+from sem_lightning.synthesis.field import Float32
+
+# A convolution of a single image takes another code path, whose last digits differ. From two images on the size of the
+# batch makes no difference, so that an image has the same scores whatever it is judged beside.
+_FEWEST_IN_BATCH = 2
+
+
+@dataclass
+class Job:
+    """An image some of whose tiles and views have been through the network.
+
+    Attributes:
+        prepared: The image.
+        stitcher: Of the maps of its tiles.
+        saliency: Of captum's maps, where they are asked for.
+        waiting: Tiles and views that are still to come.
+        lowest: Log odds of good of the tile that decides; ``logits`` and ``features`` are that tile's.
+        views: Logits of each further view.
+    """
+
+    prepared: PreparedImage
+    stitcher: Stitcher
+    saliency: Stitcher | None
+    waiting: int
+    lowest: float = np.inf
+    logits: Floats = field(default_factory=lambda: np.empty(0))
+    features: Floats = field(default_factory=lambda: np.empty(0))
+    views: dict[int, Floats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What the network sees of an image: a tile, or, from ``len(tiling)`` on, a further view."""
+
+    job: Job
+    number: int
+    image: Float32
+
+
+@dataclass
+class NetworkRunner:
+    """Collects inputs by their shape, and runs a batch when it is full.
+
+    Attributes:
+        net: In evaluation mode, on ``device``.
+        settings: Of the classifier.
+        temperature: Of the rule, for the log odds by which one tile of an image decides.
+        batch_size: Images of the training size in a batch; of larger ones fewer.
+        explain: Whether captum's saliency is computed.
+        device: Of torch.
+    """
+
+    net: ClassifierNetwork
+    settings: ModelSettings
+    temperature: float
+    batch_size: int
+    explain: bool
+    device: torch.device
+    _groups: dict[tuple[int, ...], list[_Input]] = field(default_factory=dict)
+
+    def submit(self, prepared: PreparedImage) -> Job:
+        """Take an image; its job is done once ``waiting`` is 0, after `flush` at the latest."""
+        tiling, channels = prepared.tiling, len(self.settings.classes)
+        salient = Stitcher(tiling, 1) if self.explain else None
+        job = Job(prepared, Stitcher(tiling, channels), salient, len(tiling) + len(prepared.more_views))
+        inputs = [_Input(job, number, tiling.cut(prepared.image, number)) for number in range(len(tiling))]
+        inputs += [_Input(job, len(tiling) + i, view.image) for i, view in enumerate(prepared.more_views)]
+        for each in inputs:
+            group = self._groups.setdefault(each.image.shape, [])
+            group.append(each)
+            most = self.batch_size * self.settings.image_size**2 // each.image.size
+            if len(group) >= max(_FEWEST_IN_BATCH, most):
+                self._run(self._groups.pop(each.image.shape))
+        return job
+
+    def flush(self) -> None:
+        """Run what has been collected."""
+        for group in self._groups.values():
+            self._run(group)
+        self._groups.clear()
+
+    def _run(self, batch: list[_Input]) -> None:
+        arrays = [each.image for each in batch]
+        arrays += arrays[:1] * (_FEWEST_IN_BATCH - len(arrays))
+        images = torch.from_numpy(np.stack(arrays)).unsqueeze(1).to(self.device)
+        with torch.inference_mode():
+            output = self.net(images.contiguous(memory_format=torch.channels_last))
+            maps = output.maps[0].softmax(dim=1).cpu().numpy()
+        logits, features = output.logits.double().cpu().numpy(), output.features.double().cpu().numpy()
+        odds = log_odds_good(logits, self.temperature)
+        salience = None
+        if self.explain:
+            # for the most probable defect, whatever is decided
+            first = int(self.settings.knows_good)
+            targets = first + output.logits[:, first:].argmax(dim=1)
+            salience = saliency(self.net, images, targets.clone())
+        for i, each in enumerate(batch):
+            job = each.job
+            job.waiting -= 1
+            if each.number >= len(job.prepared.tiling):
+                job.views[each.number - len(job.prepared.tiling)] = logits[i]
+                continue
+            job.stitcher.add(each.number, maps[i])
+            if salience is not None and job.saliency is not None:
+                doubt = np.float32(1 / (1 + np.exp(min(odds[i], 500.0))))  # an unsuspicious tile has nothing to explain
+                job.saliency.add(each.number, salience[i][None] * doubt)
+            # NaN counts as the lowest odds: no later tile hides it
+            doubtful = -np.inf if np.isnan(odds[i]) else odds[i]
+            if not job.logits.size or doubtful < job.lowest:
+                job.lowest, job.logits, job.features = doubtful, logits[i], features[i]

@@ -1,0 +1,90 @@
+"""Further steps of the noise model, which other packages register."""
+
+import dataclasses
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sem_lightning.synthesis.field import Float32
+from sem_lightning.synthesis.ranges import Settings
+from sem_lightning.synthesis.sampling import draw_key
+
+
+@dataclass(frozen=True)
+class NoiseStep(ABC):
+    """A change of the detected signal before it is digitised, every number drawn.
+
+    A subclass declares its numbers as ``ranged`` fields, which makes them keys of its YAML file, and overrides `apply`.
+    A scene keeps the numbers, so that it replays bit for bit.
+
+    Attributes:
+        key: Seed of the step's own random numbers, drawn for each image.
+    """
+
+    name: ClassVar[str] = ""
+    types: ClassVar[dict[str, type["NoiseStep"]]] = {}
+
+    key: int
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" in vars(cls):
+            NoiseStep.types[cls.name] = cls
+
+    @abstractmethod
+    def apply(self, signal: Float32, rng: np.random.Generator) -> Float32:
+        """The changed signal.
+
+        Args:
+            signal: float32 [H, W], 1 is white; not to be written into.
+            rng: From ``key``; the same for the same scene.
+        """
+
+    def __call__(self, signal: Float32) -> Float32:
+        """`apply` with the step's own random numbers."""
+        return np.asarray(self.apply(signal, np.random.default_rng(self.key)), np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, the type among them."""
+        return {"type": self.name, **dataclasses.asdict(self)}
+
+    @staticmethod
+    def from_dict(numbers: dict[str, Any]) -> "NoiseStep":
+        """From what `to_dict` wrote."""
+        values = {name: value for name, value in numbers.items() if name != "type"}
+        return NoiseStep.types[numbers["type"]](**values)
+
+
+@dataclass
+class NoiseStepSettings(Settings):
+    """Ranges of one type of noise step; each type's own class is made from its ``ranged`` fields."""
+
+    step_type: ClassVar[type[NoiseStep]]
+
+    def draw(self, rng: np.random.Generator) -> NoiseStep:
+        """The step of one image from the ranges."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return self.step_type(key=draw_key(rng), **{name: self.draw_value(rng, name) for name in names})
+
+
+STEP_SETTINGS: dict[str, type[NoiseStepSettings]] = {}
+
+
+def make_step_settings() -> None:
+    """Give every type of noise step that has none its settings class, beside it in its module."""
+    for step_type in NoiseStep.types.values():
+        if step_type.name in STEP_SETTINGS:
+            continue
+        fields = [
+            (field.name, Any, dataclasses.field(metadata=field.metadata))
+            for field in dataclasses.fields(step_type)
+            if "limits" in field.metadata
+        ]
+        name = f"{step_type.__name__}Settings"
+        namespace = {"step_type": step_type, "__module__": step_type.__module__}
+        made = dataclasses.make_dataclass(name, fields, bases=(NoiseStepSettings,), namespace=namespace)
+        setattr(sys.modules[step_type.__module__], name, made)
+        STEP_SETTINGS[step_type.name] = made
