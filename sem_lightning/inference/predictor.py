@@ -14,7 +14,7 @@ import torch
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.decision.scores import Floats, log_odds_good, log_probabilities
 from sem_lightning.errors import SettingError, UserError
-from sem_lightning.inference.inversion import choose_inversion
+from sem_lightning.inference.inversion import Inversion, choose_inversion
 from sem_lightning.inference.network_runner import Job, NetworkRunner
 from sem_lightning.inference.polarity_vote import PolarityVote, vote_on_polarity
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
@@ -140,7 +140,7 @@ class Predictor:
         return [each for each in found if isinstance(each, Prediction)]
 
     def adopt_polarity(self, images: Sequence[Image]) -> PolarityVote | None:
-        """Where the polarity is not given, find it from some of the images, and judge by it from now on.
+        """Where the polarity is not given, find it from some of the images, and judge by it until asked again.
 
         Returns:
             What was found and from what, where it was looked for.
@@ -148,6 +148,8 @@ class Predictor:
         Raises:
             SettingError: ``polarity="auto"`` cannot tell.
         """
+        if self.polarity in (None, "auto"):  # what was found in other images says nothing of these
+            self.preprocessing = replace(self.preprocessing, inversion=Inversion.NONE)
         bounded = self.rule.risk_bound is not None  # it was made for images as they are
         vote = vote_on_polarity(images, self.polarity, self.settings.polarity, bounded, self._open, self._largest_view)
         if vote is not None:

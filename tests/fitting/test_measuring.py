@@ -8,14 +8,14 @@ from conftest import make_simulator
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from sem_lightning.fitting.estimate import estimate
-from sem_lightning.fitting.two_sample_test import compare
 from sem_lightning.errors import NotMeasuredError
+from sem_lightning.fitting.estimate import estimate
 from sem_lightning.fitting.lines import measure_lines
-from sem_lightning.metrology.pattern_family import find_direction, find_family
 from sem_lightning.fitting.measure import find_polarity, is_saturated, measure
 from sem_lightning.fitting.microscope import Microscope
+from sem_lightning.fitting.two_sample_test import compare
 from sem_lightning.metrology.orientation import find_orientation, turned_back, upright
+from sem_lightning.metrology.pattern_family import find_direction, find_family
 from sem_lightning.synthesis.field import Float32
 
 STEADY = (

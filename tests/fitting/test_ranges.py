@@ -8,8 +8,8 @@ from conftest import make_simulator
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sem_lightning.fitting.estimate import Estimate
 from sem_lightning.errors import NotMeasuredError
+from sem_lightning.fitting.estimate import Estimate
 from sem_lightning.fitting.microscope import Microscope
 from sem_lightning.fitting.settings_file import make_ranges
 from sem_lightning.synthesis.field import FieldOfView

@@ -55,8 +55,8 @@ KINDS = {
     "risk bound, several views": Kind({"view_scales": (1, 1.5, 2)}, STRICT),
     "out of distribution": Kind({}, WITH_OOD),
     "dark": Kind({"polarity": Polarity.EITHER, "view_scales": (1, 1.5)}, WITH_OOD, (("polarity", "dark"),)),
-    "tiles": Kind({}, WITH_OOD, (("tiling", "on"), ("overlap", 0.5))),
-    "timm": Kind({"network": "timm", "name": "test_efficientnet"}),
+    "tiles": Kind({}, WITH_OOD, (("tiling", "on"),)),
+    "timm": Kind({"network": "timm", "name": "test_resnet"}),
 }
 
 
@@ -123,7 +123,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, folders: Any) -> Any:
         source = source_of(folders(tuple(model.settings.classes)), model)
         if kind.decision is not None:
             scores = collect_scores(kind.predictor(model), labelled(source))
-            model.rule = make_rule(kind.decision, kind.predictor(model).classes, scores, scores)
+            fitting = scores if kind.decision is WITH_OOD else collect_scores(kind.predictor(model), [])
+            start = Rule(temperature=2.5)
+            model.rule = make_rule(kind.decision, kind.predictor(model).classes, fitting, scores, start)
         return kind, model, source
 
     return prepare
@@ -137,7 +139,7 @@ def make(kind: Kind) -> Any:
 def favour_good(model: TrainedModel) -> TrainedModel:
     """An untrained network takes any image for any class; thresholds shall not be 0, so good is likely here."""
     with torch.no_grad():
-        model.net.class_head.bias[0] += 2
+        model.net.class_head.bias[0] += 5
     return model
 
 
@@ -173,7 +175,7 @@ class TestSameBits:
         one_by_one = kind.predictor(model)
         same([found for path in paths for found in one_by_one.predict(path)], together)
         same(kind.predictor(model).predict(paths[::-1])[::-1], together)
-        for batch_size in (1, 2, 3, 5, 64):
+        for batch_size in (1, 3, 64):
             same(kind.predictor(model, batch_size=batch_size).predict(paths), together)
 
     def test_of_arrays(self, name: str, prepared: Any) -> None:
@@ -244,7 +246,7 @@ def test_a_promised_threshold_lies_on_the_scale_of_log_odds_good(name: str, prep
     kind, model, source = prepared(name)
     found = kind.predictor(model).predict(files_of(source))
     threshold = model.rule.threshold
-    assert threshold is not None and threshold > 0 and model.rule.risk_bound is not None
+    assert threshold is not None and threshold > 0.1 and model.rule.risk_bound is not None
     for one in found:
         assert one.log_odds_good is not None
         assert (one.decision == "good") == (one.log_odds_good > threshold)
@@ -272,7 +274,7 @@ def test_a_large_tiff_with_its_pixel_size_is_judged_in_the_same_tiles_everywhere
     found = Predictor(model).predict(files_of(source))
     for one in found:
         assert one.pixel_size == pytest.approx(0.5) and one.shape == (400, 600)
-        assert one.tiles == 4 * 7 and one.seen_shape == (200, 300)  # 64 pixels each, a quarter shared
+        assert one.tiles == 4 * 6 and one.seen_shape == (200, 300)  # 64 pixels each, a quarter shared
         assert list(one.by_view) == [1.0]
     scores = collect_scores(Predictor(model), labelled(source))
     assert np.array_equal(scores.logits, np.stack([one.logits for one in found]))
@@ -280,10 +282,10 @@ def test_a_large_tiff_with_its_pixel_size_is_judged_in_the_same_tiles_everywhere
     tested = PredictionCollector(Predictor(model)).run(labelled(source)).test_predictions()
     assert [CLASSES[decision] for decision in tested.verdicts.decisions] == [one.decision for one in found]
     # the tile least likely to be good decides: cut out by hand and judged as images, none is less so
-    (tile_odds,) = [tiles_by_hand(model, found[0])]
-    assert found[0].log_odds_good == min(tile_odds)
+    assert found[0].log_odds_good == min(tiles_by_hand(model, found[0]))
     whole = Predictor(model, tiling="off").predict(files_of(source))
-    assert all(one.tiles == 1 and one.logits.tobytes() != two.logits.tobytes() for one, two in zip(whole, found))  # noqa: B905
+    assert all(one.tiles == 1 for one in whole)
+    assert all((one.logits != other.logits).any() for one, other in zip(whole, found, strict=True))
 
 
 def tiles_by_hand(model: TrainedModel, found: Prediction) -> list[float]:
@@ -339,7 +341,7 @@ def test_each_file_is_decoded_once(
 @pytest.mark.parametrize("trained", ["bright", "dark", "either"])
 def test_auto_finds_the_polarity_anew_in_each_call(trained: str, tmp_path: Path) -> None:
     for number in range(8):
-        image = lines((64, 72), number)
+        image = lines((64, 72), number, duty=0.2)
         cv2.imwrite(str(tmp_path / f"bright_{number}.png"), image)
         cv2.imwrite(str(tmp_path / f"dark_{number}.png"), 255 - image)
     model = make_classifier(polarity=trained).eval().trained

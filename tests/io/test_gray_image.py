@@ -1,0 +1,56 @@
+"""A file is decoded once, and comes with what it says of itself."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import with_bar
+
+from sem_lightning.io import gray_image
+from sem_lightning.io.gray_image import open_image
+from sem_lightning.io.images import ImageError, encode_image, read_gray
+
+GREY = np.random.default_rng(0).normal(120, 20, (240, 280)).clip(0, 255).astype(np.uint8)
+
+
+def test_an_image_comes_with_its_path_and_pixel_size(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(encode_image(GREY, ".tif", 0.8))
+    found = open_image(tmp_path / "a.tif")
+    assert found.pixels.dtype == np.float32 and np.array_equal(found.pixels, read_gray(tmp_path / "a.tif"))
+    assert found.path == tmp_path / "a.tif" and found.pixel_size == pytest.approx(0.8) and found.data_bar_rows == 0
+    cv2.imwrite(str(tmp_path / "a.png"), GREY)
+    assert open_image(tmp_path / "a.png").pixel_size is None
+
+
+def test_a_data_bar_is_cut_off_where_it_is_asked_for(tmp_path: Path) -> None:
+    whole = np.uint8(with_bar(GREY, 40, 0, None) * 255 + 0.5)
+    cv2.imwrite(str(tmp_path / "bar.png"), whole)
+    cut, kept = open_image(tmp_path / "bar.png"), open_image(tmp_path / "bar.png", crop_data_bar=False)
+    assert cut.data_bar_rows == 40 and cut.pixels.shape == (240, 280)
+    assert np.array_equal(cut.pixels * 255, GREY)
+    assert kept.data_bar_rows == 0 and kept.pixels.shape == (280, 280)
+
+
+def test_an_image_inside_another_file(tmp_path: Path) -> None:
+    """Such a file has no tags of its own that would be the image's."""
+    inside = encode_image(GREY, ".tif", 0.8)
+    (tmp_path / "shard.tar").write_bytes(bytes(512) + inside + bytes(100))
+    found = open_image(tmp_path / "shard.tar", span=(512, len(inside)))
+    assert np.array_equal(found.pixels * 255, GREY) and found.pixel_size is None
+    with pytest.raises(ImageError, match=r"shard\.tar: shorter than the image listed at byte 512"):
+        open_image(tmp_path / "shard.tar", span=(512, len(inside) + 101))
+
+
+def test_a_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), GREY)
+    read: list[Path] = []
+    monkeypatch.setattr(gray_image, "read_gray", lambda path, *more: (read.append(path), read_gray(path, *more))[1])
+    open_image(tmp_path / "a.png")
+    assert read == [tmp_path / "a.png"]
+
+
+def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no image")
+    with pytest.raises(ImageError, match=r"a\.png: not a readable image"):
+        open_image(tmp_path / "a.png")
