@@ -15,8 +15,8 @@ from sem_lightning.synthesis.field import Float32
 
 # Images of the training size in a batch; of larger ones as many as have so many pixels. The last digits of a
 # convolution depend on the size of its batch. So every batch of a shape has the same size, filled up where images are
-# missing: an image has the same scores whatever it is judged beside. (With a timm network of other activations than ReLU
-# the last digit may still differ, because those round differently where the vector units end.)
+# missing: an image has the same scores whatever it is judged beside. (With a timm network of other activations than
+# ReLU the last digit may still differ, because those round differently where the vector units end.)
 _BATCH = {"cpu": 8}
 _BATCH_ELSEWHERE = 64
 _SMALLEST_BATCH = 2

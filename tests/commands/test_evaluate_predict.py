@@ -109,7 +109,7 @@ def test_predict_writes_one_row_an_image(run: Run, checkpoint: Path, tmp_path: P
     names = ["b.png", "a.tif", "deeper/c, 'd'.jpg"]
     for name in names:
         cv2.imwrite(str(tmp_path / "images" / name), rng.integers(0, 256, (90, 70), dtype=np.uint8))
-    done = run("predict", f"ckpt={checkpoint}", "images=images", "output=out/predictions.csv", "batch_size=2")
+    done = run("predict", f"ckpt={checkpoint}", "images=images", "output=out/predictions.csv")
     assert done.code == 0, done.err
     rows = read_rows(tmp_path / "out" / "predictions.csv")
     assert list(rows[0]) == ["path", "label", "confidence", "decision", "p_good", "p_gap", "p_bridge"]
@@ -145,7 +145,6 @@ def test_predict_leaves_out_masks_and_preview_of_a_generated_set(run: Run, check
     [
         (["images=nothing"], "images: found no images at nothing"),
         ([], "images: needs a value"),
-        (["images=.", "batch_size=0"], "batch_size: found 0"),
     ],
 )
 def test_predict_refuses_what_it_cannot_do(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
