@@ -37,7 +37,6 @@ from sem_lightning.synthesis.simulator import render
 
 SIZE = 128
 BATCHES = (8, 16, 32, 64)
-PREDICT_BATCH = 16  # of conf/predict.yaml
 
 
 def write_files(folder: Path, count: int) -> list[Path]:
@@ -112,7 +111,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     classifier = SEMClassifier(classes=["good", "gap", "bridge"], image_size=SIZE).eval()
-    predictor = Predictor(classifier.trained, batch_size=PREDICT_BATCH)
+    predictor = Predictor(classifier.trained)
     with tempfile.TemporaryDirectory() as name, contextlib.suppress(KeyboardInterrupt):
         folder = Path(name)
         paths = write_files(folder, arguments.files)

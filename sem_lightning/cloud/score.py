@@ -41,7 +41,7 @@ def init() -> None:
     model = load_model(found[0])
     _predictors.clear()
     for polarity in (None, *POLARITIES) if model.settings.polarity is not None else (None,):
-        _predictors[polarity] = Predictor(model, polarity=polarity, batch_size=1)
+        _predictors[polarity] = Predictor(model, polarity=polarity)
 
 
 def score(body: bytes) -> tuple[int, dict[str, Any]]:

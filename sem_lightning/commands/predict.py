@@ -74,7 +74,6 @@ def _build_predictor(settings: PredictSettings) -> Any:
         pixel_size=settings.pixel_size,
         view_scales=settings.view_scales,
         crop_data_bar=settings.data_bar == "auto",
-        batch_size=settings.batch_size,
         explain=settings.explain,
         device=choose_device(settings.device),
     )

@@ -12,7 +12,7 @@ from sem_lightning.config.error_lines import describe
 from sem_lightning.config.job import in_multirun, output_folder
 from sem_lightning.io.atomic import write_atomically, write_json
 from sem_lightning.sweeps.multirun import multirun
-from sem_lightning.sweeps.sweep_folder import ALIKE, DIGEST, ERROR, SETTINGS, config_digest, only_job
+from sem_lightning.sweeps.sweep_folder import ALIKE, DIGEST, ERROR, RESULT, SETTINGS, config_digest, only_job
 
 
 def main() -> None:
@@ -23,12 +23,13 @@ def main() -> None:
 def train(config: DictConfig) -> float:
     """One training run, or one for each fold; returns the metric that ``optimized_metric`` names, for a sweep."""
     output = output_folder()
-    for group in ("model", "data", "decision", "logger", "callbacks"):
-        build(config[group], group)  # a mistake is named before torch is imported
     with only_job(output) if in_multirun() else nullcontext():
         try:
+            for group in ("model", "data", "decision", "logger", "callbacks"):
+                build(config[group], group)  # a mistake is named before torch is imported
             return _train_job(config, output) if in_multirun() else _train_alone(config, output)
         except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result
+            (output / RESULT).unlink(missing_ok=True)  # of an earlier run
             _write_error(output, describe(error))
             raise
 
@@ -60,7 +61,8 @@ def _train(config: DictConfig, output: Path, more_callbacks: tuple[Any, ...] = (
     from sem_lightning.config.training import build_training
     from sem_lightning.training.train import train as run_training
 
-    (output / ERROR).unlink(missing_ok=True)  # of an earlier run
+    for stale in (RESULT, ERROR):  # of an earlier run
+        (output / stale).unlink(missing_ok=True)
     digests = {DIGEST: config_digest(config), ALIKE: config_digest(config, "seed")}
     settings = build_training(config, more_callbacks, digests)
     if getattr(rank_zero_only, "rank", 0) == 0:  # of several processes the first one writes

@@ -127,7 +127,6 @@ class PredictSettings:
     images: str = MISSING
     output: str = MISSING
     jsonl: str | None = MISSING
-    batch_size: int = MISSING
     tiling: str = MISSING
     overlap: float = MISSING
     view_scales: list[float] | None = MISSING
@@ -139,7 +138,6 @@ class PredictSettings:
     device: str = MISSING
 
     def __post_init__(self) -> None:
-        at_least("batch_size", self.batch_size, 1)
         one_of("data_bar", self.data_bar, ("auto", "keep"))
         if self.polarity is not None:
             one_of("polarity", self.polarity, (*POLARITIES, "auto"))

@@ -1,4 +1,4 @@
-"""Ways to learn more from each simulated image; docs/training.md compares them."""
+"""Ways to learn more from each simulated image; docs/results/training.md compares them."""
 
 import math
 from dataclasses import dataclass, replace

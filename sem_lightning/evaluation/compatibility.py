@@ -26,7 +26,7 @@ def open_models(names: Sequence[str], alike: Sequence[str]) -> list[tuple[Path, 
     opened = [(find_checkpoint(name), load_model(name)) for name in names]
     for path, model in opened[1:]:
         for name in alike:
-            first, other = getattr(opened[0][1].settings, name), getattr(model.settings, name)
+            first, other = opened[0][1].settings.to_dict()[name], model.settings.to_dict()[name]
             both = (first, other) in ((None, Polarity.EITHER), (Polarity.EITHER, None))  # know both polarities
             if first != other and not both:
                 raise SettingError(

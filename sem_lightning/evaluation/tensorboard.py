@@ -25,8 +25,10 @@ def lay_out_charts(writer: SummaryWriter, classes: list[str]) -> None:
 def write_test(
     writer: SummaryWriter, report: Report, figures: dict[str, Path], settings: dict[str, Any], step: int
 ) -> None:
-    """The test's figures as images, and the hyperparameters with the final metrics (the tab HParams)."""
+    """The test's metrics, its figures as images, and the hyperparameters with the final metrics (the tab HParams)."""
     write_figures(writer, figures, step)
+    for name, value in report.metrics.items():
+        writer.add_scalar(name, value, step)
     final = {f"final/{name.removeprefix('test/')}": value for name, value in report.metrics.items()}
     writer.add_hparams(_flatten(settings), final, run_name=".")
     writer.flush()

@@ -13,12 +13,13 @@ from sem_lightning.model.network import ClassifierNetwork
 from sem_lightning.model.saliency import saliency
 from sem_lightning.synthesis.field import Float32
 
-# On a CPU a convolution of a single image takes another code path, whose last digits differ, and so does, with one
-# thread, a 1 x 1 convolution of 16 images or more. In between the size of the batch makes no difference, so that an
-# image has the same scores whatever it is judged beside. (Of a timm network with other activations than ReLU the last
-# digit may still differ, for those round otherwise where the vector units end.)
-_FEWEST_IN_BATCH = 2
-_MOST_IN_BATCH_ON_CPU = 15
+# Images of the training size in a batch; of larger ones as many as have so many pixels. The last digits of a
+# convolution depend on the size of its batch. So every batch of a shape has the same size, filled up where images are
+# missing: an image has the same scores whatever it is judged beside. (With a timm network of other activations than
+# ReLU the last digit may still differ, because those round differently where the vector units end.)
+_BATCH = {"cpu": 8}
+_BATCH_ELSEWHERE = 64
+_SMALLEST_BATCH = 2
 
 
 @dataclass
@@ -30,8 +31,8 @@ class Job:
         stitcher: Of the maps of its tiles.
         saliency: Of captum's maps, where they are asked for.
         waiting: Tiles and views that are still to come.
-        lowest: Log odds of good of the tile that decides, at temperature 1: it is the same tile whatever rule is made
-            from its scores. ``logits`` and ``features`` are that tile's.
+        lowest: Log odds of good of the tile that decides, at temperature 1; ``logits`` and ``features`` are that
+            tile's.
         views: Logits of each further view.
     """
 
@@ -61,8 +62,7 @@ class NetworkRunner:
     Attributes:
         net: In evaluation mode, on ``device``.
         settings: Of the classifier.
-        temperature: Of the rule, for how doubtful a tile is whose saliency is shown.
-        batch_size: Images of the training size in a batch; of larger ones fewer.
+        temperature: Of the rule; it weighs the saliency of tiles.
         explain: Whether captum's saliency is computed.
         device: Of torch.
     """
@@ -70,7 +70,6 @@ class NetworkRunner:
     net: ClassifierNetwork
     settings: ModelSettings
     temperature: float
-    batch_size: int
     explain: bool
     device: torch.device
     _groups: dict[tuple[int, ...], list[_Input]] = field(default_factory=dict)
@@ -85,10 +84,7 @@ class NetworkRunner:
         for each in inputs:
             group = self._groups.setdefault(each.image.shape, [])
             group.append(each)
-            most = self.batch_size * self.settings.image_size**2 // each.image.size
-            if self.device.type == "cpu":
-                most = min(most, _MOST_IN_BATCH_ON_CPU)
-            if len(group) >= max(_FEWEST_IN_BATCH, most):
+            if len(group) == self._size_of_batch(each.image):
                 self._run(self._groups.pop(each.image.shape))
         return job
 
@@ -98,14 +94,19 @@ class NetworkRunner:
             self._run(group)
         self._groups.clear()
 
+    def _size_of_batch(self, image: Float32) -> int:
+        size = _BATCH.get(self.device.type, _BATCH_ELSEWHERE)
+        return max(_SMALLEST_BATCH, size * self.settings.image_size**2 // image.size)
+
     def _run(self, batch: list[_Input]) -> None:
         arrays = [each.image for each in batch]
-        arrays += arrays[:1] * (_FEWEST_IN_BATCH - len(arrays))
+        arrays += arrays[:1] * (self._size_of_batch(arrays[0]) - len(arrays))
         images = torch.from_numpy(np.stack(arrays)).unsqueeze(1).to(self.device)
         with torch.inference_mode():
             output = self.net(images.contiguous(memory_format=torch.channels_last))
             maps = output.maps[0].softmax(dim=1).cpu().numpy()
         logits, features = output.logits.double().cpu().numpy(), output.features.double().cpu().numpy()
+        # at temperature 1: the tile that decides is the same whatever rule is made from its scores
         odds = log_odds_good(logits, 1.0)
         salience = None
         if self.explain:
@@ -113,7 +114,7 @@ class NetworkRunner:
             # for the most probable defect, whatever is decided
             first = int(self.settings.knows_good)
             targets = first + output.logits[:, first:].argmax(dim=1)
-            salience = saliency(self.net, images, targets.clone())
+            salience = saliency(self.net, images, targets.clone())  # of the images that fill up, too
         for i, each in enumerate(batch):
             job = each.job
             job.waiting -= 1

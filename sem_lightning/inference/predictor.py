@@ -32,7 +32,7 @@ from sem_lightning.synthesis.field import Float32
 Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
-_WAITING = 4  # times the batch size: images that may wait for others of their shape
+_MOST_WAITING = 256  # images that may wait for others of their shape
 
 
 class Predictor:
@@ -48,7 +48,6 @@ class Predictor:
         pixel_size: nm of the images' pixels; ``None`` takes what the files say.
         view_scales: Sizes of the views times the image size of training; ``None`` takes the classifier's.
         crop_data_bar: Whether the data bar of vendors' images is left out.
-        batch_size: Images of the training size that the network takes at once. It does not change any score.
         explain: Whether to compute captum's saliency and keep what the network saw.
         device: Of torch.
 
@@ -71,7 +70,6 @@ class Predictor:
         pixel_size: float | None = None,
         view_scales: Sequence[float] | None = None,
         crop_data_bar: bool = True,
-        batch_size: int = 16,
         explain: bool = False,
         device: str | torch.device = "cpu",
     ) -> None:
@@ -84,7 +82,6 @@ class Predictor:
         if polarity not in (None, "auto"):
             inversion = choose_inversion(str(polarity), model.settings.polarity)
             self.preprocessing = replace(self.preprocessing, inversion=inversion)
-        self.batch_size = batch_size
         self.explain = explain
         self.device = torch.device(device)
         self._classes = list(model.settings.classes)
@@ -198,12 +195,10 @@ class Predictor:
         ahead = isinstance(images, Sequence)
         prepared = read_ahead(images, self._prepare) if ahead else map(self._prepare, images)
         pending: deque[Job | UnreadableImage] = deque()
-        runner = NetworkRunner(
-            self._net, self.settings, self.rule.temperature, self.batch_size, self.explain, self.device
-        )
+        runner = NetworkRunner(self._net, self.settings, self.rule.temperature, self.explain, self.device)
         for each in prepared:
             pending.append(each if isinstance(each, UnreadableImage) else runner.submit(each))
-            if len(pending) >= _WAITING * self.batch_size:
+            if len(pending) >= _MOST_WAITING:
                 runner.flush()
             yield from self._finished(pending)
         runner.flush()

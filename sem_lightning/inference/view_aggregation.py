@@ -4,7 +4,9 @@ import numpy as np
 
 from sem_lightning.decision.scores import Floats, log_probabilities
 
-_POWER = 1 / 3  # of the mean of P(good); 1 would be the arithmetic mean, 0 the geometric (docs/real_images.md)
+_POWER = (
+    1 / 3
+)  # of the mean of P(good); 1 would be the arithmetic mean, 0 the geometric (docs/explanation/views-and-polarity.md)
 
 
 def aggregate_views(logits: Floats, weights: Floats, knows_good: bool) -> Floats:

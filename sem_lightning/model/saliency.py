@@ -25,7 +25,7 @@ def saliency(network: nn.Module, images: Tensor, targets: Tensor) -> np.ndarray[
     """How much each pixel moves the logit of its image's target class.
 
     The absolute gradient (K. Simonyan et al., ICLR workshop 2014), smoothed. It points at defects better than the finer
-    and costlier methods that were tried, see docs/decisions.md.
+    and costlier methods that were tried, see docs/results/decisions.md.
 
     Args:
         network: Gives `sem_lightning.model.network.NetworkOutput`, on the images' device.

@@ -202,14 +202,15 @@ class Simulator:
 
     @property
     def classes(self) -> list[str]:
+        """Class names in label order, ``good`` first."""
         return self.defect.classes
 
     @property
     def polarity(self) -> str | None:
         """``bright`` or ``dark``: which the feature is in the images; ``None`` where patterns of a mixture differ.
 
-        ``either`` where they differ and some are negatives: who learns from these can take any image that is known to
-        be dark as its negative.
+        ``either`` where they differ and some images are inverted: a classifier trained on these can judge an image that
+        is known to be dark by its inverted copy.
         """
         shown = {pattern.usual_polarity for pattern in self.pattern.alternatives}
         if self.imaging.polarity != "auto":

@@ -1,6 +1,5 @@
 """What a training starts from: new weights, ImageNet's, another classifier's, or a run that stopped."""
 
-import dataclasses
 import difflib
 import logging
 from collections.abc import Collection
@@ -46,9 +45,9 @@ def open_start(init_from: str | None, options: Any, given: Collection[str] = ())
         raise SettingError("model.pretrained", "init_from brings weights of its own; use one of both")
     model = load_model(init_from)
     for name in _OF_START:
-        found, known = getattr(options, name), getattr(model.settings, name)
+        found, known = getattr(options, name), model.settings.to_dict()[name]
         said = f"model.{name}" in given or (name == "network" and "model" in given)
-        if said and (tuple(found) if isinstance(found, list) else found) != known:
+        if said and found != known:
             raise SettingError(
                 f"model.{name}", f"found {found}; what starts from init_from keeps its {known}, so leave it out"
             )
@@ -134,10 +133,10 @@ def check_resumable(resume_from: str | None, classifier: SEMClassifier) -> Path 
     path = Path(resume_from).expanduser()
     state = read_checkpoint(path)
     theirs: dict[str, Any] = state["hyper_parameters"]["settings"]
-    ours = dataclasses.asdict(classifier.settings)
+    ours = classifier.settings.to_dict()
     for name in _SAME_RUN:
         found = theirs.get(name)
-        if (tuple(found) if isinstance(found, list) else found) != ours[name]:
+        if found != ours[name]:
             raise SettingError("resume_from", f"{path} was trained with {name} {found}; the data has {ours[name]}")
     their_folder, our_folder = theirs.get("folder") or {}, ours["folder"] or {}
     if any(their_folder.get(name) != our_folder.get(name) for name in ("images", "seed", "shares")) and their_folder:

@@ -28,6 +28,10 @@ def test_a_pipeline_gives_each_override_to_the_commands_that_know_it() -> None:
     found = lines("pipeline", "logger.every_n_steps=5", "imaging.image_size=256", "trainer=ddp")
     assert "logger=mlflow" in found["train"] and "data.image_size=256" in found["train"]
     assert "ddp" not in found["evaluate"] + found["register"]  # of one process
+    assert "device" not in found["evaluate"] + found["register"]
+    found = lines("pipeline", "trainer.accelerator=cpu")  # they have no trainer, but say where to run in their own way
+    assert all("device=cpu" in shlex.split(found[step]) for step in ("evaluate", "register"))
+    assert "trainer" not in found["evaluate"] + found["register"] and "device" not in found["train"]
     found = lines(
         "pipeline", "decision.max_escape=0.02", "decision=conservative", "shares={train: 0.5, calibration: 0.5}"
     )
@@ -37,11 +41,14 @@ def test_a_pipeline_gives_each_override_to_the_commands_that_know_it() -> None:
 def test_what_the_cloud_has_and_what_is_here_become_inputs(tmp_path: Path) -> None:
     images = tmp_path / "my images"
     images.mkdir()
-    [step] = plan("train", [f"data.root={images}", "data=folder", "ckpt=azureml:sem-lightning:3"])
-    assert step.inputs == {"data_root": str(images), "ckpt": "azureml:sem-lightning:3"}
+    [step] = plan("train", [f"data.root={images}", "data=folder", "init_from=azureml:sem-lightning:3"])
+    assert step.inputs == {"data_root": str(images), "init_from": "azureml:sem-lightning:3"}
     assert 'data.root="${{inputs.data_root}}"' in shlex.split(step.line)
+    assert 'init_from="${{inputs.init_from}}/model.safetensors"' in shlex.split(step.line)
+    [step] = plan("evaluate", ["ckpt=azureml:sem-lightning:3"])
     assert 'ckpt="${{inputs.ckpt}}/model.safetensors"' in shlex.split(step.line)
-    assert plan("train", ["ckpt=robust"])[0].inputs == {}  # comes with the package
+    assert plan("train", ["init_from=robust"])[0].inputs == {}  # comes with the package
+    assert plan("evaluate", ["ckpt=robust"])[0].inputs == {}
     (tmp_path / "chip.gds").touch()
     generate = plan("pipeline", ["pattern=layout", f"pattern.file={tmp_path / 'chip.gds'}"])[0]
     assert generate.inputs == {"pattern_file": str(tmp_path / "chip.gds")}
@@ -65,7 +72,7 @@ def test_a_grid_is_what_multirun_makes_of_it() -> None:
         ("sweep", ["noise=low"], "nothing has several values"),
         ("sweep", ["model.learning_rate=interval(0,1)"], "a grid takes lists and ranges"),
         ("train", ["noise=[1,2"], "noise"),
-        ("train", ["ckpt=nowhere.ckpt"], "ckpt: found 'nowhere.ckpt', expected azureml:..., or a file"),
+        ("train", ["init_from=nowhere.ckpt"], "init_from: found 'nowhere.ckpt', expected azureml:..., or a file"),
         ("train", ["data.root="], "data.root: found ''"),
         ("train", ["launcher=joblib"], "launcher"),
         ("evaluate", ["ckpt=[azureml:a:1,azureml:b:2]"], "ckpt"),
@@ -74,7 +81,7 @@ def test_a_grid_is_what_multirun_makes_of_it() -> None:
         ("pipeline", ["decision=conservative"], "shares="),
         ("sweep", ["seed=0,1", "optimized_metric=val/loss"], "optimized_metric=val/loss"),
         ("sweep", ["seed=0,1", "logger=csv"], "logger=csv"),
-        ("sweep", ["ckpt=azureml:a:1,azureml:b:1"], "files are not swept"),
+        ("sweep", ["init_from=azureml:a:1,azureml:b:1"], "files are not swept"),
         ("sweep", ["seed=glob(*)"], "seed=glob(*)"),
     ],
 )

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, Run
+from conftest import TINY, Run, make_classifier
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sem_lightning.data.splits import EpochSampler
-from sem_lightning.model.classifier import SEMClassifier
 
 REPOSITORY = Path(__file__).parents[2]
 # batch norms as they are: of half a batch they would see half the images
@@ -45,7 +44,7 @@ def read_losses(folder: Path) -> list[float]:
 
 
 def test_two_processes_learn_what_one_does(checkpoint: Path, tmp_path: Path) -> None:
-    arguments = (*COMPARABLE, f"ckpt={checkpoint}")
+    arguments = (*COMPARABLE, f"init_from={checkpoint}")
     one = train(tmp_path / "one", *arguments)
     (tmp_path / "conf").mkdir()  # which is then looked into: one flag more for the second process, too
     two = train(tmp_path / "two", "trainer=ddp_cpu", *arguments)
@@ -99,13 +98,15 @@ def test_what_several_processes_cannot_do_is_refused(run: Run, arguments: tuple[
     assert done.code == 1 and message in done.err
 
 
-def test_testing_and_calibrating_have_one_process(run: Run, checkpoint: Path) -> None:
-    done = run("evaluate", f"ckpt={checkpoint}", "imaging.image_size=64", "trainer=ddp_cpu")
-    assert done.code == 1 and "error: trainer.devices: found 2, but this has one process" in done.err
+@pytest.mark.parametrize("command", ["evaluate", "calibrate"])
+@pytest.mark.parametrize("trainer", ["trainer=ddp_cpu", "trainer.devices=2", "+trainer.devices=2"])
+def test_testing_and_calibrating_have_one_process(run: Run, checkpoint: Path, command: str, trainer: str) -> None:
+    done = run(command, f"ckpt={checkpoint}", "imaging.image_size=64", trainer)
+    assert done.code == 1 and "trainer" in done.err and done.err.count("\n") == 1, done.err
 
 
 def test_frozen_batch_norms_stay_so_when_processes_share_them() -> None:
-    classifier = SEMClassifier(["good", "gap"], 64, network="resnet10", frozen="stem")
+    classifier = make_classifier(classes=["good", "gap"], network="resnet10", frozen="stem")
     together = torch.nn.SyncBatchNorm.convert_sync_batchnorm(classifier).train()
     norms = [module for module in together.modules() if isinstance(module, torch.nn.SyncBatchNorm)]
     assert norms and not any(norm.training for norm in norms)

@@ -3,18 +3,19 @@
 import csv
 import signal
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from conftest import TINY, Run, with_bar
+from conftest import TINY, Run, make_classifier, save_checkpoint, with_bar
 
-from sem_lightning.io.images import read_gray
 from sem_lightning.decision.rule import Rule, Verdicts
-from sem_lightning.evaluation.prediction_collector import Recorder
-from sem_lightning.model.classifier import RULE_KEY, SEMClassifier, load_classifier
+from sem_lightning.evaluation.prediction_collector import PredictionCollector
+from sem_lightning.io.images import read_gray
+from sem_lightning.model.classifier import SEMClassifier, load_classifier
 
 REAL = Path(__file__).parents[3] / "shared" / "real_sem"
 
@@ -27,7 +28,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def test_evaluate_repeats_the_test_of_training(run: Run) -> None:
     trained = run("train", *TINY, "seed=5")
     best = trained.run_folder() / "checkpoints" / "best.ckpt"
-    sizes = [option for option in TINY if not option.startswith(("trainer.max_epochs", "callbacks", "model"))]
+    sizes = [option for option in TINY if not option.startswith(("trainer.", "callbacks", "model"))]
     done = run("evaluate", f"ckpt={best}", *sizes)  # the seed is that of training
     assert done.code == 0, done.err
     assert done.result("evaluate")["confusion"] == trained.result()["confusion"]
@@ -42,22 +43,41 @@ def test_ctrl_c_while_evaluating_is_the_shells_exit_code(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Recorder, "on_test_start", interrupt)
+    monkeypatch.setattr(PredictionCollector, "run", interrupt)
     before = signal.getsignal(signal.SIGINT)
     done = run("evaluate", f"ckpt={checkpoint}", "imaging.image_size=64", "data.num_workers=0")
-    signal.signal(signal.SIGINT, before)  # Lightning ignores further ones
+    assert signal.getsignal(signal.SIGINT) is before
     assert done.code == 130 and done.err.splitlines()[-1] == "error: interrupted"
     assert not list(done.folder.glob("outputs/**/report.*"))
 
 
 def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
-    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set")
+    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set", "num_workers=1")
     part = run("evaluate", f"ckpt={checkpoint}", "data=folder", "data.root=set", "data.num_workers=0")
     assert part.code == 0, part.err
     assert part.result("evaluate")["test_images"] == 6
     whole = run("evaluate", f"ckpt={checkpoint}", "data=folder", "data.root=set", "data.num_workers=0", "split=all")
     assert whole.result("evaluate")["test_images"] == 30
     assert whole.result("evaluate")["classes"] == ["good", "gap", "bridge"]
+
+
+def test_evaluate_names_every_file_that_cannot_be_used_or_leaves_them_out(run: Run, checkpoint: Path) -> None:
+    run("generate", "num_per_class=10", "imaging.image_size=64", "output=set", "num_workers=1")
+    broken = sorted(Path("set").glob("*/*.png"))[3:5]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:100])
+    folder = ("data=folder", "data.root=set", "data.num_workers=0", "split=all")
+    done = run("evaluate", f"ckpt={checkpoint}", *folder)
+    assert done.code == 1 and done.err.startswith("error: 2 images cannot be used: ") and done.err.count("\n") == 1
+    assert all(f"{path}: the file is truncated" in done.err for path in broken)
+    assert "leave them out with data.on_bad_image=skip" in done.err
+    assert not list(done.run_folder("evaluate").glob("report.*"))
+    done = run("evaluate", f"ckpt={checkpoint}", *folder, "data.on_bad_image=skip")
+    assert done.code == 0, done.err
+    [said] = [line for line in done.out.splitlines() if line.startswith("skipped: 2 images cannot be used: ")]
+    assert all(str(path) in said for path in broken)
+    report = done.result("evaluate")
+    assert report["test_images"] == 28 and len(report["skipped"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -67,7 +87,7 @@ def test_evaluate_a_folder(run: Run, checkpoint: Path) -> None:
         (["split=exam"], "split: found 'exam', expected one of train, val, test, calibration"),
         (["ckpt=nowhere.ckpt"], "nowhere.ckpt: No such file"),
         (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
-        (["view_scales=[2,4]"], "scales: found [2.0, 4.0], expected numbers that begin with 1"),
+        (["view_scales=[2,4]"], "view_scales: found [2.0, 4.0], expected numbers that begin with 1"),
     ],
 )
 def test_evaluate_refuses_what_does_not_fit(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
@@ -89,7 +109,7 @@ def test_predict_writes_one_row_an_image(run: Run, checkpoint: Path, tmp_path: P
     names = ["b.png", "a.tif", "deeper/c, 'd'.jpg"]
     for name in names:
         cv2.imwrite(str(tmp_path / "images" / name), rng.integers(0, 256, (90, 70), dtype=np.uint8))
-    done = run("predict", f"ckpt={checkpoint}", "images=images", "output=out/predictions.csv", "batch_size=2")
+    done = run("predict", f"ckpt={checkpoint}", "images=images", "output=out/predictions.csv")
     assert done.code == 0, done.err
     rows = read_rows(tmp_path / "out" / "predictions.csv")
     assert list(rows[0]) == ["path", "label", "confidence", "decision", "p_good", "p_gap", "p_bridge"]
@@ -115,7 +135,7 @@ def test_predict_names_the_unreadable_and_does_the_rest(run: Run, checkpoint: Pa
 
 
 def test_predict_leaves_out_masks_and_preview_of_a_generated_set(run: Run, checkpoint: Path, tmp_path: Path) -> None:
-    run("generate", "num_per_class=2", "imaging.image_size=64", "output=set")
+    run("generate", "num_per_class=2", "imaging.image_size=64", "output=set", "num_workers=1")
     assert run("predict", f"ckpt={checkpoint}", "images=set").code == 0
     assert len(read_rows(tmp_path / "predictions.csv")) == 6
 
@@ -125,7 +145,6 @@ def test_predict_leaves_out_masks_and_preview_of_a_generated_set(run: Run, check
     [
         (["images=nothing"], "images: found no images at nothing"),
         ([], "images: needs a value"),
-        (["images=.", "batch_size=0"], "batch_size: found 0"),
     ],
 )
 def test_predict_refuses_what_it_cannot_do(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:
@@ -140,18 +159,13 @@ def test_predict_reads_the_real_images(run: Run, checkpoint: Path, tmp_path: Pat
     assert len(read_rows(tmp_path / "predictions.csv")) == 6
 
 
-def save_many_scales(path: Path, scales: list[float], seed: int = 0, **facts: str) -> SEMClassifier:
+def save_many_scales(path: Path, scales: list[float], seed: int = 0, **facts: Any) -> SEMClassifier:
     """An untrained classifier of any magnification, whose rule makes answers less sure."""
     torch.manual_seed(seed)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peak_statistics", **facts)
-    torch.save(
-        {
-            "state_dict": made.state_dict(),
-            "hyper_parameters": dict(made.hparams),
-            RULE_KEY: Rule(temperature=2.5).to_dict(),
-        },
-        path,
-    )
+    known = {"pixel_size": None, "polarity": None, "view_scales": scales, "pooling": "peak_statistics"}
+    made = make_classifier(**(known | facts))
+    made.rule = Rule(temperature=2.5)
+    save_checkpoint(made, path)
     return made
 
 
@@ -185,7 +199,7 @@ def test_evaluate_sees_what_predict_sees(
 ) -> None:
     """Files of several sizes and shapes, looked at as often as they have pixels, in one batch; bars cut off."""
     save_many_scales(tmp_path / "a.ckpt", [1, 2, 4])
-    run("generate", "num_per_class=4", "imaging.image_size=256", "output=set")
+    run("generate", "num_per_class=4", "imaging.image_size=256", "output=set", "num_workers=1")
     for number, path in enumerate(sorted((tmp_path / "set").glob("*/*.png"))):
         height, width = ((64, 64), (128, 128), (256, 192), (60, 180))[number % 4]
         image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:height, :width]
@@ -205,7 +219,7 @@ def test_evaluate_takes_negatives_of_what_is_known_to_be_dark(
     run: Run, tmp_path: Path, decided: list[npt.NDArray[np.float64]], polarity: str
 ) -> None:
     save_many_scales(tmp_path / "a.ckpt", [1, 2], polarity="either")
-    run("generate", "num_per_class=2", "imaging.image_size=128", "output=set")
+    run("generate", "num_per_class=2", "imaging.image_size=128", "output=set", "num_workers=1")
     done = run("predict", "ckpt=a.ckpt", "images=set", f"polarity={polarity}")
     assert done.code == 0, done.err
     decided.clear()
@@ -223,9 +237,9 @@ def test_a_rule_is_made_of_all_looks(run: Run, tmp_path: Path) -> None:
         assert done.code == 0, done.err
         written = load_classifier(tmp_path / "b.ckpt")
         temperatures.append(written.rule.temperature)
-        kept.append(written.hparams["scales"])
+        kept.append(written.settings.view_scales)
     assert temperatures[0] == temperatures[1] != temperatures[2]
-    assert kept == [[1, 2], [1, 2], [1]]  # what a rule was made for is what the classifier looks at
+    assert kept == [(1, 2), (1, 2), (1,)]  # what a rule was made for is what the classifier looks at
 
 
 def test_several_checkpoints_become_the_mean_of_their_weights(run: Run, tmp_path: Path) -> None:
@@ -244,7 +258,7 @@ def test_weights_of_other_networks_are_not_averaged(run: Run, tmp_path: Path) ->
     save_many_scales(tmp_path / "b.ckpt", [1], network="resnet10")
     done = run("calibrate", "ckpt=[a.ckpt,b.ckpt]", "output=mean.ckpt", "imaging.image_size=64")
     assert done.code == 1 and not (tmp_path / "mean.ckpt").exists()
-    assert done.err.startswith("error: ckpt: b.ckpt has network resnet10 and a.ckpt resnet18; name checkpoints")
+    assert done.err.startswith("error: ckpt: b.ckpt has network resnet10 and a.ckpt resnet18_small; name checkpoints")
 
 
 def test_a_mean_knows_what_its_parts_were_trained_on(run: Run, tmp_path: Path) -> None:
@@ -252,21 +266,21 @@ def test_a_mean_knows_what_its_parts_were_trained_on(run: Run, tmp_path: Path) -
     save_many_scales(tmp_path / "a.ckpt", [1, 2])
     folder = {"root": str(tmp_path / "set"), "seed": 3, "shares": {"train": 1.0}}
     for name, scales, folders in (("b", [1, 2], folder), ("c", [1], None), ("d", [1, 2], {**folder, "seed": 4})):
-        made = SEMClassifier(["good", "gap", "bridge"], 64, scales=scales, pooling="peak_statistics", folder=folders)
-        state = {"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams), "optimizer_states": []}
-        torch.save(state, tmp_path / f"{name}.ckpt")
+        save_many_scales(tmp_path / f"{name}.ckpt", scales, folder=folders)
+        state = torch.load(tmp_path / f"{name}.ckpt", weights_only=True)
+        torch.save(state | {"optimizer_states": []}, tmp_path / f"{name}.ckpt")
     sizes = ("data.val_per_class=2", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=64")
     sizes += ("decision=argmax", "output=m.ckpt")
     done = run("calibrate", "ckpt=[a.ckpt,c.ckpt]", *sizes)
-    assert done.err.startswith("error: ckpt: c.ckpt has scales [1] and a.ckpt [1, 2]")
+    assert done.err.startswith("error: ckpt: c.ckpt has view_scales [1] and a.ckpt [1, 2]")
     done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,d.ckpt]", *sizes)
     assert done.err.startswith("error: ckpt: several were trained on folders")
     assert not (tmp_path / "m.ckpt").exists()
     done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,c.ckpt]", "view_scales=[1,2]", *sizes)
     assert done.code == 0, done.err
-    assert load_classifier(tmp_path / "m.ckpt").hparams["folder"] == folder
+    assert load_classifier(tmp_path / "m.ckpt").settings.folder == folder
     assert "optimizer_states" not in torch.load(tmp_path / "m.ckpt", weights_only=True)
     save_many_scales(tmp_path / "e.ckpt", [1, 2], polarity="either")
     done = run("calibrate", "ckpt=[a.ckpt,e.ckpt]", *sizes)
     assert done.code == 0, done.err
-    assert load_classifier(tmp_path / "m.ckpt").hparams["polarity"] == "either"
+    assert load_classifier(tmp_path / "m.ckpt").settings.polarity == "either"

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from conftest import TINY, Run, make_simulator
 
-from sem_lightning.commands import fit
-from sem_lightning.io.images import encode_image
+from sem_lightning.fitting import fit
 from sem_lightning.fitting.estimate import Estimate, estimate
+from sem_lightning.io.images import encode_image
 from sem_lightning.synthesis.simulator import render
 
 

@@ -34,5 +34,5 @@ def test_several_gpus_divide_the_images(run: Run) -> None:
 def test_a_classifier_from_a_gpu_predicts_without_one(run: Run) -> None:
     needs(1)
     assert run("train", *ON_GPU, "trainer=gpu", "hydra.run.dir=trained").code == 0
-    done = run("evaluate", "ckpt=trained/checkpoints/best.ckpt", *ON_GPU[:5], "trainer=cpu")
+    done = run("evaluate", "ckpt=trained/checkpoints/best.ckpt", *ON_GPU[1:5], "device=cpu")
     assert done.code == 0, done.err

@@ -10,19 +10,21 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import Run, make_simulator, with_bar
+from conftest import Run, make_classifier, make_simulator, save_checkpoint, with_bar
 
 import sem_lightning
-from sem_lightning.commands.predict import _some
+from sem_lightning.inference import polarity_vote
+from sem_lightning.inference.predictor import Predictor
+from sem_lightning.inference.preprocessing import Preprocessing
+from sem_lightning.inference.view_aggregation import aggregate_views
+from sem_lightning.io.gray_image import open_image
 from sem_lightning.io.images import encode_image
-from sem_lightning.inference.predictor import Preprocessing
 from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
-from sem_lightning.model.classifier import SEMClassifier, load_classifier
-from sem_lightning.inference.view_aggregation import combine
+from sem_lightning.model.classifier import load_classifier
 from sem_lightning.model.network import standardise
 from sem_lightning.synthesis.simulator import render
 
-sys.path.append(str(Path(__file__).parents[1] / "inspection"))
+sys.path.append(str(Path(__file__).parents[1] / "io"))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -39,7 +41,7 @@ def write_field(path: Path, height: int = 150, width: int = 260) -> np.ndarray:
 
 
 def test_bad_files_are_named_and_lose_nothing_of_the_rest(run: Run, checkpoint: Path, tmp_path: Path) -> None:
-    from test_reading import write_bad
+    from test_images import write_bad
 
     (tmp_path / "mix").mkdir()
     bad = write_bad(tmp_path / "mix")
@@ -85,9 +87,7 @@ def test_tiles_and_their_regions(run: Run, checkpoint: Path, tmp_path: Path) -> 
         assert region["label"] in ("gap", "bridge") and 0.5 < region["score"] <= 1
     # the tile that is least likely to be good decides
     classifier = load_classifier(checkpoint)
-    from sem_lightning.inference.predictor import Preprocessing, prepare
-
-    prepared = prepare(tmp_path / "field.png", Preprocessing(64, 1.0, tiling="on"))
+    prepared = Preprocessing(64, 1.0, tiling="on").prepare(open_image(tmp_path / "field.png"))
     tiles = np.stack([prepared.tiling.cut(prepared.image, number) for number in range(len(prepared.tiling))])
     with torch.inference_mode():
         p_good = classifier(torch.from_numpy(tiles)[:, None]).logits.softmax(1)[:, 0]
@@ -138,11 +138,13 @@ def test_dark_lines_are_turned_to_bright_ones(run: Run, checkpoint: Path, tmp_pa
 def test_metal_that_shows_dark_ends_is_judged_as_a_negative(run: Run, tmp_path: Path) -> None:
     """By a classifier that knows both polarities, as long as nobody says that it is bright."""
     torch.manual_seed(0)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, polarity="either", scales=[1, 2], pooling="peak_statistics")
-    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
+    save_checkpoint(
+        make_classifier(pixel_size=None, polarity="either", view_scales=[1, 2], pooling="peak_statistics"),
+        tmp_path / "a.ckpt",
+    )
     metal = ("pattern=routing", "imaging.image_size=128", "noise=low")
     for name, overrides in (("metal", metal), ("lines", ("imaging.image_size=128",))):
-        done = run("generate", "num_per_class=4", f"output={name}", *overrides)
+        done = run("generate", "num_per_class=4", f"output={name}", "num_workers=1", *overrides)
         assert done.code == 0, done.err
     (tmp_path / "inverted").mkdir()
     for number, path in enumerate(sorted((tmp_path / "metal").glob("*/*.png"))):
@@ -152,7 +154,7 @@ def test_metal_that_shows_dark_ends_is_judged_as_a_negative(run: Run, tmp_path: 
         done = run("predict", "ckpt=a.ckpt", f"images={images}", "jsonl=lines.jsonl", *how)
         assert done.code == 0, done.err
         lines = [json.loads(line) for line in Path("lines.jsonl").read_text().splitlines()]
-        assert all(line["negative"] == ("dark wires" in done.out or "polarity=dark" in how) for line in lines)
+        assert all(line["inverted"] == ("dark wires" in done.out or "polarity=dark" in how) for line in lines)
         return [float(row["p_good"]) for row in read_rows(Path("predictions.csv"))], "dark wires" in done.out
 
     negatives, said = judged("metal")
@@ -182,7 +184,7 @@ def test_a_data_bar_is_left_out(run: Run, checkpoint: Path, tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (["tiling=yes"], "tiling: found 'yes', expected one of auto, on, off"),
-        (["tiling=on", "view_scales=[1,2]"], "scales: tiling=on looks at tiles, at one scale"),
+        (["tiling=on", "view_scales=[1,2]"], "view_scales: tiling=on uses tiles at one scale"),
         (["overlap=1"], "overlap: found 1, expected a share"),
         (["pixel_size=0"], "pixel_size: found 0, expected nm above 0"),
         (["polarity=grey"], "polarity: found 'grey', expected one of bright, dark, auto"),
@@ -214,8 +216,9 @@ def test_auto_does_not_guess_where_lines_are_as_wide_as_spaces(run: Run, checkpo
 
 def test_several_scales_are_combined_where_the_file_has_the_pixels(run: Run, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    made = SEMClassifier(["good", "gap", "bridge"], 64, pixel_size=1.0, scales=[1, 2, 4], pooling="peak_statistics")
-    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, tmp_path / "a.ckpt")
+    save_checkpoint(
+        make_classifier(polarity=None, view_scales=[1, 2, 4], pooling="peak_statistics"), tmp_path / "a.ckpt"
+    )
     for name, side in (("a_large", 256), ("b_middle", 128), ("c_small", 64)):
         field = write_field(tmp_path / "in" / f"{name}.png", 256, 256)
         (tmp_path / "in" / f"{name}.tif").write_bytes(encode_image(cv2.resize(field, (side, side)), ".tif", 3.0))
@@ -225,31 +228,37 @@ def test_several_scales_are_combined_where_the_file_has_the_pixels(run: Run, tmp
     lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     # the tags say three times the pixels of training, which a classifier of any magnification does not ask
     assert [line["tiles"] for line in lines] == [1, 1, 1]
-    assert [list(line["by_scale"]) for line in lines] == [["1", "2", "4"], ["1", "2"], ["1"]]
+    assert [list(line["by_view"]) for line in lines] == [["1", "2", "4"], ["1", "2"], ["1"]]
     for line in lines:
-        looks = torch.tensor([list(line["by_scale"].values())], dtype=torch.float64).log()
-        weights = torch.tensor([[float(scale) ** 0.5 for scale in line["by_scale"]]])
-        together = combine(looks, weights, True).exp()[0].tolist()
+        views = np.log(list(line["by_view"].values()))
+        weights = np.array([float(scale) ** 0.5 for scale in line["by_view"]])
+        together = np.exp(aggregate_views(views, weights, True)).tolist()
         assert list(line["probabilities"].values()) == pytest.approx(together, abs=1e-5)
     done = run("predict", "ckpt=a.ckpt", "images=in", "jsonl=once.jsonl", "view_scales=[1]")
     once = [json.loads(line) for line in (tmp_path / "once.jsonl").read_text().splitlines()]
-    assert [line["by_scale"]["1"] for line in once] == [line["by_scale"]["1"] for line in lines]
-    assert [list(line["by_scale"]) for line in once] == [["1"]] * 3
+    assert [line["by_view"]["1"] for line in once] == [line["by_view"]["1"] for line in lines]
+    assert [list(line["by_view"]) for line in once] == [["1"]] * 3
 
 
-def test_images_are_asked_for_ends_as_closely_as_is_not_enlarged(tmp_path: Path) -> None:
-    sides = {80: 64, 100: 96, 120: 120, 200: 128}
+def test_images_are_asked_for_ends_as_closely_as_is_not_enlarged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = {80: 64, 90: 64, 100: 96, 110: 110, 120: 120, 200: 128}
     for side in sides:
         write_field(tmp_path / f"{side:03d}.png", side, side)
-    asked = _some(sorted(tmp_path.iterdir()), Preprocessing(64, None, scales=(1, 1.5, 2)))
-    assert [image.shape for image in asked] == [(look, look) for look in sides.values()]
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(polarity_vote, "wire_end_balance", lambda image: asked.append(image.shape))
+    monkeypatch.setattr(polarity_vote, "polarity_of_ends", lambda balance: "bright")
+    made = make_classifier(pixel_size=None, polarity="either", view_scales=[1, 1.5, 2])
+    Predictor(made.trained).adopt_polarity(sorted(tmp_path.iterdir()))
+    assert asked == [(view, view) for view in sides.values()]
 
 
 @pytest.mark.parametrize("scales", ["[2]", "[1,1]", "[1,9]", "[]", "[1,nan]"])
 def test_scales_rise_from_one(run: Run, tmp_path: Path, scales: str) -> None:
     write_field(tmp_path / "a.png")
     done = run("predict", "images=a.png", f"view_scales={scales}")
-    assert done.code == 1 and done.err.startswith("error: scales: found")
+    assert done.code == 1 and done.err.startswith("error: view_scales: found")
 
 
 def test_a_classifier_comes_with_the_package(run: Run, tmp_path: Path) -> None:
@@ -264,7 +273,7 @@ def test_a_classifier_comes_with_the_package(run: Run, tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "in" / f"{number:02d}_{label}.png"), image)
     done = run("predict", "images=in", "pixel_size=0.8")
     assert done.code == 0, done.err
-    assert "pixel_size: not used, for files are looked at as a whole" in done.out
+    assert "pixel_size: not used, for images are judged whole at several sizes; tiling=on uses tiles" in done.out
     rows = read_rows(tmp_path / "predictions.csv")
     assert list(rows[0])[4:] == ["p_good", "p_gap", "p_bridge"]
     assert sum(row["label"] in row["path"] for row in rows) >= 10
@@ -301,7 +310,7 @@ def test_batch_norms_go_the_share_of_the_way_that_was_asked_for() -> None:
     norms = []
     for share in (0.0, 0.5, 1.0):
         torch.manual_seed(1)
-        classifier = SEMClassifier(["good", "gap"], 64, network="resnet10").eval()
+        classifier = make_classifier(classes=["good", "gap"]).eval()
         adapt_batch_norm(classifier.net, images.split(8), share)
         norms.append(classifier.net.backbone.bn1.running_mean.clone())
         assert not any(module.training for module in classifier.modules())

@@ -15,8 +15,8 @@ import pytest
 from conftest import TINY, Run
 from omegaconf import OmegaConf
 
-from sem_lightning.sweeps.sweep_job import fair_share
 from sem_lightning.sweeps.sweep_folder import only_job, only_sweep
+from sem_lightning.sweeps.sweep_job import fair_share
 
 REPOSITORY = Path(__file__).parents[2]
 QUICK = (*TINY, "logger=none")

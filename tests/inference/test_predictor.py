@@ -164,7 +164,7 @@ def same(found: Sequence[Prediction], expected: Sequence[Prediction]) -> None:
 
 @pytest.mark.parametrize("name", list(KINDS))
 class TestSameBits:
-    def test_in_one_call_one_by_one_and_in_batches_of_any_size(self, name: str, prepared: Any) -> None:
+    def test_in_one_call_one_by_one_and_beside_any_number_of_others(self, name: str, prepared: Any) -> None:
         kind, model, source = prepared(name)
         paths = files_of(source)
         together = kind.predictor(model).predict(paths)
@@ -175,8 +175,8 @@ class TestSameBits:
         one_by_one = kind.predictor(model)
         same([found for path in paths for found in one_by_one.predict(path)], together)
         same(kind.predictor(model).predict(paths[::-1])[::-1], together)
-        for batch_size in (1, 3, 64):
-            same(kind.predictor(model, batch_size=batch_size).predict(paths), together)
+        for count in (1, 2, 3, 7):  # what is judged together makes no difference
+            same(kind.predictor(model).predict(paths[:count]), together[:count])
 
     def test_of_arrays(self, name: str, prepared: Any) -> None:
         kind, model, source = prepared(name)
@@ -365,7 +365,7 @@ def test_the_order_is_kept_and_every_bad_file_is_named(tmp_path: Path) -> None:
         images += [path, bad]
     images.insert(3, np.zeros((4, 4, 3), np.uint8))
     images.append(tmp_path / "missing.png")
-    predictor = Predictor(model, batch_size=2)
+    predictor = Predictor(model)
     with pytest.raises(UserError) as refused:
         predictor.predict(images)
     message = str(refused.value)

@@ -12,11 +12,11 @@ from omegaconf import OmegaConf
 from scipy.stats import ttest_1samp
 
 from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.sweeps.jobs import FINISHED, UNFINISHED, Job, count_planned, swept_keys
+from sem_lightning.sweeps.summary import as_number, best, summarise
 from sem_lightning.sweeps.sweep_figures import draw_against
 from sem_lightning.sweeps.sweep_folder import config_digest, job_name, sweep_name
-from sem_lightning.sweeps.jobs import FINISHED, UNFINISHED, Job, count_planned, swept_keys
 from sem_lightning.sweeps.sweep_report import count_states
-from sem_lightning.sweeps.summary import as_number, best, summarise
 
 
 def job(overrides: dict[str, str], right: tuple[int, int], of: int = 100, state: str = FINISHED) -> Job:

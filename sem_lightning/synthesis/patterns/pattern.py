@@ -76,7 +76,9 @@ class Pattern(ABC):
     @classmethod
     def from_dict(cls, numbers: dict[str, Any]) -> "Pattern":
         """The pattern whose ``dataclasses.asdict`` gave these numbers."""
-        return cls(**{**numbers, "roughness": Roughness(**numbers["roughness"])})
+        if "roughness" in numbers:
+            numbers = {**numbers, "roughness": Roughness(**numbers["roughness"])}
+        return cls(**numbers)
 
 
 @functools.lru_cache(maxsize=4)
