@@ -11,8 +11,8 @@ from sem_lightning.io.images import resize_to, whole_shape
 from sem_lightning.synthesis.field import Float32
 
 # The second view of a small image may enlarge it by half: fine lines are seen better then. Coarse ones are misjudged,
-# so its weight is halved (docs/explanation/views-and-polarity.md). Larger views see more: the root of their size is their
-# weight.
+# so its weight is halved (docs/explanation/views-and-polarity.md). Larger views see more; their weight is the root of
+# their size.
 _MOST_ENLARGED = (math.inf, 1.5)  # along a side, by the first and the second view; further ones enlarge nothing
 _ENLARGED_WEIGHT = 0.5
 _NEAR = 0.1  # an image larger than its largest view by more than this share gets a view at its own size, too

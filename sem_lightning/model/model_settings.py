@@ -120,7 +120,7 @@ def check_recipe(recipe: Any) -> None:
             raise SettingError(key, f"found {getattr(recipe, key)!r}, expected one of {', '.join(allowed)}")
     if (recipe.name is None) is (recipe.network == "timm"):
         raise SettingError("name", f"found {recipe.name!r} with network={recipe.network}; it is of network=timm alone")
-    check_view_scales(recipe.view_scales)
+    check_view_scales(recipe.view_scales or ())
     if not 0 < recipe.learning_rate < math.inf:
         raise SettingError("learning_rate", f"found {recipe.learning_rate:g}, expected a number above 0")
     for key in ("weight_decay", "mask_weight", "augmix_weight"):
@@ -138,6 +138,8 @@ def check_view_scales(scales: Sequence[float] | None) -> None:
     """
     if scales is None:
         return
+    if not isinstance(scales, Sequence) or isinstance(scales, str):
+        raise SettingError("view_scales", f"found {scales!r}, expected a list of numbers")
     numbers = [*scales]
     finite = all(isinstance(each, int | float) and math.isfinite(each) for each in numbers)
     if not finite or not numbers or numbers[0] != 1:
