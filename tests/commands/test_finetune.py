@@ -115,7 +115,7 @@ def test_weights_lie_between_those_before_and_after_training(run: Run, checkpoin
     write_labelled(tmp_path / "mine")
     states = [load_classifier(checkpoint).state_dict()]
     for alpha in ("1", "0.7"):
-        options = (f"model.wise_ft_alpha={alpha}", f"hydra.run.dir={alpha}", "trainer.max_epochs=1")
+        options = (f"model.wise_ft_alpha={alpha}", f"hydra.run.dir={alpha}")
         done = run("train", *QUICK, f"init_from={checkpoint}", *options)
         assert done.code == 0, done.err
         states.append(load_classifier(tmp_path / alpha / "checkpoints" / "best.ckpt").state_dict())
