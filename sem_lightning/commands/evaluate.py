@@ -78,23 +78,13 @@ def _print(found: "Evaluation", split: str) -> None:
 
     from rich.console import Console
 
-    from sem_lightning.evaluation.evaluate import pointing_in_words
+    from sem_lightning.evaluation.evaluate import remarks
 
     for section in found.sections:
         report = section.report
         title = f"{Path(section.name).name}: accuracy {report.metrics['test/accuracy']:.4f}"
         report.print(Console(), title, f"{report.images} images (split {split}) in {report.seconds:.1f} s")
-    for pair, other in zip(found.comparisons, found.sections[1:], strict=True):
-        for one in pair:
-            print(
-                f"{one.what}: {found.sections[0].name} alone {one.first_only}, {other.name} alone {one.second_only} "
-                f"of {one.images} images, p = {one.p:.3g}"
-            )
-    for what, share in pointing_in_words(found).items():
-        print(f"{what}: {share}")
-    if found.skipped:
-        print(f"skipped: {len(found.skipped)} images cannot be used: {'; '.join(found.skipped)}")
-    print(f"report in {output_folder() / 'report.html'}")
+    print("\n".join([*remarks(found), f"report in {output_folder() / 'report.html'}"]))
 
 
 if __name__ == "__main__":

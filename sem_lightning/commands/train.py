@@ -14,6 +14,8 @@ from sem_lightning.io.atomic import write_atomically, write_json
 from sem_lightning.sweeps.multirun import multirun
 from sem_lightning.sweeps.sweep_folder import ALIKE, DIGEST, ERROR, RESULT, SETTINGS, config_digest, only_job
 
+_GROUPS = ("pattern", "imaging", "noise", "processing", "data", "model", "decision", "logger", "callbacks")
+
 
 def main() -> None:
     """Entry point of ``sem-train``."""
@@ -25,7 +27,7 @@ def train(config: DictConfig) -> float:
     output = output_folder()
     with only_job(output) if in_multirun() else nullcontext():
         try:
-            for group in ("model", "data", "decision", "logger", "callbacks"):
+            for group in _GROUPS:
                 build(config[group], group)  # a mistake is named before torch is imported
             return _train_job(config, output) if in_multirun() else _train_alone(config, output)
         except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result

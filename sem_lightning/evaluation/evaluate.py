@@ -134,6 +134,19 @@ def pointing_in_words(evaluation: Evaluation) -> dict[str, str]:
     }
 
 
+def remarks(evaluation: Evaluation) -> list[str]:
+    """Comparisons, the pointing game and files that were left out, a line each."""
+    first, skipped = evaluation.sections[0].name, evaluation.skipped
+    lines = [
+        f"{one.what}: {first} alone {one.first_only}, {other.name} alone {one.second_only} of {one.images} images, "
+        f"p = {one.p:.3g}"
+        for pair, other in zip(evaluation.comparisons, evaluation.sections[1:], strict=True)
+        for one in pair
+    ]
+    lines += [f"{what}: {share}" for what, share in pointing_in_words(evaluation).items()]
+    return lines + ([f"skipped: {len(skipped)} images cannot be used: {'; '.join(skipped)}"] if skipped else [])
+
+
 def _write_events(folder: Path, section: Section) -> None:
     """A classifier's figures, metrics and rates for TensorBoard."""
     with SummaryWriter(str(folder)) as writer:

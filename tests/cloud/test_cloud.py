@@ -79,7 +79,8 @@ def test_folders_here_are_uploaded_and_own_configs_come_along(run: Run, tmp_path
 
 
 def test_the_steps_run_here_as_they_are_wired_there(run: Run) -> None:
-    done = run("cloud", "action=pipeline", "local=true", 'hydra.run.dir="John\'s a, b (1)"', *TINY, *QUICK)
+    here = ("local=true", "num_workers=1", 'hydra.run.dir="John\'s a, b (1)"')
+    done = run("cloud", "action=pipeline", *here, *TINY, *QUICK)
     assert done.code == 0, done.err
     folder = Path("John's a, b (1)")
     trained = json.loads((folder / "run" / "result.json").read_text())
@@ -294,6 +295,7 @@ def test_a_classifier_is_deployed_asked_and_deleted(
     run("predict", f"ckpt={checkpoint}", f"images={tmp_path / 'scan.png'}", "output=said.csv", "jsonl=said.jsonl")
     [said] = [json.loads(line) for line in Path("said.jsonl").read_text().splitlines()]
     assert answer["decision"] == said["decision"] and answer["label"] == said["label"]
+    assert "ood_score" in answer and answer["ood_score"] == said["ood_score"]
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     done = run("cloud", "action=invoke", f"image={tmp_path / 'scan.png'}", "polarity=dark", *NAMES)
     assert done.code == 0, done.err

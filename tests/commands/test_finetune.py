@@ -12,12 +12,19 @@ from conftest import Run, make_simulator
 from sem_lightning.data.labelled_folder import read_folder, split_files
 from sem_lightning.model.classifier import load_classifier
 from sem_lightning.synthesis.simulator import render
+from sem_lightning.training import train as training
 from sem_lightning.training.start import _balance
 
 QUICK = (
     "experiment=finetune", "data.root=mine", "data.image_size=64", "data.shares={train: 0.5, val: 0.25, test: 0.25, "
     "calibration: 0}", "trainer.accelerator=cpu", "trainer.max_epochs=2", "callbacks.progress_bar=false",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a run's time: other tests look at a test's figures, these do not."""
+    monkeypatch.setattr(training, "save_figures", lambda report, folder: {})
 
 
 def write_labelled(folder: Path, names: tuple[str, ...] = ("good", "gap", "bridge"), each: int = 4) -> None:
@@ -108,7 +115,7 @@ def test_weights_lie_between_those_before_and_after_training(run: Run, checkpoin
     write_labelled(tmp_path / "mine")
     states = [load_classifier(checkpoint).state_dict()]
     for alpha in ("1", "0.7"):
-        options = (f"model.wise_ft_alpha={alpha}", f"hydra.run.dir={alpha}", "trainer.max_epochs=1")
+        options = (f"model.wise_ft_alpha={alpha}", f"hydra.run.dir={alpha}")
         done = run("train", *QUICK, f"init_from={checkpoint}", *options)
         assert done.code == 0, done.err
         states.append(load_classifier(tmp_path / alpha / "checkpoints" / "best.ckpt").state_dict())

@@ -17,9 +17,16 @@ from omegaconf import OmegaConf
 
 from sem_lightning.sweeps.sweep_folder import only_job, only_sweep
 from sem_lightning.sweeps.sweep_job import fair_share
+from sem_lightning.training import train as training
 
 REPOSITORY = Path(__file__).parents[2]
 QUICK = (*TINY, "logger=none")
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a run's time: other tests look at a test's figures, these do not."""
+    monkeypatch.setattr(training, "save_figures", lambda report, folder: {})
 
 
 def sweep_folder(folder: Path) -> Path:
