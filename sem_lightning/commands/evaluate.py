@@ -1,6 +1,7 @@
 """``sem-evaluate``: test trained classifiers on simulated or labelled real images."""
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
@@ -12,9 +13,6 @@ from sem_lightning.data.data_settings import FolderSettings
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
 from sem_lightning.model.model_settings import check_view_scales
-
-if TYPE_CHECKING:
-    from sem_lightning.evaluation.evaluate import Evaluation
 
 _COMPARED = ("image_size", "classes")  # what classifiers that are compared must share
 
@@ -33,9 +31,11 @@ def evaluate(config: DictConfig) -> float:
     if config.split not in splits:
         raise SettingError("split", f"found {config.split!r}, expected one of {', '.join(splits)}")
     names = list(require(config, "ckpt")) if isinstance(require(config, "ckpt"), ListConfig) else [config.ckpt]
+    from rich.console import Console
+
     from sem_lightning.evaluation.compatibility import open_models, open_source, same_folder
+    from sem_lightning.evaluation.evaluate import all_metrics, remarks, write_evaluation
     from sem_lightning.evaluation.evaluate import evaluate as test
-    from sem_lightning.evaluation.evaluate import write_evaluation
     from sem_lightning.model.device import choose_device
     from sem_lightning.provenance import describe_environment
     from sem_lightning.training.loggers import build_mlflow_logger
@@ -64,27 +64,15 @@ def evaluate(config: DictConfig) -> float:
     scales = None if config.view_scales is None else list(config.view_scales)
     facts: dict[str, Any] = {"seed": seed, "split": config.split, "view_scales": scales}
     write_evaluation(found, output_folder(), facts | describe_environment())
-    _print(found, config.split)
-    if mlflow is not None:
-        for number, section in enumerate(found.sections, start=1):
-            start = f"{number}/" if len(found.sections) > 1 else ""
-            mlflow.log_metrics({f"{start}{name}": value for name, value in section.report.metrics.items()})
-        mlflow.finalize("success")
-    return found.sections[0].report.metrics["test/accuracy"]
-
-
-def _print(found: "Evaluation", split: str) -> None:
-    from pathlib import Path
-
-    from rich.console import Console
-
-    from sem_lightning.evaluation.evaluate import remarks
-
     for section in found.sections:
         report = section.report
         title = f"{Path(section.name).name}: accuracy {report.metrics['test/accuracy']:.4f}"
-        report.print(Console(), title, f"{report.images} images (split {split}) in {report.seconds:.1f} s")
+        report.print(Console(), title, f"{report.images} images (split {config.split}) in {report.seconds:.1f} s")
     print("\n".join([*remarks(found), f"report in {output_folder() / 'report.html'}"]))
+    if mlflow is not None:
+        mlflow.log_metrics(all_metrics(found))
+        mlflow.finalize("success")
+    return found.sections[0].report.metrics["test/accuracy"]
 
 
 if __name__ == "__main__":

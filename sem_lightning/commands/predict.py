@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -14,6 +14,11 @@ from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.io.atomic import printable
 from sem_lightning.io.find import find_images
 from sem_lightning.model.model_settings import check_view_scales
+
+if TYPE_CHECKING:
+    from sem_lightning.inference.predictor import Predictor
+
+_OPTIONS = ("polarity", "tiling", "overlap", "pixel_size", "view_scales", "explain")  # of the Predictor
 
 
 def main() -> None:
@@ -35,11 +40,10 @@ def predict(config: DictConfig) -> None:
 
     if settings.explain:
         check_captum()
-    predictor = _build_predictor(settings)
+    predictor = _build_predictor(settings, paths)
     lines = Path(settings.jsonl).expanduser() if settings.jsonl else None
     boxes = output.with_name(f"{output.stem}_regions.csv") if settings.tiling == "on" or settings.explain else None
     writer = PredictionWriter(predictor.classes, output, lines, boxes)
-    _adopt(predictor, paths, settings)
     if settings.explain:
         clear_overlays(overlays)
     counts: Counter[str] = Counter()
@@ -62,25 +66,14 @@ def predict(config: DictConfig) -> None:
         sys.exit(EXIT_SOME_UNUSABLE)
 
 
-def _build_predictor(settings: PredictSettings) -> Any:
+def _build_predictor(settings: PredictSettings, paths: list[Path]) -> "Predictor":
+    """The Predictor, with the polarity and perhaps the batch norms of these images; it says what it found."""
     from sem_lightning.inference.predictor import load
     from sem_lightning.model.device import choose_device
 
-    return load(
-        settings.ckpt,
-        polarity=settings.polarity,
-        tiling=settings.tiling,
-        overlap=settings.overlap,
-        pixel_size=settings.pixel_size,
-        view_scales=settings.view_scales,
-        crop_data_bar=settings.data_bar == "auto",
-        explain=settings.explain,
-        device=choose_device(settings.device),
-    )
-
-
-def _adopt(predictor: Any, paths: list[Path], settings: PredictSettings) -> None:
-    """Polarity and batch norms of these images, and what that means for a promise, in words."""
+    options = {name: getattr(settings, name) for name in _OPTIONS}
+    data_bar, device = settings.data_bar == "auto", choose_device(settings.device)
+    predictor = load(settings.ckpt, crop_data_bar=data_bar, device=device, **options)
     vote = predictor.adopt_polarity(paths)
     if vote is not None and vote.reason:
         print(f"polarity: {vote.reason}")
@@ -88,6 +81,7 @@ def _adopt(predictor: Any, paths: list[Path], settings: PredictSettings) -> None
         print(f"adapted to {predictor.adapt(paths)} of the images, without labels")
     for remark in predictor.remarks(adapted=settings.adapt):
         print(remark)
+    return predictor
 
 
 if __name__ == "__main__":

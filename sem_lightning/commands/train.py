@@ -2,7 +2,6 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -36,37 +35,33 @@ def train(config: DictConfig) -> float:
             raise
 
 
-def _train_job(config: DictConfig, output: Path) -> float:
-    from sem_lightning.sweeps.sweep_job import prune, train_job
-
-    callbacks = prune(config) if config.sweep.prune else ()
-    return train_job(config, output, lambda settings, folder: _train(settings, folder, callbacks))
-
-
 def _train_alone(config: DictConfig, output: Path) -> float:
     import torch
 
     settings = build(config.sweep, "sweep")
-    if config.sweep.prune:
-        from sem_lightning.sweeps.sweep_job import prune
-
-        prune(config)  # which says that it is for studies
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     return _train(config, output)
 
 
-def _train(config: DictConfig, output: Path, more_callbacks: tuple[Any, ...] = ()) -> float:
+def _train_job(config: DictConfig, output: Path) -> float:
+    from sem_lightning.sweeps.sweep_job import train_job
+
+    return train_job(config, output, _train)
+
+
+def _train(config: DictConfig, output: Path) -> float:
     from lightning.pytorch.utilities import rank_zero_only
     from rich.console import Console
 
     from sem_lightning.config.training import build_training
+    from sem_lightning.sweeps.sweep_job import prune
     from sem_lightning.training.train import train as run_training
 
     for stale in (RESULT, ERROR):  # of an earlier run
         (output / stale).unlink(missing_ok=True)
     digests = {DIGEST: config_digest(config), ALIKE: config_digest(config, "seed")}
-    settings = build_training(config, more_callbacks, digests)
+    settings = build_training(config, prune(config), digests)
     if getattr(rank_zero_only, "rank", 0) == 0:  # of several processes the first one writes
         write_atomically(output / SETTINGS, lambda path: OmegaConf.save(config, path, resolve=True))
     outcome = run_training(settings, output)

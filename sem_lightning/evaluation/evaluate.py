@@ -125,6 +125,16 @@ def write_evaluation(evaluation: Evaluation, output: Path, facts: dict[str, Any]
         _write_events(output / "tensorboard" / (f"{number}" if len(sections) > 1 else ""), section)
 
 
+def all_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """The metrics of every classifier; with several, each under its number."""
+    several = len(evaluation.sections) > 1
+    return {
+        f"{number}/{name}" if several else name: value
+        for number, section in enumerate(evaluation.sections, start=1)
+        for name, value in section.report.metrics.items()
+    }
+
+
 def pointing_in_words(evaluation: Evaluation) -> dict[str, str]:
     """What the pointing game found."""
     return {

@@ -64,11 +64,13 @@ def fair_share(chosen: DictConfig, at_a_time: int | None) -> int | None:
 
 
 def prune(config: DictConfig) -> tuple[Callback, ...]:
-    """What ends a trial of a study early.
+    """What ends a trial of a study early, where ``sweep.prune`` asks for it.
 
     Raises:
-        SettingError: There is no study.
+        SettingError: It does, and there is no study.
     """
+    if not config.sweep.prune:
+        return ()
     study = sweeper()
     if not in_multirun() or not study.get("storage"):
         raise SettingError("sweep.prune", "is for trials of a study; use -m hparams_search=optuna")

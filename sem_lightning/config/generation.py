@@ -1,0 +1,57 @@
+"""From a composed ``conf/generate.yaml`` to the writer of a set."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sem_lightning.checks import at_least
+from sem_lightning.config.build import build, build_simulator, check_seed
+from sem_lightning.config.job import task_overrides
+from sem_lightning.data.export.index import ImageIndex
+from sem_lightning.data.export.set_writer import SetWriter
+from sem_lightning.data.splits import check_shares, split_counts
+from sem_lightning.errors import SettingError
+
+# Keys that say how and where a set is made, not what it is.
+_RUN_KEYS = ("output", "overwrite", "num_workers", "shard")
+
+
+def build_writer(config: DictConfig) -> SetWriter:
+    """Check every key and build the writer.
+
+    Raises:
+        SettingError: A value that cannot be used.
+    """
+    seed = check_seed(config)
+    simulator = build_simulator(config)
+    for key in ("num_per_class", "shards"):
+        at_least(key, config[key], 1)
+    if config.num_workers is not None and config.num_workers < 1:
+        raise SettingError("num_workers", f"found {config.num_workers}, expected at least 1, or null for every core")
+    if config.shard is not None and not 0 <= config.shard < config.shards:
+        raise SettingError("shard", f"found {config.shard}, expected 0 to {config.shards - 1} (shards={config.shards})")
+    check_shares(config.shares)
+    weights = None if config.class_weights is None else list(config.class_weights)
+    classes = simulator.classes
+    per_class = split_counts(config.num_per_class, config.shares)
+    plan = ImageIndex(classes, {split: count * len(classes) for split, count in per_class.items()}, weights)
+    everything: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    settings = {key: value for key, value in everything.items() if key not in _RUN_KEYS}
+    return SetWriter(
+        root=Path(config.output).expanduser().resolve(),
+        simulator=simulator,
+        seed=seed,
+        plan=plan,
+        parts=config.shards,
+        settings=build(config.writer, "writer"),
+        description=settings | simulator.pattern.sources(),
+        command=_command(),
+    )
+
+
+def _command() -> str:
+    """The command line that makes the same set, without what only says where and how."""
+    kept = [each for each in task_overrides() if each.partition("=")[0].lstrip("+~") not in _RUN_KEYS]
+    return shlex.join(["sem-generate", *kept])
