@@ -31,7 +31,14 @@ _PUBLIC = {
     "load_model": "model.checkpoint",
     "load_classifier": "model.classifier",
     "register_network": "model.network",
+    "compose_training": "config.training",
+    "train": "training.train",
+    "evaluate": "evaluation.evaluate",
+    "calibrate": "evaluation.calibrate",
+    "DecisionSettings": "decision.decision_settings",
     "Rule": "decision.rule",
+    "compose_fit": "config.compose",
+    "fit": "fitting.fit",
     "Predictor": "inference.predictor",
     "Prediction": "inference.prediction",
     "Region": "inference.prediction",
@@ -46,15 +53,21 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
+    from sem_lightning.config.compose import compose_fit as compose_fit
+    from sem_lightning.config.training import compose_training as compose_training
     from sem_lightning.data.datamodule import SEMDataModule as SEMDataModule
     from sem_lightning.data.folder_dataset import FolderDataset as FolderDataset
     from sem_lightning.data.simulated import SimulatedDataset as SimulatedDataset
     from sem_lightning.data.simulated import SimulatedStream as SimulatedStream
     from sem_lightning.data.sources import FolderSource as FolderSource
     from sem_lightning.data.sources import SimulatedSource as SimulatedSource
+    from sem_lightning.decision.decision_settings import DecisionSettings as DecisionSettings
     from sem_lightning.decision.rule import Rule as Rule
     from sem_lightning.errors import SettingError as SettingError
     from sem_lightning.errors import UserError as UserError
+    from sem_lightning.evaluation.calibrate import calibrate as calibrate
+    from sem_lightning.evaluation.evaluate import evaluate as evaluate
+    from sem_lightning.fitting.fit import fit as fit
     from sem_lightning.inference.prediction import Prediction as Prediction
     from sem_lightning.inference.prediction import Region as Region
     from sem_lightning.inference.predictor import Predictor as Predictor
@@ -73,6 +86,7 @@ if TYPE_CHECKING:
     from sem_lightning.synthesis.simulator import Scene as Scene
     from sem_lightning.synthesis.simulator import Simulator as Simulator
     from sem_lightning.synthesis.simulator import render as render
+    from sem_lightning.training.train import train as train
 
 
 def __getattr__(name: str) -> Any:

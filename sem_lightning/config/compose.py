@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
-from sem_lightning.config.build import build_simulator, check_keys
+from sem_lightning.config.build import build, build_simulator, check_keys
 from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, SimulationSettings
 from sem_lightning.fitting.fit_settings import FitSettings
 from sem_lightning.plugins import load_plugins
@@ -96,6 +96,22 @@ def compose_with_grid(command: str, overrides: Sequence[str]) -> tuple[DictConfi
         del config["hydra"]
     check_keys(config)
     return config, grid
+
+
+def compose_fit(*overrides: str) -> FitSettings:
+    """The settings that ``sem-fit`` with these overrides uses, for `sem_lightning.fitting.fit.fit`.
+
+    Args:
+        overrides: Of ``conf/fit.yaml``, as on the command line: ``"images=my_good_images"``, ``"name=my_tool"``.
+
+    Raises:
+        SettingError: Settings that cannot be used.
+
+    Example:
+        >>> outcome = fit(compose_fit("images=my_good_images", "name=my_tool"))
+    """
+    settings: FitSettings = build(compose("fit", overrides), "")
+    return settings
 
 
 def compose_simulator(*overrides: str) -> Simulator:
