@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 import cv2
 import hypothesis
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -136,7 +137,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run_command
 
 
-def with_bar(image: np.ndarray, rows: int, ground: int, quality: int | None) -> np.ndarray:
+def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> npt.NDArray[Any]:
+    """What OpenCV finds in the file, which has to be an image."""
+    image = cv2.imread(str(path), flags)
+    assert image is not None, path
+    return image
+
+
+def with_bar(image: np.ndarray, rows: int, ground: int, quality: int | None) -> npt.NDArray[np.float32]:
     """The image above a bar as microscopes burn it in: one colour, text, a scale."""
     ink = 255 if ground < 128 else 0
     bar = np.full((rows, image.shape[1]), ground, np.uint8)
@@ -144,5 +152,7 @@ def with_bar(image: np.ndarray, rows: int, ground: int, quality: int | None) -> 
     cv2.rectangle(bar, (image.shape[1] - 90, rows // 2), (image.shape[1] - 10, rows // 2 + 2), ink, -1)
     whole = np.vstack([image, bar])
     if quality is not None:
-        whole = cv2.imdecode(cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
-    return whole.astype(np.float32) / 255
+        decoded = cv2.imdecode(cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+        assert decoded is not None
+        whole = decoded
+    return whole.astype(np.float32) / np.float32(255)

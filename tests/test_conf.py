@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import COMMANDS, Run
 
-from sem_lightning.config.app import config_folder
+from sem_lightning.config.compose import config_folder
 from sem_lightning.synthesis.defects.defect import Defect
 
 HOLE_TYPES = ("missing", "closed", "merged", "displaced", "misshapen")

@@ -107,7 +107,7 @@ def test_testing_and_calibrating_have_one_process(run: Run, checkpoint: Path, co
 
 def test_frozen_batch_norms_stay_so_when_processes_share_them() -> None:
     classifier = make_classifier(classes=["good", "gap"], network="resnet10", frozen="stem")
-    together = torch.nn.SyncBatchNorm.convert_sync_batchnorm(classifier).train()
+    together = torch.nn.SyncBatchNorm.convert_sync_batchnorm(classifier).train()  # type: ignore[no-untyped-call]
     norms = [module for module in together.modules() if isinstance(module, torch.nn.SyncBatchNorm)]
     assert norms and not any(norm.training for norm in norms)
 

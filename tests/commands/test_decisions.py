@@ -32,7 +32,7 @@ def test_calibrate_makes_a_rule_that_evaluate_and_predict_obey(run: Run, checkpo
     assert rates["capture"]["events"] + rates["escape"]["events"] == rates["escape"]["trials"] == 20
 
     (tmp_path / "odd").mkdir()
-    cv2.imwrite(str(tmp_path / "odd" / "stripes.png"), np.tile(np.uint8([0, 0, 0, 255]), (64, 64)))
+    cv2.imwrite(str(tmp_path / "odd" / "stripes.png"), np.tile(np.array([0, 0, 0, 255], np.uint8), (64, 64)))
     done = run("predict", "ckpt=new/strict.ckpt", "images=odd")
     assert done.code == 0 and "(conservative): good 0, gap 0, bridge 0, unsure 1" in done.out
     assert "does not hold" not in done.out

@@ -2,6 +2,7 @@
 
 import csv
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from conftest import TINY, Run, make_classifier, save_checkpoint, with_bar
+from conftest import TINY, Run, make_classifier, read_image, save_checkpoint, with_bar
 
 from sem_lightning.decision.rule import Rule, Verdicts
 from sem_lightning.evaluation.prediction_collector import PredictionCollector
@@ -159,7 +160,7 @@ def test_predict_reads_the_real_images(run: Run, checkpoint: Path, tmp_path: Pat
     assert len(read_rows(tmp_path / "predictions.csv")) == 6
 
 
-def save_many_scales(path: Path, scales: list[float], seed: int = 0, **facts: Any) -> SEMClassifier:
+def save_many_scales(path: Path, scales: Sequence[float], seed: int = 0, **facts: Any) -> SEMClassifier:
     """An untrained classifier of any magnification, whose rule makes answers less sure."""
     torch.manual_seed(seed)
     known = {"pixel_size": None, "polarity": None, "view_scales": scales, "pooling": "peak_statistics"}
@@ -202,8 +203,10 @@ def test_evaluate_sees_what_predict_sees(
     run("generate", "num_per_class=4", "imaging.image_size=256", "output=set", "num_workers=1")
     for number, path in enumerate(sorted((tmp_path / "set").glob("*/*.png"))):
         height, width = ((64, 64), (128, 128), (256, 192), (60, 180))[number % 4]
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:height, :width]
-        cv2.imwrite(str(path), np.uint8(with_bar(image, 40, 0, None) * 255 + 0.5) if number == 2 else image)
+        image = read_image(path, cv2.IMREAD_GRAYSCALE)[:height, :width]
+        if number == 2:
+            image = (with_bar(image, 40, 0, None) * 255 + 0.5).astype(np.uint8)
+        cv2.imwrite(str(path), image)
     done = run("predict", "ckpt=a.ckpt", "images=set", *how)
     assert done.code == 0, done.err
     decided.clear()
@@ -269,8 +272,8 @@ def test_a_mean_knows_what_its_parts_were_trained_on(run: Run, tmp_path: Path) -
         save_many_scales(tmp_path / f"{name}.ckpt", scales, folder=folders)
         state = torch.load(tmp_path / f"{name}.ckpt", weights_only=True)
         torch.save(state | {"optimizer_states": []}, tmp_path / f"{name}.ckpt")
-    sizes = ("data.val_per_class=2", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=64")
-    sizes += ("decision=argmax", "output=m.ckpt")
+    sizes = ("data.val_per_class=2", "data.calibration_per_class=2", "data.num_workers=0", "imaging.image_size=64",
+             "decision=argmax", "output=m.ckpt")  # fmt: skip
     done = run("calibrate", "ckpt=[a.ckpt,c.ckpt]", *sizes)
     assert done.err.startswith("error: ckpt: c.ckpt has view_scales [1] and a.ckpt [1, 2]")
     done = run("calibrate", "ckpt=[a.ckpt,b.ckpt,d.ckpt]", *sizes)

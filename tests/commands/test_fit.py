@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import TINY, Run, make_simulator
+from conftest import TINY, Run, make_simulator, read_image
 
 from sem_lightning.fitting import fit
 from sem_lightning.fitting.estimate import Estimate, estimate
@@ -148,7 +148,7 @@ def test_what_is_no_such_pattern_is_refused_after_all(run: Run, tmp_path: Path) 
 
 def test_twelve_bits_in_sixteen_are_refused(run: Run, tmp_path: Path) -> None:
     write(tmp_path, "a.png", "noise=low", "noise.bits=16")
-    image = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    image = read_image(tmp_path / "a.png", cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(tmp_path / "a.png"), image // 16)
     done = run("fit", "images=a.png", "name=a")
     assert done.code == 1 and "12 bits in a file of 16" in done.err
@@ -157,7 +157,7 @@ def test_twelve_bits_in_sixteen_are_refused(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("turns", [1, 2])
 def test_a_data_bar_at_any_side_is_left_out(run: Run, tmp_path: Path, turns: int) -> None:
     write(tmp_path, "plain.png", "noise=low")
-    image = cv2.imread(str(tmp_path / "plain.png"), cv2.IMREAD_GRAYSCALE)
+    image = read_image(tmp_path / "plain.png", cv2.IMREAD_GRAYSCALE)
     bar = np.zeros((28, 160), np.uint8)
     cv2.putText(bar, "5.0 kV x100k 200nm", (4, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1)
     cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(np.vstack([image, bar]), turns))
@@ -181,7 +181,7 @@ def test_level_lines_of_two_images_have_one_direction(run: Run, tmp_path: Path) 
 
 def test_narrow_and_black_and_white_images(run: Run, tmp_path: Path) -> None:
     write(tmp_path, "narrow.png", "noise=low", "pattern.pitch=12")
-    image = cv2.imread(str(tmp_path / "narrow.png"), cv2.IMREAD_GRAYSCALE)
+    image = read_image(tmp_path / "narrow.png", cv2.IMREAD_GRAYSCALE)
     cv2.imwrite(str(tmp_path / "narrow.png"), image[:, :66])
     done = run("fit", "images=narrow.png", "name=narrow")
     assert done.code == 0, done.err

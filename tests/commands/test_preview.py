@@ -2,10 +2,9 @@
 
 import time
 
-import cv2
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Run, read_image
 
 
 @pytest.mark.parametrize(
@@ -23,7 +22,7 @@ def test_any_configuration_is_one_sheet_with_outlined_defects(
     started = time.perf_counter()
     done = run("preview", *arguments, "per_class=3", "cell=96")
     assert done.code == 0, done.err
-    sheet = cv2.imread(str(done.folder / "preview.png"))
+    sheet = read_image(done.folder / "preview.png")
     assert sheet.shape[0] == classes * 96
     rows = sheet.reshape(classes, 96, *sheet.shape[1:])
     amber = np.all(rows == (0, 200, 255), axis=-1).sum(axis=(1, 2))

@@ -230,8 +230,8 @@ def test_cores_are_shared_between_jobs_that_run_together() -> None:
 
 def test_a_study_goes_on_and_ends_trials_that_lag_behind(run: Run) -> None:
     optuna = pytest.importorskip("optuna")
-    command = ("train", "-m", "hparams_search=optuna", "hydra.sweeper.n_trials=1", "hydra.sweep.dir=search", *QUICK)
-    command += ("trainer.max_epochs=6",)
+    command = ("train", "-m", "hparams_search=optuna", "hydra.sweeper.n_trials=1", "hydra.sweep.dir=search", *QUICK,
+               "trainer.max_epochs=6")  # fmt: skip
     storage = "sqlite:///search/study.db"
     Path("search").mkdir()
     study = optuna.create_study(study_name="sem-lightning", storage=storage, direction="minimize")

@@ -8,10 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import pytest
 import torch
-from conftest import TINY, Run
+from conftest import TINY, Run, read_image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sem_lightning.model.classifier import SEMClassifier, load_classifier
@@ -35,7 +34,7 @@ def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
     folder, result = done.run_folder(), done.result()
     for name in ("config.yaml", "confusion_matrix.png", "samples.png", "train.log"):
         assert (folder / name).stat().st_size > 0, name
-    assert cv2.imread(str(folder / "samples.png")).shape[0] > 100
+    assert read_image(folder / "samples.png").shape[0] > 100
 
     classes = ("good", "gap", "bridge")
     names = {f"test/{metric}_{label}" for metric in ("accuracy", "precision", "recall", "f1") for label in classes}
@@ -134,8 +133,8 @@ def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None
     shares = "shares={train:0.5,val:0.2,test:0.3,calibration:0}"
     run("generate", "num_per_class=10", shares, "imaging.image_size=64", "output=set", "seed=2", "num_workers=1")
     sizes = ("data.train_per_class=5", "data.val_per_class=2", "data.test_per_class=3")
-    common = ("seed=2", "data.batch_size=8", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.max_epochs=2")
-    common += ("callbacks.progress_bar=false", "model.network=resnet18_small")
+    common = ("seed=2", "data.batch_size=8", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.max_epochs=2",
+              "callbacks.progress_bar=false", "model.network=resnet18_small")  # fmt: skip
     fly = run("train", "data=fixed", "imaging.image_size=64", "data.calibration_per_class=0", *sizes, *common)
     folder = run("train", "data=folder", "data.root=set", "data.image_size=64", *common)
     assert fly.code == folder.code == 0, fly.err + folder.err
@@ -147,9 +146,9 @@ def test_a_folder_trains_exactly_as_the_same_images_on_the_fly(run: Run) -> None
 
 
 def test_every_way_to_learn_more_from_an_image_runs(run: Run) -> None:
-    ways = ("data.small_field_epochs=1", "data.easy_epochs=1", "data.paired_negatives=true", "data.small_field_size=48")
-    ways += ("data.large_field_every=2", "data.large_field_size=96")
-    ways += ("defect.gap.length=[0.5,1]", "defect.bridge.length=[0.5,1]")
+    ways = ("data.small_field_epochs=1", "data.easy_epochs=1", "data.paired_negatives=true", "data.small_field_size=48",
+            "data.large_field_every=2", "data.large_field_size=96",
+            "defect.gap.length=[0.5,1]", "defect.bridge.length=[0.5,1]")  # fmt: skip
     done = run("train", *TINY, *ways, "trainer.max_epochs=2", "callbacks=early_stopping", "logger=csv")
     assert done.code == 0, done.err
     assert list(done.run_folder().glob("csv/metrics.csv"))
@@ -241,12 +240,12 @@ def test_an_earlier_result_does_not_outlive_a_new_start(run: Run) -> None:
 
 def test_a_file_that_breaks_during_training_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from sem_lightning.data import sources
+    from sem_lightning.data.labelled_folder import check_complete
 
     run("generate", "num_per_class=10", "imaging.image_size=64", "output=set", "num_workers=1")
-    check = sources.check_complete
 
     def break_one(*arguments: object) -> None:
-        check(*arguments)  # type: ignore[arg-type]
+        check_complete(*arguments)  # type: ignore[arg-type]
         for path in Path("set/gap").iterdir():
             path.write_bytes(b"")
 

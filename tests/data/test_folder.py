@@ -252,8 +252,8 @@ def test_a_data_bar_is_cut_off_image_and_mask(tmp_path: Path, crop: bool) -> Non
     rng = np.random.default_rng(0)
     for name in ("good", "gap"):
         (tmp_path / name).mkdir()
-        image = np.uint8(rng.normal(120, 20, (240, 280)).clip(0, 255))
-        cv2.imwrite(str(tmp_path / name / "a.png"), np.uint8(with_bar(image, 40, 0, None) * 255 + 0.5))
+        image = rng.normal(120, 20, (240, 280)).clip(0, 255).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / name / "a.png"), (with_bar(image, 40, 0, None) * 255 + 0.5).astype(np.uint8))
     (tmp_path / "masks" / "gap").mkdir(parents=True)
     mask = np.zeros((140, 140), np.uint8)
     mask[100:120] = 255

@@ -13,9 +13,15 @@ from sem_lightning.data.simulated import SimulatedDataset
 from sem_lightning.data.sources import SimulatedSource
 from sem_lightning.data.splits import SPLITS, EpochSampler, split_counts
 from sem_lightning.errors import SettingError
-from sem_lightning.synthesis.simulator import Simulator
+from sem_lightning.synthesis.patterns.line_space import Lines, LineSpace
+from sem_lightning.synthesis.simulator import Scene, Simulator
 
 SIZES = {"train": 4, "val": 2, "test": 3, "calibration": 1}
+
+
+def lines_of(scene: Scene) -> Lines:
+    assert isinstance(scene.pattern, Lines)
+    return scene.pattern
 
 
 def load_all(simulator: Simulator, workers: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,7 +49,7 @@ def test_splits_share_no_scene(simulator: Simulator) -> None:
     # The generator's key is (seed, split, index): different for every image, and so is all that is drawn from it.
     keys = [(s.seed, s.split, s.index) for split in SPLITS for s in scenes[split]]
     assert len(set(keys)) == len(keys)
-    drawn = [(s.pattern.key, s.detection.key, s.exposure.grain.key) for split in SPLITS for s in scenes[split]]
+    drawn = [(lines_of(s).key, s.detection.key, s.exposure.grain.key) for split in SPLITS for s in scenes[split]]
     for numbers in zip(*drawn, strict=True):
         assert len(set(numbers)) == len(numbers)
 
@@ -172,7 +178,8 @@ def test_a_changed_noise_leaves_the_geometry(simulator: Simulator, label: str) -
 def test_weights_choose_the_label_and_nothing_else(simulator: Simulator) -> None:
     dataset = SimulatedDataset(simulator, 0, "train", 600, class_weights=[1, 1, 1])
     scenes = [dataset.scene(index) for index in range(600)]
-    pitches = {label: [s.pattern.pitch for s in scenes if s.label == label] for label in simulator.classes}
+    pitches = {label: [lines_of(s).pitch for s in scenes if s.label == label] for label in simulator.classes}
+    assert isinstance(simulator.pattern, LineSpace)
     low, high = simulator.pattern.pitch
     for values in pitches.values():  # every class has the whole range, not a part of it
         assert np.mean(values) == pytest.approx((low + high) / 2, abs=0.25)

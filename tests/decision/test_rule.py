@@ -4,6 +4,7 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def make_scores(count: int, seed: int, separation: float = 3.0, scale: float = 1
     return Scores(logits * scale, features, labels)
 
 
-def argmax_settings(**changes: float) -> DecisionSettings:
+def argmax_settings(**changes: Any) -> DecisionSettings:
     return replace(DecisionSettings("argmax", 0.01, 0.95, ood_rate=0.0, ambiguous_rate=0.0), **changes)
 
 
@@ -86,6 +87,7 @@ def test_a_conservative_rule_passes_only_what_is_good_and_sure_enough() -> None:
     later = make_scores(20_000, 2)
     verdicts = rule.decide(later.logits, later.features)
     passed = verdicts.decisions == 0
+    assert rule.good_threshold is not None
     assert np.array_equal(passed, verdicts.probabilities[:, 0] > rule.good_threshold)
     assert (passed & (later.labels > 0)).sum() / (later.labels > 0).sum() < 0.0115
     assert (passed <= (verdicts.labels == 0)).all()  # stricter than argmax, never laxer
@@ -162,7 +164,7 @@ def test_a_rule_travels_in_the_checkpoint_without_pickles(tmp_path: Path) -> Non
     assert load_model(path).rule == Rule()  # the original is left alone
 
 
-ODD_RULES = [
+ODD_RULES: list[dict[str, Any]] = [
     {"temperature": "a"},
     {"temperature": 0.0},
     {"temperature": float("nan")},

@@ -50,7 +50,7 @@ class WrittenByHand:
 
 
 def make_predictions(
-    labels: Sequence[int],
+    labels: Iterable[int],
     logits: np.ndarray,
     rule: Rule = Rule(),
     classes: Sequence[str] = CLASSES,

@@ -17,6 +17,7 @@ from sem_lightning.fitting.two_sample_test import compare
 from sem_lightning.metrology.orientation import find_orientation, turned_back, upright
 from sem_lightning.metrology.pattern_family import find_direction, find_family
 from sem_lightning.synthesis.field import Float32
+from sem_lightning.synthesis.patterns.routing import Routing
 
 STEADY = (
     "imaging.defocus=0", "imaging.astigmatism=0", "imaging.drift=0", "imaging.vibration=0", "imaging.charging=0",
@@ -114,6 +115,7 @@ def test_wires_are_told_from_lines_and_measured() -> None:
         found.append(measure(image, "routing", "dark"))
     assert np.median([each["pattern.pitch"] for each in found]) == pytest.approx(20, rel=0.15)
     assert np.median([each["pattern.duty"] for each in found]) == pytest.approx(0.5, rel=0.15)
+    assert isinstance(metal.pattern, Routing)
     level = dataclasses.replace(metal, pattern=dataclasses.replace(metal.pattern, direction="horizontal"))
     assert find_direction(level.simulate((256, 256), 0)) == "horizontal"
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
-from conftest import make_classifier, save_checkpoint, with_bar
+from conftest import make_classifier, read_image, save_checkpoint, with_bar
 
 from sem_lightning.data.datamodule import SEMDataModule
 from sem_lightning.data.sources import FolderSource
@@ -25,7 +26,7 @@ from sem_lightning.inference.prediction import Prediction, UnreadableImage
 from sem_lightning.inference.predictor import Predictor
 from sem_lightning.io import gray_image
 from sem_lightning.io.gray_image import open_image
-from sem_lightning.io.images import encode_image
+from sem_lightning.io.images import Span, encode_image, read_gray
 from sem_lightning.model.checkpoint import TrainedModel, load_model
 from sem_lightning.polarity import Polarity
 
@@ -64,7 +65,7 @@ def lines(shape: tuple[int, int], seed: int, duty: float = 0.35) -> np.ndarray:
     """Noisy bright lines, uint8."""
     rng = np.random.default_rng(seed)
     columns = (np.arange(shape[1]) % 16 < 16 * duty) * 110.0
-    return np.uint8((60 + columns + rng.normal(0, 12, shape)).clip(0, 255))
+    return (60 + columns + rng.normal(0, 12, shape)).clip(0, 255).astype(np.uint8)
 
 
 def write_images(root: Path, classes: Sequence[str]) -> Path:
@@ -73,12 +74,12 @@ def write_images(root: Path, classes: Sequence[str]) -> Path:
     for number, label in enumerate(classes):
         (root / label).mkdir(parents=True)
         for i, shape in enumerate(shapes):
-            image: np.ndarray = lines(shape, 10 * number + i)
+            image = lines(shape, 10 * number + i)
             if i == 3:
-                image = np.uint16(image) * 256 + 7
+                image = image.astype(np.uint16) * 256 + 7
             assert cv2.imwrite(str(root / label / f"{i}.png"), image)
         bar = with_bar(lines((240, 280), 10 * number + 8), 40, 0, None)
-        assert cv2.imwrite(str(root / label / "bar.png"), np.uint8(bar * 255 + 0.5))
+        assert cv2.imwrite(str(root / label / "bar.png"), (bar * 255 + 0.5).astype(np.uint8))
         large = encode_image(lines((150, 200), 10 * number + 9), ".tif", 0.5)
         (root / label / "large.tif").write_bytes(large)
     return root
@@ -184,7 +185,7 @@ class TestSameBits:
         together = kind.predictor(model).predict(paths)
         same(kind.predictor(model).predict([open_image(path) for path in paths]), together)
         plain = [i for i, path in enumerate(paths) if path.suffix == ".png" and path.stem != "bar"]
-        raw = [cv2.imread(str(paths[i]), cv2.IMREAD_UNCHANGED) for i in plain]
+        raw = [read_image(paths[i], cv2.IMREAD_UNCHANGED) for i in plain]
         assert {image.dtype for image in raw} == {np.dtype(np.uint8), np.dtype(np.uint16)}
         same(kind.predictor(model).predict(raw), [together[i] for i in plain])
         floats = [open_image(paths[i]).pixels for i in plain]
@@ -315,8 +316,12 @@ def test_data_that_is_dark_is_judged_as_dark(prepared: Any) -> None:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every file that is decoded, in turn."""
     files: list[Path] = []
-    read = gray_image.read_gray
-    monkeypatch.setattr(gray_image, "read_gray", lambda path, *more: (files.append(path), read(path, *more))[1])
+
+    def read(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
+        files.append(path)
+        return read_gray(path, span)
+
+    monkeypatch.setattr(gray_image, "read_gray", read)
     return files
 
 

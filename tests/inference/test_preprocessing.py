@@ -1,6 +1,7 @@
 """Data bars, pixel sizes, tiles: what reaches the classifier is the image, at its scale."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,7 +48,10 @@ def test_a_data_bar_is_found_to_the_row(noise: str, ground: int, quality: int | 
 def test_no_bar_is_found_where_there_is_none(overrides: tuple[str, ...]) -> None:
     simulator = make_simulator("imaging.image_size=256", *overrides)
     for index in range(30):
-        assert find_data_bar(np.asarray(render(simulator.draw(0, 0, index, "good")).image, np.float32) / 255) == 0
+        assert (
+            find_data_bar(np.asarray(render(simulator.draw(0, 0, index, "good")).image, np.float32) / np.float32(255))
+            == 0
+        )
 
 
 @pytest.mark.parametrize("top", range(2, 24, 6))
@@ -57,13 +61,13 @@ def test_a_defect_in_a_plain_line_along_the_bottom_is_no_writing(top: int) -> No
         image[line : line + 16] = 160
     image[-26:, 100:106] = 110  # a bridge
     image[-40:-20, 200:206] = 110
-    assert find_data_bar(image.astype(np.float32) / 255) == 0
+    assert find_data_bar(image.astype(np.float32) / np.float32(255)) == 0
 
 
 def test_bars_of_dim_images_and_with_frames_are_found() -> None:
     image = np.asarray(render(make_simulator("imaging.image_size=512").draw(0, 0, 3, "good")).image)
     whole = with_bar(image, 40, 0, None)
-    assert find_data_bar(whole / 16) == 40  # 12 bits in a file of 16
+    assert find_data_bar(whole / np.float32(16)) == 40  # 12 bits in a file of 16
     framed = whole.copy()
     framed[-3:] = 0.5
     framed[512:516] = 0.5
@@ -93,7 +97,7 @@ ZEISS = "\r\n".join(["0", "AP_IMAGE_PIXEL_SIZE", "Image Pixel Size = 1.5 nm", "A
         ({}, None),
     ],
 )
-def test_pixel_sizes_that_microscopes_write(tmp_path: Path, options: dict[str, object], expected: float | None) -> None:
+def test_pixel_sizes_that_microscopes_write(tmp_path: Path, options: dict[str, Any], expected: float | None) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((32, 32), np.uint8), **options)
     found = read_pixel_size(tmp_path / "a.tif")
     assert found == (None if expected is None else pytest.approx(expected, rel=1e-4))

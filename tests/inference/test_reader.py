@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import cv2
@@ -52,6 +52,7 @@ def test_the_reader_stops_when_nobody_takes_any_more(tmp_path: Path) -> None:
     next(images)
     time.sleep(0.3)
     assert threading.active_count() == before + 1
+    assert isinstance(images, Generator)
     images.close()
     assert threading.active_count() == before
 
@@ -62,9 +63,15 @@ def test_the_reader_counts_every_view_that_it_keeps(tmp_path: Path, monkeypatch:
     cv2.imwrite(str(path), np.zeros((256, 256), np.uint8))
     prepare = preparing(Preprocessing(128, None, view_scales=(1, 2)))
     monkeypatch.setattr(reader, "_PIXELS_AHEAD", 4 * (128**2 + 256**2))
-    images = read_ahead([path] * 50, lambda item: (asked.append(item), prepare(item))[1])
+
+    def ask(item: Path) -> PreparedImage | UnreadableImage:
+        asked.append(item)
+        return prepare(item)
+
+    images = read_ahead([path] * 50, ask)
     next(images)
     time.sleep(0.5)
+    assert isinstance(images, Generator)
     images.close()
     assert 3 <= len(asked) <= 6  # one taken, four ahead, one that waits
 

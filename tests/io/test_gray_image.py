@@ -4,12 +4,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from conftest import with_bar
 
 from sem_lightning.io import gray_image
 from sem_lightning.io.gray_image import open_image
-from sem_lightning.io.images import ImageError, encode_image, read_gray
+from sem_lightning.io.images import ImageError, Span, encode_image, read_gray
 
 GREY = np.random.default_rng(0).normal(120, 20, (240, 280)).clip(0, 255).astype(np.uint8)
 
@@ -24,7 +25,7 @@ def test_an_image_comes_with_its_path_and_pixel_size(tmp_path: Path) -> None:
 
 
 def test_a_data_bar_is_cut_off_where_it_is_asked_for(tmp_path: Path) -> None:
-    whole = np.uint8(with_bar(GREY, 40, 0, None) * 255 + 0.5)
+    whole = (with_bar(GREY, 40, 0, None) * 255 + 0.5).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "bar.png"), whole)
     cut, kept = open_image(tmp_path / "bar.png"), open_image(tmp_path / "bar.png", crop_data_bar=False)
     assert cut.data_bar_rows == 40 and cut.pixels.shape == (240, 280)
@@ -44,10 +45,15 @@ def test_an_image_inside_another_file(tmp_path: Path) -> None:
 
 def test_a_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), GREY)
-    read: list[Path] = []
-    monkeypatch.setattr(gray_image, "read_gray", lambda path, *more: (read.append(path), read_gray(path, *more))[1])
+    files: list[Path] = []
+
+    def read(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
+        files.append(path)
+        return read_gray(path, span)
+
+    monkeypatch.setattr(gray_image, "read_gray", read)
     open_image(tmp_path / "a.png")
-    assert read == [tmp_path / "a.png"]
+    assert files == [tmp_path / "a.png"]
 
 
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:

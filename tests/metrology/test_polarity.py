@@ -57,8 +57,8 @@ def test_an_image_without_a_pattern_has_no_pieces(shape: tuple[int, int]) -> Non
 def test_fine_lines_of_large_images_do_not_break(size: int, pitch: int, duty: float) -> None:
     across = np.arange(size, dtype=np.float32) % pitch < duty * pitch
     image = np.tile(np.where(across, 0.6, 0.3).astype(np.float32), (size, 1))
-    image = cv2.GaussianBlur(image, (0, 0), 1) + np.random.default_rng(2).normal(0, 0.03, image.shape)
-    assert abs(bright_pieces(image.astype(np.float32))) <= 1
+    noisy = cv2.GaussianBlur(image, (0, 0), 1) + np.random.default_rng(2).normal(0, 0.03, image.shape)
+    assert abs(bright_pieces(noisy.astype(np.float32))) <= 1
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_a_polarity_needs_votes_that_agree(pieces: list[float], polarity: str | 
 )
 def test_simulated_metal_shows_its_polarity_and_lines_do_not(overrides: tuple[str, ...], polarity: str | None) -> None:
     simulator = make_simulator(*overrides)
-    images = [render(simulator.draw(5, 0, n, simulator.classes[n % 3])).image for n in range(32)]
-    images = [image.astype(np.float32) / 255 for image in images]
+    samples = [render(simulator.draw(5, 0, n, simulator.classes[n % 3])) for n in range(32)]
+    images = [sample.image.astype(np.float32) / np.float32(255) for sample in samples]
     if "noise=high" in overrides:  # the pieces of torn rims alone would say the opposite
         assert polarity_of_ends([bright_pieces(image) for image in images]) == "dark"
     assert polarity_of_ends([wire_end_balance(image) for image in images]) == polarity

@@ -97,7 +97,7 @@ def test_who_agrees_and_who_does_not() -> None:
 def test_following_its_gradient_brings_answers_together() -> None:
     answers = torch.randn(3, 4, 3, generator=drawn(0)).requires_grad_()
     before = jensen_shannon(answers)
-    before.backward()
+    before.backward()  # type: ignore[no-untyped-call]
     assert answers.grad is not None
     assert jensen_shannon(answers.detach() - answers.grad) < before
 

@@ -110,8 +110,8 @@ def test_the_heatmap_lights_up_where_the_map_sees_a_defect() -> None:
     classifier = make_classifier(image_size=128)
     fine = classifier.net.map_heads[0]
     with torch.no_grad():  # a map head that knows: good everywhere, whatever the features are
-        fine.weight.zero_()
-        fine.bias.copy_(torch.tensor([9.0, 0.0, 0.0]))
+        fine.get_parameter("weight").zero_()
+        fine.get_parameter("bias").copy_(torch.tensor([9.0, 0.0, 0.0]))
 
     def see_a_gap(module: torch.nn.Module, given: object, maps: torch.Tensor) -> torch.Tensor:
         maps = maps.clone()

@@ -12,7 +12,7 @@ from sem_lightning.model.gray_resnet import GrayResNet
 def reference() -> nn.Module:
     """torchvision's ResNet18 with one input channel, its batch norms with statistics and scales of their own."""
     torch.manual_seed(0)
-    net = resnet18(weights=None)
+    net: nn.Module = resnet18(weights=None)
     net.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -105,8 +105,9 @@ def test_pretrained_stem_answers_grey_as_the_rgb_one_does(rgb_weights: Path) -> 
     rgb = resnet18(weights=None)
     rgb.load_state_dict(state)
     grey = torch.rand(2, 1, 64, 64)
-    assert torch.allclose(net.backbone.conv1(grey), rgb.conv1(grey.expand(-1, 3, -1, -1)), atol=1e-4)
-    assert torch.equal(net.backbone.layer4[0].conv1.weight, rgb.layer4[0].conv1.weight)
+    stem = net.backbone.get_submodule("conv1")
+    assert torch.allclose(stem(grey), rgb.conv1(grey.expand(-1, 3, -1, -1)), atol=1e-4)
+    assert torch.equal(net.backbone.get_parameter("layer4.0.conv1.weight"), rgb.layer4[0].conv1.weight)
     assert torch.equal(net.class_head.weight, own_head)
 
 

@@ -55,7 +55,7 @@ def test_batch_norms_move_a_share_of_the_way_and_nothing_else_does(share: float)
     net = make_network(0)
     before = floats(net)
     batches = [torch.rand(6, 1, 32, 32) ** 3 for _ in range(2)]
-    first = net.backbone.conv1(torch.cat([standardised(batch) for batch in batches])).detach()
+    first = net.backbone.get_submodule("conv1")(torch.cat([standardised(batch) for batch in batches])).detach()
     adapt_batch_norm(net, batches, share)
     assert not net.training and not any(module.training for module in net.modules())
     after = floats(net)
@@ -76,9 +76,9 @@ def test_adapting_to_images_of_training_changes_little() -> None:
     net = make_network(0)
     torch.manual_seed(5)
     images = 3 * torch.rand(64, 1, 32, 32)
-    adapt_batch_norm(net, images.split(16), 1.0)
+    adapt_batch_norm(net, images.chunk(4), 1.0)
     again = copy.deepcopy(net)
-    adapt_batch_norm(again, images.split(16), 0.5)
+    adapt_batch_norm(again, images.chunk(4), 0.5)
     for name, value in floats(net).items():
         assert torch.allclose(value, floats(again)[name], rtol=1e-4, atol=1e-5), name
 

@@ -98,7 +98,9 @@ def test_figures_have_a_panel_for_each_combination_of_the_others() -> None:
     figure = draw_against("noise.dose", summarise(jobs))
     assert [axes.get_title() for axes in figure.axes] == ["model=a", "model=b"]
     assert figure.axes[0].get_xscale() == "log"
-    assert {text.get_text() for text in figure.axes[0].get_legend().get_texts()} == {"good", "gap", "all classes"}
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} == {"good", "gap", "all classes"}
     words = draw_against("model", summarise([job({"model": model}, (60, 70)) for model in ("a", "b")]))
     assert [label.get_text() for label in words.axes[0].get_xticklabels()] == ["a", "b"]
 

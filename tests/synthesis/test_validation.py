@@ -139,7 +139,7 @@ def test_variance_in_the_image_is_brightness_over_dose(frames: int) -> None:
 def test_noise_level_is_measured_beside_edges() -> None:
     for gaussian in (0.02, 0.06):
         simulator = make_simulator("pattern.angle=0", "imaging=ideal", "noise=none", f"noise.gaussian={gaussian}")
-        image = render(simulator.draw(0, 0, 0, "good")).image / np.float32(255)
+        image = (render(simulator.draw(0, 0, 0, "good")).image / np.float32(255)).astype(np.float32)
         assert noise_level(image) == pytest.approx(gaussian, rel=0.15)
 
 

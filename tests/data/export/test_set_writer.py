@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import TINY, Run, make_simulator
+from conftest import TINY, Run, make_simulator, read_image
 
 from sem_lightning.data.export.index import ImageIndex
 from sem_lightning.data.export.set_writer import SetWriter
@@ -55,7 +55,7 @@ def test_generate_writes_what_the_readme_says(run: Run) -> None:
     assert classes == ["good", "gap", "bridge"] and len(files) == 30
     counts = {split: sum(file.split == split for file in files) for split in ("train", "val", "test")}
     assert counts == {"train": 21, "val": 3, "test": 6}
-    assert cv2.imread(str(root / "preview.png")).shape[0] == 3 * 128
+    assert read_image(root / "preview.png").shape[0] == 3 * 128
     assert not list(done.folder.glob(".*partial"))
     card = (root / "README.md").read_text()
     assert "sem-generate num_per_class=10\n" in card and "| gap | 7 | 1 | 2 |" in card and "CC0" in card
@@ -78,8 +78,8 @@ def test_every_line_of_metadata_renders_its_image_bit_for_bit(run: Run) -> None:
     for line in lines:
         record = json.loads(line)
         sample = render(Scene.from_dict(record["scene"]))
-        assert np.array_equal(cv2.imread(str(root / record["filename"]), cv2.IMREAD_UNCHANGED), sample.image)
-        assert np.array_equal(cv2.imread(str(root / record["mask"]), cv2.IMREAD_UNCHANGED) // 255, sample.mask)
+        assert np.array_equal(read_image(root / record["filename"], cv2.IMREAD_UNCHANGED), sample.image)
+        assert np.array_equal(read_image(root / record["mask"], cv2.IMREAD_UNCHANGED) // 255, sample.mask)
         assert record["boxes"] == [list(each.box) for each in sample.instances]
         assert record["label"] == sample.scene.label
 
@@ -243,7 +243,7 @@ def test_clean_pairs_show_the_same_place_without_the_defect(run: Run) -> None:
     root = run("generate", "num_per_class=3", "output=set", "writer.clean_pair=true").folder / "set"
     for line in (root / "metadata.jsonl").read_text().splitlines():
         record = json.loads(line)
-        image, clean = (cv2.imread(str(root / record[key]), cv2.IMREAD_UNCHANGED) for key in ("filename", "clean"))
+        image, clean = (read_image(root / record[key], cv2.IMREAD_UNCHANGED) for key in ("filename", "clean"))
         assert np.array_equal(image, clean) == (record["label"] == "good")
         assert np.mean(image == clean) > 0.3  # noise included
     assert len(read_folder(root, None, "error")[0]) == 9
@@ -359,7 +359,7 @@ def test_tar_files_group_as_webdataset_does(run: Run) -> None:
         assert set(sample) == {"png", "mask.png", "cls", "json", "txt"}
         record = json.loads(sample["json"])
         image = cv2.imdecode(np.frombuffer(sample["png"], np.uint8), cv2.IMREAD_UNCHANGED)
-        assert np.array_equal(image, render(Scene.from_dict(record["scene"])).image)
+        assert image is not None and np.array_equal(image, render(Scene.from_dict(record["scene"])).image)
         assert ["good", "gap", "bridge"][int(sample["cls"])] == record["label"]
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sem_lightning.synthesis.defects.gap import Gap
 from sem_lightning.synthesis.field import smooth_subtraction, smooth_union
+from sem_lightning.synthesis.patterns.line_space import Lines
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
 
 SEEDS = range(200)
@@ -23,6 +24,12 @@ def count_parts(phi: np.ndarray, connectivity: int = 4) -> int:
 
 def clean_phi(scene: Scene) -> np.ndarray:
     return scene.without_defects().phi()
+
+
+def gap_of(scene: Scene) -> Gap:
+    (gap,) = scene.defects
+    assert isinstance(gap, Gap)
+    return gap
 
 
 ANGLED = (
@@ -59,6 +66,7 @@ def test_a_good_image_has_neither(overrides: tuple[str, ...]) -> None:
     for index in SEEDS:
         scene = simulator.draw(0, 0, index, "good")
         phi, lines = scene.phi(), scene.pattern
+        assert isinstance(lines, Lines)
         parts = cv2.connectedComponents((phi > 0).astype(np.uint8), connectivity=8)[1]
         whole = []
         for k in range(-10, 11):
@@ -152,7 +160,7 @@ def test_a_scan_moves_the_mask_with_the_image(simulator: Simulator) -> None:
 
 def test_severity_sets_the_extent_over_the_range_that_was_asked_for(simulator: Simulator) -> None:
     scenes = [simulator.draw(0, 0, index, "gap") for index in range(400)]
-    lengths = np.array([scene.defects[0].length for scene in scenes])
+    lengths = np.array([gap_of(scene).length for scene in scenes])
     severities = np.array([scene.severity for scene in scenes])
     assert lengths.min() < 0.27 and lengths.max() > 1.85
     assert np.allclose(lengths, 0.25 * 8**severities, atol=1e-3)
@@ -198,7 +206,7 @@ def test_the_border_cuts_the_share_that_was_asked_for() -> None:
 @settings(max_examples=50, deadline=None)
 @given(a=st.floats(-20, 20, width=32), b=st.floats(-20, 20, width=32), radius=st.floats(0.05, 10))
 def test_smooth_operations_never_lose_what_the_sharp_ones_have(a: float, b: float, radius: float) -> None:
-    one, other = np.float32([a]), np.float32([b])
+    one, other = np.array([a], np.float32), np.array([b], np.float32)
     assert smooth_union(one, other, radius) >= max(a, b)
     assert smooth_union(one, other, radius) <= max(a, b) + radius / 4 + 1e-4
     assert smooth_subtraction(one, other, radius) <= min(a, -b)

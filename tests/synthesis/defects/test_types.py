@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from conftest import make_simulator
 
+from sem_lightning.synthesis.defects.cd_deviation import CDDeviation
 from sem_lightning.synthesis.defects.defect import Defect
 from sem_lightning.synthesis.defects.probable_gap import ProbableGap
 from sem_lightning.synthesis.simulator import Scene, Simulator, render
@@ -116,7 +117,9 @@ def test_a_cd_deviation_neither_opens_nor_shorts() -> None:
     for scene in scenes("line_space", "cd_deviation"):
         assert parts(scene.phi(), 8) == parts(scene.without_defects().phi(), 8)
         wider = np.sum(scene.phi() > 0) > np.sum(scene.without_defects().phi() > 0)
-        assert wider == (scene.defects[0].direction >= 0)
+        deviation = scene.defects[0]
+        assert isinstance(deviation, CDDeviation)
+        assert wider == (deviation.direction >= 0)
 
 
 def test_holes_vanish_shrink_merge_move_and_change_shape() -> None:

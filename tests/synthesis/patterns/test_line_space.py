@@ -30,7 +30,8 @@ def make_lines(sigma: float = 0.0, xi: float = 20.0, **changes: float) -> Lines:
 def crossings(row: np.ndarray) -> np.ndarray:
     """Sub-pixel positions at which a row of phi changes its sign."""
     i = np.flatnonzero((row[:-1] > 0) != (row[1:] > 0))
-    return i + row[i] / (row[i] - row[i + 1])
+    positions: np.ndarray = i + row[i] / (row[i] - row[i + 1])
+    return positions
 
 
 def test_smooth_lines_have_their_cd_and_pitch() -> None:

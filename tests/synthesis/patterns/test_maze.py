@@ -21,7 +21,7 @@ def simulator_with(*overrides: str) -> Simulator:
 
 
 def metal_of(simulator: Simulator, index: int, label: str = "good") -> np.ndarray:
-    return np.uint8(simulator.draw(0, 0, index, label).phi() > 0)
+    return (simulator.draw(0, 0, index, label).phi() > 0).astype(np.uint8)
 
 
 def nets(metal: np.ndarray, connectivity: int) -> int:
@@ -65,7 +65,7 @@ def test_a_gap_opens_a_wire_and_a_bridge_joins_two() -> None:
         for index in range(40):
             scene = simulator.draw(0, 0, index, label)
             assert not isinstance(scene.defects[0], Gap) or scene.defects[0].length <= 0.8 + 1e-9
-            before, after = (np.uint8(each.phi() > 0) for each in (scene.without_defects(), scene))
+            before, after = ((each.phi() > 0).astype(np.uint8) for each in (scene.without_defects(), scene))
             changes.append(nets(after, connectivity) - nets(before, connectivity))
         assert np.mean(np.sign(changes) == change) > 0.85, (label, changes)
 
