@@ -123,7 +123,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[sl.SEMClassifier,
     return classifier, trainer, data
 
 
-def tested(data: sl.SEMDataModule) -> Iterator[LabelledImage]:
+def labelled(data: sl.SEMDataModule) -> Iterator[LabelledImage]:
     for item in data.labelled("test"):
         assert isinstance(item, LabelledImage)
         yield item
@@ -145,11 +145,11 @@ def test_a_classifier_trains_and_tests_in_a_trainer_of_the_users_own(
     path = f"{trainer.default_root_dir}/mine.ckpt"
     trainer.save_checkpoint(path)
     assert sl.load_model(path).settings == classifier.settings
-    images = [item.image for item in tested(data)]
+    images = [item.image for item in labelled(data)]
     found, expected = sl.load(path).predict(images), sl.Predictor(classifier.trained).predict(images)
     assert [one.logits.tolist() for one in found] == [one.logits.tolist() for one in expected]
     assert [one.label for one in found] and all(isinstance(one, sl.Prediction) for one in found)
     assert sl.load_classifier(path).settings == classifier.settings
     # where views are single and of the training size, test_step sees what the Predictor sees
-    right = sum(one.label == classifier.classes[item.label] for one, item in zip(found, tested(data), strict=True))
+    right = sum(one.label == classifier.classes[item.label] for one, item in zip(found, labelled(data), strict=True))
     assert metrics["test/accuracy"] == pytest.approx(right / len(found))
