@@ -1,7 +1,7 @@
 """Patterns, defects, noise steps and networks of other installed packages.
 
 A package names a module under the entry-point group ``sem_lightning``; importing the module registers what it defines.
-A checkpoint or a data file can only name what is registered in this way: it never names code to run.
+A checkpoint or a data file can name only registered objects. It never names code to run.
 """
 
 import functools
