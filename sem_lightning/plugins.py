@@ -32,7 +32,7 @@ def load_plugins() -> tuple[str, ...]:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise UserError(
-                f"plug-in {entry.name} ({entry.value}) cannot be imported: {reason}; mend or uninstall it"
+                f"plug-in {entry.name} ({entry.value}) cannot be imported: {reason}; fix or uninstall it"
             ) from error
         names.append(entry.name)
     return tuple(names)

@@ -101,7 +101,7 @@ def read_folder(
     if bad:
         text = f"{len(bad)} of {len(files)} images in {root} cannot be used: {_name_some(bad)}"
         if on_bad_image != "skip":
-            raise UserError(f"{text}; mend them, or leave them out with data.on_bad_image=skip")
+            raise UserError(f"{text}; fix them, or leave them out with data.on_bad_image=skip")
         log.warning("skipped: %s", text)
     return good, classes
 
@@ -114,9 +114,9 @@ def describe_folder(root: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); mend or delete it") from None
+        raise UserError(f"{path}: not readable as JSON ({error}); fix or delete it") from None
     if not isinstance(description, dict):
-        raise UserError(f"{path}: expected a JSON object; mend or delete it")
+        raise UserError(f"{path}: expected a JSON object; fix or delete it")
     return description
 
 

@@ -98,7 +98,7 @@ class PredictionCollector:
         """
         if self.unreadable:
             raise UserError(
-                f"{len(self.unreadable)} images cannot be used: {'; '.join(map(str, self.unreadable))}; mend them, or "
+                f"{len(self.unreadable)} images cannot be used: {'; '.join(map(str, self.unreadable))}; fix them, or "
                 "leave them out with data.on_bad_image=skip"
             )
 

@@ -76,7 +76,7 @@ def vote_on_polarity(
         if polarity_of_ends(balance) == Polarity.DARK:
             return PolarityVote(
                 Polarity.DARK,
-                f"dark wires, whose ends some of {len(seen)} images show (polarity=bright: as they are)",
+                f"dark wires: some of {len(seen)} images show their ends (polarity=bright switches this off)",
                 decoded,
             )
         return PolarityVote(Polarity.BRIGHT, "", decoded)
@@ -88,7 +88,7 @@ def vote_on_polarity(
         raise SettingError(
             "polarity",
             f"auto cannot tell: bright covers {np.median(shares):.0%} of the images, and lines as wide as their spaces "
-            "look the same either way; say bright or dark",
+            "fit both polarities; say bright or dark",
         )
     return PolarityVote(found, f"{found} lines (bright covers {np.median(shares):.0%} of the images)", decoded)
 

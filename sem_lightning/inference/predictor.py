@@ -134,7 +134,7 @@ class Predictor:
         unreadable = [str(each.error) for each in found if isinstance(each, UnreadableImage)]
         if unreadable and not skip_unreadable:
             raise UserError(
-                f"{len(unreadable)} of {len(found)} images cannot be used: {'; '.join(unreadable)}; mend them, or "
+                f"{len(unreadable)} of {len(found)} images cannot be used: {'; '.join(unreadable)}; fix them, or "
                 "leave them out with skip_unreadable=True"
             )
         return [each for each in found if isinstance(each, Prediction)]
