@@ -5,7 +5,7 @@
     >>> sample = simulator.sample(7, label="bridge")
     >>> predictions = sl.load("robust").predict("my_images/")
 
-Every name below is imported when it is first used, so that ``import sem_lightning`` costs nothing.
+Every name below is imported when it is first used, so ``import sem_lightning`` stays fast.
 """
 
 import importlib

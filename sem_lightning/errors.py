@@ -1,12 +1,12 @@
-"""Errors that are the user's to mend: commands print them as one line and exit with a non-zero code."""
+"""Errors that the user can fix. Commands print them as one line and exit with a non-zero code."""
 
 
 class UserError(Exception):
-    """Something the user can mend; the message names what was found, what is allowed, and the way out."""
+    """An error that the user can fix. The message names what was found, what is allowed, and the fix."""
 
 
 class NotMeasuredError(UserError):
-    """An image that does not show what is to be measured."""
+    """The image does not show the structure to be measured."""
 
 
 class SettingError(UserError):
@@ -23,8 +23,8 @@ class SettingError(UserError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type["SettingError"], tuple[str, str]]:
-        return SettingError, (self.key, self.reason)  # worker processes send it home
+        return SettingError, (self.key, self.reason)  # worker processes pickle it
 
     def under(self, group: str) -> "SettingError":
-        """The same error, its key written from one level further up."""
+        """The same error with its key prefixed by ``group``."""
         return SettingError(f"{group}.{self.key}".rstrip("."), self.reason)

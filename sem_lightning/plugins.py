@@ -1,7 +1,7 @@
 """Patterns, defects, noise steps and networks of other installed packages.
 
 A package names a module under the entry-point group ``sem_lightning``; importing the module registers what it defines.
-A checkpoint or a data file can only name what is registered in this way: it never names code to run.
+A checkpoint or a data file can name only registered objects. It never names code to run.
 """
 
 import functools
@@ -32,7 +32,7 @@ def load_plugins() -> tuple[str, ...]:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise UserError(
-                f"plug-in {entry.name} ({entry.value}) cannot be imported: {reason}; mend or uninstall it"
+                f"plug-in {entry.name} ({entry.value}) cannot be imported: {reason}; fix or uninstall it"
             ) from error
         names.append(entry.name)
     return tuple(names)

@@ -1,4 +1,4 @@
-"""Which of two grey levels the feature (line, hole, metal) has."""
+"""Whether the feature (line, hole, metal) is bright or dark."""
 
 from enum import StrEnum
 
@@ -9,8 +9,8 @@ class Polarity(StrEnum):
     Attributes:
         BRIGHT: The feature is brighter than its surroundings.
         DARK: The feature is darker.
-        EITHER: Of a set of images: both occur, and some dark ones are shown as their negative. A classifier trained on
-            such a set can judge any image that is known to be dark by its negative.
+        EITHER: For a set of images: both occur, and some dark images are inverted. A classifier trained on such a set
+            can judge the inverted copy of any image that is known to be dark.
     """
 
     BRIGHT = "bright"
@@ -18,4 +18,4 @@ class Polarity(StrEnum):
     EITHER = "either"
 
 
-POLARITIES = (Polarity.BRIGHT, Polarity.DARK)  # what the feature of one image can be
+POLARITIES = (Polarity.BRIGHT, Polarity.DARK)  # allowed for one image

@@ -1,4 +1,4 @@
-"""What a result came from: versions, commit, command line."""
+"""Provenance of a result: versions, commit, command line."""
 
 import platform
 import subprocess
@@ -12,7 +12,7 @@ _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", 
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions of what computes, this package's git commit where it runs from a checkout, and the command line."""
+    """Versions of the libraries, this package's git commit if it runs from a checkout, and the command line."""
     versions = {name: version(name) for name in _PACKAGES}
     versions |= {"sem-lightning": __version__, "python": platform.python_version()}
     return {"versions": versions, "git_commit": _git_commit(), "platform": platform.platform(), "command": sys.argv}

@@ -1,4 +1,4 @@
-"""The package's version, and where it lies."""
+"""The package's version and its folder."""
 
 from pathlib import Path
 

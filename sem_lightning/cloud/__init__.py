@@ -1,1 +1,1 @@
-"""Azure ML: the same commands as jobs of a workspace, and a classifier behind an endpoint."""
+"""Azure ML: the commands as jobs of a workspace, and a classifier at an endpoint."""

@@ -1,4 +1,4 @@
-"""What each action of ``sem-cloud`` does."""
+"""The actions of ``sem-cloud``."""
 
 import json
 import logging
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def run_action(settings: CloudSettings, overrides: list[str], output: Path, own: Sequence[Path]) -> None:
-    """Do what ``settings.action`` says.
+    """Run ``settings.action``.
 
     Args:
-        settings: Of ``conf/cloud.yaml``.
-        overrides: Of the steps' own commands.
+        settings: Settings from ``conf/cloud.yaml``.
+        overrides: Overrides for the commands of the steps.
         output: Folder of the job's files.
-        own: The user's folders of configs.
+        own: The user's config folders.
 
     Raises:
-        UserError: Settings that a step would refuse, or what Azure refuses.
+        UserError: A step or Azure refuses the settings.
     """
     steps = []
     if settings.action in ACTIONS:
@@ -57,7 +57,7 @@ def _require_sdk() -> None:
     except ImportError:
         raise UserError("sem-cloud needs an extra: pip install 'sem-lightning[azure]'") from None
     for name in ("azure", "azure.ai.ml", "msrest"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # of names that anonymous parts have no use for
+        logging.getLogger(name).setLevel(logging.ERROR)  # warnings about names of anonymous parts
 
 
 def _send(settings: CloudSettings, steps: list[Step], output: Path, code: Path, title: str) -> None:
@@ -100,7 +100,7 @@ def _ask(settings: CloudSettings) -> None:
         endpoint.delete(_connect(settings), settings.cloud)
     else:
         image = Path(str(settings.image)).expanduser()
-        body = endpoint.make_request(image, settings.polarity)  # before anybody is asked
+        body = endpoint.make_request(image, settings.polarity)  # before any request to Azure
         print(json.dumps(endpoint.invoke(_connect(settings), settings.cloud, body), indent=2))
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from sem_lightning.errors import SettingError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-_ENDPOINT = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")  # part of a host's name
+_ENDPOINT = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")  # part of a host name
 _INSTANCE_TYPE = re.compile(r"(Standard|Basic)_[A-Z]+[0-9]+[A-Za-z0-9-]*(_[A-Za-z0-9]+)*", re.IGNORECASE)
-_MOST_AT_A_TIME = 100  # trials of a sweep, that Azure takes
+_MOST_AT_A_TIME = 100  # concurrent trials of a sweep that Azure accepts
 
 
 @dataclass
 class AzureSettings:
-    """A workspace, what its jobs run on, and the endpoint."""
+    """A workspace, the machines of its jobs, and the endpoint."""
 
     subscription_id: str | None
     resource_group: str | None

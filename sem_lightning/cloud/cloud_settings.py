@@ -9,7 +9,7 @@ from sem_lightning.errors import SettingError
 from sem_lightning.polarity import POLARITIES
 
 _ALL_ACTIONS = (*ACTIONS, "deploy", "invoke", "delete", "cancel")
-_NO_JOB = ("invoke", "delete", "cancel")  # write nothing that could be looked at before
+_NO_JOB = ("invoke", "delete", "cancel")  # actions that write no job file
 
 
 @dataclass

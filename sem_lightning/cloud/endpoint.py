@@ -1,4 +1,4 @@
-"""A classifier behind a managed online endpoint: created, asked, deleted."""
+"""A classifier at a managed online endpoint: create, invoke, delete."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ from sem_lightning.io.atomic import write_atomically
 from sem_lightning.model.checkpoint import load_model, save_rule
 
 SCRIPT = "sem_lightning/cloud/score.py"
-_MAX_REQUEST = 1_500_000  # bytes that a managed endpoint takes
+_MAX_REQUEST = 1_500_000  # bytes that a managed endpoint accepts
 
 
 def build_endpoint(
@@ -27,10 +27,10 @@ def build_endpoint(
 ) -> tuple[ManagedOnlineEndpoint, ManagedOnlineDeployment]:
     """The endpoint, with keys, and a deployment of the classifier ``settings.model`` with our scoring script.
 
-    A classifier's file is written into ``folder`` as what a pipeline would register.
+    A classifier file is copied into ``folder`` in the format that a pipeline registers.
 
     Raises:
-        SettingError: ``cloud.model`` is neither a registered model nor a classifier's file.
+        SettingError: ``cloud.model`` is neither a registered model nor a classifier file.
     """
     endpoint = ManagedOnlineEndpoint(name=settings.endpoint, auth_mode="key")
     deployment = ManagedOnlineDeployment(
@@ -42,7 +42,7 @@ def build_endpoint(
         instance_type=settings.endpoint_instance_type,
         instance_count=settings.endpoint_instance_count,
     )
-    if not (code / SCRIPT).is_file():  # which the SDK does not ask
+    if not (code / SCRIPT).is_file():  # the SDK does not check this
         raise UserError(f"{code / SCRIPT}: the scoring script is missing")
     return endpoint, deployment
 
@@ -51,7 +51,7 @@ def _find_model(settings: AzureSettings, folder: Path) -> str | Model:
     path = Path(settings.model).expanduser()
     if path.is_file():
         (folder / "model").mkdir()
-        save_rule(path, load_model(path).rule, folder / "model" / MODEL_FILE)  # as a pipeline registers it
+        save_rule(path, load_model(path).rule, folder / "model" / MODEL_FILE)  # like a pipeline
         return Model(path=str((folder / "model").resolve()), name=settings.register_as, type="custom_model")
     wanted = settings.model.removeprefix("azureml:")
     name, mark, version = wanted.rpartition("@" if "@" in wanted else ":")
@@ -63,12 +63,12 @@ def _find_model(settings: AzureSettings, folder: Path) -> str | Model:
 
 
 def write_endpoint(endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDeployment, folder: Path) -> list[Path]:
-    """``endpoint.yml`` and ``deployment.yml``, for ``az ml online-endpoint`` and ``az ml online-deployment``.
+    """Write ``endpoint.yml`` and ``deployment.yml`` for ``az ml online-endpoint`` and ``az ml online-deployment``.
 
-    Checked by the SDK's validators, and by reading them again as ``az`` does.
+    The SDK's validators check them, and they are read again as ``az`` does.
     """
     for part in (deployment, deployment.code_configuration):
-        part._validate()  # type: ignore[union-attr]  # all that the SDK has for it
+        part._validate()  # type: ignore[union-attr]  # the SDK has no public validation
     files = {
         folder / "endpoint.yml": (endpoint._to_dict(), load_online_endpoint),
         folder / "deployment.yml": (deployment._to_dict(), load_online_deployment),
@@ -81,11 +81,11 @@ def write_endpoint(endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDep
 
 
 def deploy(client: MLClient, endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDeployment) -> None:
-    """Create the endpoint where there is none, then the deployment; when that is up it gets all requests.
+    """Create the endpoint if there is none, then the deployment. When it is ready it gets all traffic.
 
     Raises:
-        UserError: Azure refuses; an endpoint that was there goes on as before.
-        KeyboardInterrupt: Ctrl-C; what was begun goes on.
+        UserError: Azure refuses; an existing endpoint stays unchanged.
+        KeyboardInterrupt: Ctrl-C; Azure continues the deployment.
     """
     try:
         with explain_azure(f"endpoint {endpoint.name}"):
@@ -106,10 +106,10 @@ def deploy(client: MLClient, endpoint: ManagedOnlineEndpoint, deployment: Manage
 
 
 def make_request(image: Path, polarity: str | None) -> bytes:
-    """What the scoring script takes: an image file, and what its lines are where that is known.
+    """A request for the scoring script: an image file and, if known, its polarity.
 
     Raises:
-        UserError: No such file, or one that is too large for an endpoint.
+        UserError: No such file, or it is too large for an endpoint.
     """
     if not image.is_file():
         raise UserError(f"{image}: not a file")
@@ -124,7 +124,7 @@ def make_request(image: Path, polarity: str | None) -> bytes:
 
 
 def invoke(client: MLClient, settings: AzureSettings, body: bytes) -> dict[str, Any]:
-    """What the endpoint says of a request that `make_request` made."""
+    """Send a request of `make_request` and return the response."""
     with tempfile.TemporaryDirectory() as folder, explain_azure(f"endpoint {settings.endpoint}"):
         request = Path(folder) / "request.json"
         request.write_bytes(body)
@@ -134,7 +134,7 @@ def invoke(client: MLClient, settings: AzureSettings, body: bytes) -> dict[str, 
 
 
 def delete(client: MLClient, settings: AzureSettings) -> None:
-    """The endpoint and all its deployments."""
+    """Delete the endpoint and all its deployments."""
     with explain_azure(f"endpoint {settings.endpoint}"):
         client.online_endpoints.begin_delete(settings.endpoint).result()
     print(f"{settings.endpoint}: deleted")

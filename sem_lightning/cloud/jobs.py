@@ -1,4 +1,4 @@
-"""Steps as a pipeline job of the Azure ML SDK, checked by its own validators, and as the YAML that ``az ml`` takes."""
+"""Builds a pipeline job of the Azure ML SDK from steps, validates it, and writes the YAML for ``az ml``."""
 
 import math
 import re
@@ -21,13 +21,13 @@ _SERVERLESS = "serverless"
 
 
 def build_job(steps: Sequence[Step], settings: AzureSettings, code: Path, title: str) -> PipelineJob:
-    """A pipeline of the steps, each with what it takes from those before it.
+    """A pipeline of the steps with connected inputs and outputs.
 
     Args:
-        steps: In an order in which each comes after those whose outputs it takes.
-        settings: What they run on.
+        steps: Steps in order; each comes after the steps whose outputs it uses.
+        settings: Settings of the machines.
         code: The folder to upload.
-        title: What the workspace calls the job.
+        title: Display name of the job in the workspace.
     """
     environment = make_environment(settings, serving=False)
 
@@ -50,7 +50,7 @@ def build_job(steps: Sequence[Step], settings: AzureSettings, code: Path, title:
 
 
 def _add_step(step: Step, settings: AzureSettings, environment: Environment, code: Path, made: dict[str, Any]) -> Any:
-    """A node of the pipeline that is being built."""
+    """Add a step as a node of the pipeline."""
     sources = {name: made[source] if source in made else _remote(name, source) for name, source in step.inputs.items()}
     ports = {name: Input(type=_kind(name, source)) for name, source in step.inputs.items()}
     component = command(
@@ -85,7 +85,7 @@ def _add_step(step: Step, settings: AzureSettings, environment: Environment, cod
 
 
 def make_environment(settings: AzureSettings, serving: bool) -> Environment:
-    """Our packages on the image of the settings."""
+    """The environment: our packages on the image of the settings."""
     conda = conda_file(serving)
     name = "sem-lightning-serving" if serving else "sem-lightning"
     return Environment(name=name, version=version_of(conda, settings.image), image=settings.image, conda_file=conda)
@@ -102,17 +102,17 @@ def _remote(name: str, source: str) -> Input:
 
 
 def _output(name: str, settings: AzureSettings | None) -> Output:
-    """A folder; the classifier's becomes a model of the workspace, where ``settings`` name it."""
+    """An output folder. The classifier's folder becomes a model of the workspace if ``settings`` name it."""
     if name != "model":
         return Output(type="uri_folder")
     return Output(type="custom_model", name=settings.register_as) if settings else Output(type="custom_model")
 
 
 def check_job(job: PipelineJob) -> None:
-    """What the SDK's own validators say, without asking the workspace.
+    """Run the SDK's validators without a connection to the workspace.
 
     Raises:
-        UserError: They refuse it.
+        UserError: The job is invalid.
     """
     found = job._validate()
     if not found.passed:
@@ -121,7 +121,7 @@ def check_job(job: PipelineJob) -> None:
 
 
 def write_job(job: PipelineJob, folder: Path) -> Path:
-    """``job.yml``, for ``az ml job create --file``; the code lies beside it."""
+    """Write ``job.yml`` for ``az ml job create --file``, next to the code."""
 
     def write(path: Path) -> None:
         job.dump(str(path))
@@ -133,7 +133,7 @@ def write_job(job: PipelineJob, folder: Path) -> Path:
 
 
 def as_yaml(content: Any, folder: Path) -> str:
-    """YAML for ``az ml``: the code by its place beside the file, and folders here not as if they were assets."""
+    """YAML for ``az ml``, with a relative path of the code and local folders as paths instead of assets."""
     code = str((folder / "code").resolve())
 
     def mend(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a job needs besides its command: our code in a folder, and the Python packages that it runs on."""
+"""Prepares the code folder and the Python packages of a job."""
 
 import hashlib
 import json
@@ -14,18 +14,18 @@ from sem_lightning.config.compose import config_folder
 from sem_lightning.version import PACKAGE_FOLDER
 
 _PYTHON = "3.11"
-_EXTRAS = ("mlflow", "layout", "explain")  # that jobs may need
-_HEADLESS = {"opencv-python": "opencv-python-headless"}  # the same module without windows, whose libraries images lack
-_MLFLOW = "azureml-mlflow>=1.55"  # lets MLflow write into the workspace
-_SERVER = "azureml-inference-server-http>=1.0"  # what an endpoint runs a scoring script with
+_EXTRAS = ("mlflow", "layout", "explain")  # extras for jobs
+_HEADLESS = {"opencv-python": "opencv-python-headless"}  # without GUI libraries, which images lack
+_MLFLOW = "azureml-mlflow>=1.55"  # lets MLflow write to the workspace
+_SERVER = "azureml-inference-server-http>=1.0"  # runs the scoring script of an endpoint
 
 
 def stage_code(folder: Path, own: Sequence[Path] = ()) -> Path:
-    """Copy the package and ``conf/`` into an empty folder, and what users' ``own`` folders add to it; returns it."""
+    """Copy the package, ``conf/`` and the user's ``own`` config folders into an empty folder. Returns it."""
     package = PACKAGE_FOLDER
     leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(package, folder / package.name, ignore=leave_out)
-    for source in (*reversed(own), config_folder()):  # where both have a file, ours counts, as here
+    for source in (*reversed(own), config_folder()):  # files of the package replace the user's, as in local runs
         shutil.copytree(source, folder / "conf", ignore=leave_out, dirs_exist_ok=True)
     return folder
 
@@ -47,5 +47,5 @@ def conda_file(serving: bool) -> dict[str, Any]:
 
 
 def version_of(conda: dict[str, Any], image: str) -> str:
-    """A version that changes with its content, so that an environment is built once."""
+    """A version that depends on the content, so that an environment is built once."""
     return hashlib.sha256(json.dumps([conda, image], sort_keys=True).encode()).hexdigest()[:12]

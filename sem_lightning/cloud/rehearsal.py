@@ -1,4 +1,4 @@
-"""The steps of a pipeline on this machine, in order, wired as the cloud wires them."""
+"""Runs the steps of a pipeline on this machine, with the connections of the cloud."""
 
 import os
 import subprocess
@@ -12,15 +12,15 @@ from sem_lightning.errors import UserError
 
 
 def rehearse(steps: Sequence[Step], folder: Path, own: Sequence[Path]) -> dict[str, Path]:
-    """Run each step's command line in the code that would be uploaded, in a shell, as a node of the cloud does.
+    """Run each step's command line in a shell, with the code that would be uploaded.
 
-    ``own`` are the user's folders of configs. Without a workspace's MLflow its metrics go into files below ``folder``.
+    ``own`` are the user's config folders. MLflow writes metrics to files below ``folder`` instead of a workspace.
 
     Returns:
         The folder of each output, by ``STEP.OUTPUT``.
 
     Raises:
-        UserError: A step takes something from the cloud, or fails.
+        UserError: A step needs an input from the cloud, or fails.
     """
     folder = folder.resolve()
     code = stage_code(folder / "code", own)
@@ -40,7 +40,7 @@ def rehearse(steps: Sequence[Step], folder: Path, own: Sequence[Path]) -> dict[s
             "MLFLOW_TRACKING_URI": (folder / "mlruns").as_uri(),
             "MLFLOW_ALLOW_FILE_STORE": "true",
             **os.environ,
-            "HYDRA_FULL_ERROR": "0",  # errors of a step in one line, too
+            "HYDRA_FULL_ERROR": "0",  # one-line errors of a step
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         }
         done = subprocess.run(["bash", "-c", line], cwd=code, env=environment, check=False)
@@ -52,5 +52,5 @@ def rehearse(steps: Sequence[Step], folder: Path, own: Sequence[Path]) -> dict[s
 
 
 def _quoted(path: Path | str) -> str:
-    """As it stands within the single quotes that a step's line has around its inputs and outputs."""
+    """A path quoted for the single quotes around inputs and outputs in a step's command line."""
     return str(path).replace("'", "'\\''")

@@ -1,11 +1,11 @@
-"""Scoring script of an endpoint: an image comes in as JSON, what the classifier says of it goes out.
+"""Scoring script of an endpoint: receives an image as JSON and returns its prediction.
 
-Request: ``{"image": BASE64, "name": "scan.tif", "polarity": "dark"}``, the bytes of an image file as
-`sem_lightning.io.images.read_gray` takes them; ``name`` and ``polarity`` (``bright`` or ``dark`` lines, as in
-sem-predict) may be left out. Answer, 200: ``decision`` (a class, or ``unsure``), ``label`` (the most probable class),
-``probabilities``, ``ood_score``, ``regions``; 400: ``{"error": {"message": ...}}``, for what is not one.
+Request: ``{"image": BASE64, "name": "scan.tif", "polarity": "dark"}``. ``image`` holds the bytes of an image file for
+`sem_lightning.io.images.read_gray`; ``name`` and ``polarity`` (``bright`` or ``dark`` lines, as in sem-predict) are
+optional. Response 200: ``decision`` (a class, or ``unsure``), ``label`` (the most probable class), ``probabilities``,
+``ood_score``, ``regions``. Response 400, for an invalid request: ``{"error": {"message": ...}}``.
 
-Azure calls `init` once and `run` for each request, with the classifier's folder in ``AZUREML_MODEL_DIR``.
+Azure calls `init` once and `run` for each request. ``AZUREML_MODEL_DIR`` names the classifier's folder.
 """
 
 import base64
@@ -23,16 +23,16 @@ from sem_lightning.io.pixel_size import TAGGED
 from sem_lightning.model.checkpoint import load_model
 from sem_lightning.polarity import POLARITIES
 
-MAX_BYTES = 64 << 20  # of a request
+MAX_BYTES = 64 << 20  # limit of a request
 _SUFFIXES = (".safetensors", ".ckpt")
-_predictors: dict[str | None, Predictor] = {}  # by the polarity that a request tells
+_predictors: dict[str | None, Predictor] = {}  # by the polarity in the request
 
 
 def init() -> None:
     """Load the classifier.
 
     Raises:
-        UserError: There is none, or several.
+        UserError: There is no classifier, or several.
     """
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
     found = sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES)
@@ -45,7 +45,7 @@ def init() -> None:
 
 
 def score(body: bytes) -> tuple[int, dict[str, Any]]:
-    """Status and answer for a request's body."""
+    """Status and response for the body of a request."""
     if len(body) > MAX_BYTES:
         return _refuse(f"found {len(body)} bytes, expected at most {MAX_BYTES}")
     try:
@@ -75,11 +75,11 @@ def score(body: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def _refuse(reason: str) -> tuple[int, dict[str, Any]]:
-    return 400, {"error": {"message": reason}}  # where clients of Azure look for it
+    return 400, {"error": {"message": reason}}  # the format of Azure's clients
 
 
 try:
-    from azureml_inference_server_http.api.aml_request import rawhttp  # the server has it, nobody else needs it
+    from azureml_inference_server_http.api.aml_request import rawhttp  # installed only on the server
     from azureml_inference_server_http.api.aml_response import AMLResponse
 except ImportError:
     pass
@@ -87,6 +87,6 @@ else:
 
     @rawhttp  # type: ignore[untyped-decorator]
     def run(request: Any) -> Any:
-        """What the server calls: a request of Flask's."""
+        """Handle a Flask request; called by the server."""
         status, answer = score(request.get_data())
         return AMLResponse(json.dumps(answer), status)

@@ -1,4 +1,4 @@
-"""Composing the configuration of each step, before anybody pays for it."""
+"""Checks the configuration of each step before submission."""
 
 import itertools
 import shlex
@@ -10,15 +10,15 @@ from sem_lightning.config.build import build, build_simulator, check_seed
 from sem_lightning.config.compose import compose_with_grid
 from sem_lightning.errors import SettingError
 
-# groups whose values check themselves
+# groups that check their own values
 _CHECKED = ("model", "data", "decision", "logger", "callbacks", "writer", "sweep")
 
 
 def check_step(step: Step) -> None:
-    """Compose a step's configuration and check its values, before anybody pays for it.
+    """Compose a step's configuration and check its values.
 
     Raises:
-        UserError: The step would refuse it.
+        UserError: The configuration is invalid.
     """
     first = {name: values[0] for name, values in step.swept.items()}
     settings = [first] + [first | {name: value} for name, values in step.swept.items() for value in values[1:]]
@@ -41,6 +41,6 @@ def check_step(step: Step) -> None:
         if config.seed is not None:
             check_seed(config)
         if not any(source.startswith("azureml:") for source in step.inputs.values()):
-            build_simulator(config)  # which opens a layout
+            build_simulator(config)  # also opens a layout file
         if OmegaConf.is_missing(config, "ckpt"):
             raise SettingError("ckpt", "needs a value: add ckpt=azureml:NAME:VERSION to the command")

@@ -1,6 +1,6 @@
-"""What a job does: our commands with the user's overrides, and the folders that go in and come out.
+"""Steps of a job: commands with the user's overrides, and their input and output folders.
 
-Nothing here needs Azure: steps are checked, written as text, and run on any machine.
+This module does not need Azure. Steps are checked, written as text, and run on any machine.
 """
 
 import re
@@ -14,29 +14,28 @@ from sem_lightning.config.schemas import GenerateSettings, TrainSettings
 from sem_lightning.errors import SettingError, UserError
 
 ACTIONS = ("generate", "train", "evaluate", "pipeline", "sweep")
-SET = "set"  # in the folder of generated images: that one is a mount, which nothing can take the place of
+SET = "set"  # subfolder of the output folder, because a mounted folder cannot be renamed
 MODEL_FILE = "model.safetensors"  # in the folder of a registered classifier
-# keys of what a job reads: azureml:..., or something on this machine, which is then uploaded
+# keys of inputs: azureml:..., or a local file or folder, which is uploaded
 _DATA = ("data.root", "ckpt", "init_from", "resume_from", "model.weights_path", "pattern.file")
-_PACKAGED = ("robust",)  # classifiers that come with the package
+_PACKAGED = ("robust",)  # classifiers in the package
 _REMOTE = "azureml:"
-_ODD = re.compile(r"[^A-Za-z0-9_]+")  # in the name of an input
-METRIC = "test/accuracy"  # what a sweep job compares, as MLflow knows it
+_ODD = re.compile(r"[^A-Za-z0-9_]+")  # characters not allowed in the name of an input
+METRIC = "test/accuracy"  # MLflow's name of the metric that a sweep job compares
 
 
 @dataclass(frozen=True)
 class Step:
-    """One of our commands as a job.
+    """A command as a step of a job.
 
     Attributes:
-        name: Of the step.
-        command: Which of ours: ``python -m sem_lightning.commands.COMMAND``.
-        overrides: Of the command, ready for a shell; ``${{inputs.NAME}}`` and ``${{outputs.NAME}}`` stand for what the
-            cloud fills in.
-        inputs: For each input where it comes from: ``STEP.OUTPUT`` of this pipeline, ``azureml:...``, or an absolute
-            path on this machine.
-        outputs: Names of the folders that come out.
-        swept: For each input that a sweep fills in its values.
+        name: Name of the step.
+        command: The command: ``python -m sem_lightning.commands.COMMAND``.
+        overrides: Shell-quoted overrides of the command. The cloud replaces ``${{inputs.NAME}}`` and
+            ``${{outputs.NAME}}``.
+        inputs: Source of each input: ``STEP.OUTPUT`` of this pipeline, ``azureml:...``, or an absolute local path.
+        outputs: Names of the output folders.
+        swept: Values of each input that a sweep varies.
     """
 
     name: str
@@ -53,15 +52,15 @@ class Step:
 
 
 def port(key: str, kind: str, name: str, inside: str = "") -> str:
-    """``key=PATH`` for a folder or file that the cloud fills in, quoted for the shell and for Hydra."""
+    """``key=PATH`` with a placeholder for the cloud, quoted for the shell and for Hydra."""
     return f"'{key}=\"${{{{{kind}.{name}}}}}{inside}\"'"
 
 
 def plan(action: str, overrides: Sequence[str]) -> list[Step]:
-    """The steps of an action, each after those whose outputs it takes.
+    """The steps of an action; each comes after the steps whose outputs it uses.
 
     Raises:
-        UserError: An override that no step takes, or that the action cannot do.
+        UserError: An override that no step accepts or that the action does not support.
     """
     parsed = parse_overrides(overrides)
     given = {each.key_or_group for each in parsed}
@@ -94,7 +93,7 @@ def _training_flags(given: set[str]) -> list[str]:
 
 
 def _plan_pipeline(parsed: Sequence[Override]) -> list[Step]:
-    """Generate, train on it, evaluate on its test split, and store the classifier for serving."""
+    """Generate a set, train on it, evaluate on its test split, and store the classifier for serving."""
     generating = {*GenerateSettings.__dataclass_fields__, "microscope"}
     training = {*TrainSettings.__dataclass_fields__} - generating | {"seed"}
     given = {each.key_or_group for each in parsed}
@@ -161,7 +160,7 @@ def _plan_pipeline(parsed: Sequence[Override]) -> list[Step]:
 
 
 def _plan_sweep(parsed: Sequence[Override], swept: Sequence[Override]) -> Step:
-    """A training for each combination of values."""
+    """One training for each combination of values."""
     if not swept:
         raise UserError("action=sweep: nothing has several values; write them as for train.py -m, such as seed=0,1,2")
     fixed = {"optimized_metric": METRIC, "logger": "mlflow"}
@@ -185,15 +184,15 @@ def _plan_sweep(parsed: Sequence[Override], swept: Sequence[Override]) -> Step:
 
 
 def _head(override: Override) -> str:
-    """The top-level key or group that an override is about."""
+    """The top-level key or group of an override."""
     return re.split(r"[./@]", override.key_or_group)[0]
 
 
 def _take_inputs(parsed: Sequence[Override]) -> tuple[list[str], dict[str, str]]:
-    """Overrides for a shell, and the inputs that stand for the files in them.
+    """Shell-quoted overrides, and inputs that replace the files in them.
 
     Raises:
-        SettingError: A file that is not here, or ``azureml:`` where no file is read.
+        SettingError: A missing file, or ``azureml:`` for a key that is not a file.
     """
     written, inputs = [], {}
     for each in parsed:
@@ -220,7 +219,7 @@ def _take_inputs(parsed: Sequence[Override]) -> tuple[list[str], dict[str, str]]
 
 
 def is_registered_model(name: str, value: str) -> bool:
-    """Whether an input is a classifier of the workspace, ``azureml:NAME:VERSION``, and not a path to a file."""
+    """Whether an input is a registered classifier, ``azureml:NAME:VERSION``, and not a path."""
     return name in ("ckpt", "init_from") and value.startswith(_REMOTE) and not value.startswith("azureml://")
 
 
@@ -233,10 +232,10 @@ _REFERENCE = re.compile(r"\$\{\{(inputs|outputs)\.([A-Za-z0-9_]+)\}\}")
 
 
 def lint(steps: Sequence[Step]) -> None:
-    """Refuse what Azure's own validators let pass: a command line and its inputs and outputs that do not agree.
+    """Check that command lines agree with inputs and outputs, because Azure's validators do not.
 
     Raises:
-        UserError: The first such step.
+        UserError: The first invalid step.
     """
     made: set[str] = set()
     for step in steps:

@@ -1,4 +1,4 @@
-"""A job on its way: sent, watched, stopped."""
+"""Submits, watches and cancels jobs."""
 
 import time
 from pathlib import Path
@@ -12,12 +12,12 @@ from sem_lightning.errors import UserError
 from sem_lightning.io.atomic import write_json
 
 _COMPLETED = "Completed"
-_POLL = 5.0  # seconds between two questions
+_POLL = 5.0  # seconds between requests
 _ENDS = (_COMPLETED, "Failed", "Canceled", "NotResponding")
 
 
 def submit(client: MLClient, job: PipelineJob, folder: Path) -> str:
-    """Upload the code and send the job; returns the name that Azure gives it."""
+    """Upload the code and submit the job. Returns its name in Azure."""
     with explain_azure("submitting the job"):
         sent = client.jobs.create_or_update(job)
     name = str(sent.name)
@@ -30,18 +30,18 @@ def wait_for(client: MLClient, name: str) -> None:
     """Show a job's log until it ends.
 
     Raises:
-        UserError: It ends otherwise than completed, or Azure cannot be asked.
-        KeyboardInterrupt: Ctrl-C; the job goes on.
+        UserError: The job fails or is cancelled, or Azure cannot be reached.
+        KeyboardInterrupt: Ctrl-C; the job continues.
     """
     goes_on = f"the job {name} goes on in the cloud; stop it with sem-cloud action=cancel job={name}"
     try:
         with explain_azure(f"waiting, while {goes_on}"):
             try:
                 client.jobs.stream(name)
-            except JobException as error:  # of a failure, whose state says more; and what the SDK makes of Ctrl-C
+            except JobException as error:  # a failed job (its state says more), or the SDK's form of Ctrl-C
                 if isinstance(error.__cause__, KeyboardInterrupt):
                     raise KeyboardInterrupt from None
-            while (state := _state_of(client, name)) not in _ENDS:  # the log ends before the job does
+            while (state := _state_of(client, name)) not in _ENDS:  # the log ends before the job
                 time.sleep(_POLL)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(goes_on) from None

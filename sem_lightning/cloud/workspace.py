@@ -1,4 +1,4 @@
-"""The workspace, and what goes wrong with it, in one line each."""
+"""Connects to the workspace, and formats Azure's errors as one line."""
 
 import json
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ from sem_lightning.errors import SettingError, UserError
 
 _PARTS = ("subscription_id", "resource_group", "workspace")
 _CONFIG = "config.json"
-_LONGEST = 400  # characters of Azure's own words
+_LONGEST = 400  # characters of Azure's message
 
 
 def connect(settings: AzureSettings) -> MLClient:
-    """A client of the workspace that the settings or a ``config.json`` name; nothing is asked of it yet.
+    """A client of the workspace in the settings or a ``config.json``; sends no request.
 
     Raises:
-        SettingError: They name none.
+        SettingError: No workspace is given.
     """
     names = _find_names(settings)
     return MLClient(
@@ -40,12 +40,12 @@ def connect(settings: AzureSettings) -> MLClient:
 
 
 def make_credential() -> TokenCredential:
-    """Whoever this machine is logged in as: environment, managed identity, Azure CLI and so on; no secret of ours."""
+    """Azure's default credential: environment, managed identity, Azure CLI and so on. No secret is stored."""
     return DefaultAzureCredential()
 
 
 def client_options() -> dict[str, Any]:
-    """Of every client."""
+    """Options of every client."""
     return {"enable_telemetry": False}
 
 
@@ -64,7 +64,7 @@ def _find_names(settings: AzureSettings) -> dict[str, str]:
 
 
 def _read_config(settings: AzureSettings) -> dict[str, str | None]:
-    """A workspace's ``config.json``: the one given, or as the SDK looks for it, here and in every folder above."""
+    """A workspace's ``config.json``: the given one, or, as in the SDK, from this folder or one above."""
     if settings.config_file is not None:
         path = Path(settings.config_file).expanduser()
         if not path.is_file():
@@ -83,10 +83,10 @@ def _read_config(settings: AzureSettings) -> dict[str, str | None]:
 
 
 def check_workspace(client: MLClient, settings: AzureSettings) -> None:
-    """That workspace and cluster are there, before anything is uploaded.
+    """Check before the upload that workspace and cluster exist.
 
     Raises:
-        UserError: One of them is not, or cannot be asked.
+        UserError: One of them does not exist, or Azure cannot be reached.
     """
     with explain_azure(f"workspace {client.workspace_name}"):
         client.workspaces.get(client.workspace_name)
@@ -105,10 +105,10 @@ def check_workspace(client: MLClient, settings: AzureSettings) -> None:
 
 @contextmanager
 def explain_azure(what: str) -> Iterator[None]:
-    """Azure's errors as one line about ``what``.
+    """Raise Azure's errors as one line about ``what``.
 
     Raises:
-        UserError: Whatever Azure raised.
+        UserError: Any error of Azure.
     """
     try:
         yield
@@ -117,7 +117,7 @@ def explain_azure(what: str) -> Iterator[None]:
 
 
 def describe_azure(error: Exception, what: str) -> str:
-    """One line: what was asked, what Azure answered, and what can be done."""
+    """One line: the request, Azure's response, and the fix."""
     status = getattr(error, "status_code", None)
     said = " ".join((getattr(error, "message", None) or str(error) or type(error).__name__).split())[:_LONGEST]
     if isinstance(error, HttpResponseError) and getattr(error, "error", None) is not None:

@@ -1,4 +1,4 @@
-"""``sem-calibrate``: give a trained classifier another decision rule."""
+"""``sem-calibrate``: make a new decision rule for a trained classifier."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def cloud(config: DictConfig, overrides: list[str]) -> None:
-    """Do what ``action`` says; ``overrides`` are for the steps' own commands."""
+    """Run ``action``; ``overrides`` belong to the commands of the steps."""
     settings: CloudSettings = build(config, "")
     run_action(settings, overrides, output_folder(), own_folders())
 

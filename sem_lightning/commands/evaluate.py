@@ -14,7 +14,7 @@ from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
 from sem_lightning.model.model_settings import check_view_scales
 
-_COMPARED = ("image_size", "classes")  # what classifiers that are compared must share
+_COMPARED = ("image_size", "classes")  # settings that compared classifiers must share
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ def main() -> None:
 
 
 def fit(config: DictConfig) -> None:
-    """Measure every image, write the configuration and the report; images that cannot be used are named."""
+    """Measure every image, write the configuration and the report, and name images that cannot be used."""
     settings = build(config, "")
     from sem_lightning.fitting.fit import fit as fit_microscope
 

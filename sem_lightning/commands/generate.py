@@ -17,7 +17,7 @@ def main() -> None:
 
 
 def generate(config: DictConfig) -> None:
-    """Write ``num_per_class`` images of each class to ``output``, or one shard of them; go on where a run stopped."""
+    """Write ``num_per_class`` images of each class to ``output``, or one shard of them; continues a stopped run."""
     writer = build_writer(config)
     console = Console(soft_wrap=True)
     if not writer.start(config.overwrite):

@@ -18,7 +18,7 @@ from sem_lightning.model.model_settings import check_view_scales
 if TYPE_CHECKING:
     from sem_lightning.inference.predictor import Predictor
 
-_OPTIONS = ("polarity", "tiling", "overlap", "pixel_size", "view_scales", "explain")  # of the Predictor
+_OPTIONS = ("polarity", "tiling", "overlap", "pixel_size", "view_scales", "explain")  # options of the Predictor
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def predict(config: DictConfig) -> None:
-    """Write one row for each readable image; unreadable ones are named, and the exit code is then 3."""
+    """Write one row for each readable image. Unreadable images are named and give exit code 3."""
     settings: PredictSettings = build(config, "")
     check_view_scales(settings.view_scales)
     output = Path(settings.output).expanduser()
@@ -67,7 +67,7 @@ def predict(config: DictConfig) -> None:
 
 
 def _build_predictor(settings: PredictSettings, paths: list[Path]) -> "Predictor":
-    """The Predictor, with the polarity and perhaps the batch norms of these images; it says what it found."""
+    """The Predictor, with polarity and, if requested, batch norms from these images; prints the results."""
     from sem_lightning.inference.predictor import load
     from sem_lightning.model.device import choose_device
 

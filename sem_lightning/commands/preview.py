@@ -1,4 +1,4 @@
-"""``sem-preview``: look at any configuration of the simulator in seconds."""
+"""``sem-preview``: draw images of any configuration of the simulator in seconds."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def preview(config: DictConfig) -> None:
-    """Write a sheet with ``per_class`` images of each class, their defects outlined and their severity beside them."""
+    """Write a sheet with ``per_class`` images of each class, with outlines and severities of the defects."""
     seed = check_seed(config)
     simulator = build_simulator(config)
     at_least("per_class", config.per_class, 1)
@@ -37,7 +37,7 @@ def preview(config: DictConfig) -> None:
     split = SPLITS.index("train")
     rows = []
     for number, label in enumerate(simulator.classes):
-        # the images that training on the fly, or generate.py, would make first
+        # the first images of training on the fly and of generate.py
         indices = range(number, number + config.per_class * len(simulator.classes), len(simulator.classes))
         rows.append((label, [render(simulator.draw(seed, split, index, label)) for index in indices]))
     code = cv2.imencode(output.suffix, draw_contact_sheet(rows, config.cell))[1]

@@ -1,4 +1,4 @@
-"""``sem-report``: what the jobs of a sweep say together."""
+"""``sem-report``: a joint report of the jobs of a sweep."""
 
 import argparse
 import sys
@@ -15,9 +15,9 @@ def main() -> None:
         prog="sem-report",
         description="A table of every job of a sweep, means and intervals over seeds, accuracy of each class against "
         "each swept value, and the best settings. Written into the folder: report.html, jobs.csv, figures, and for "
-        "tensorboard hparams/. It works on sweeps that are running or half failed, too.",
+        "tensorboard hparams/. It also works on sweeps that are running or partly failed.",
     )
-    parser.add_argument("folder", type=Path, help="of a sweep: outputs/multirun/...")
+    parser.add_argument("folder", type=Path, help="folder of a sweep: outputs/multirun/...")
     folder = parser.parse_args().folder.expanduser()
     from rich.console import Console
 

@@ -22,15 +22,15 @@ def main() -> None:
 
 
 def train(config: DictConfig) -> float:
-    """One training run, or one for each fold; returns the metric that ``optimized_metric`` names, for a sweep."""
+    """Train once, or once for each fold. Returns the metric ``optimized_metric`` for a sweep."""
     output = output_folder()
     with only_job(output) if in_multirun() else nullcontext():
         try:
             for group in _GROUPS:
-                build(config[group], group)  # a mistake is named before torch is imported
+                build(config[group], group)  # mistakes are reported before torch is imported
             return _train_job(config, output) if in_multirun() else _train_alone(config, output)
-        except Exception as error:  # whatever it is: here a sweep's reader finds out why a job has no result
-            (output / RESULT).unlink(missing_ok=True)  # of an earlier run
+        except Exception as error:  # the report of a sweep shows this error
+            (output / RESULT).unlink(missing_ok=True)  # from an earlier run
             _write_error(output, describe(error))
             raise
 
@@ -58,11 +58,11 @@ def _train(config: DictConfig, output: Path) -> float:
     from sem_lightning.sweeps.sweep_job import prune
     from sem_lightning.training.train import train as run_training
 
-    for stale in (RESULT, ERROR):  # of an earlier run
+    for stale in (RESULT, ERROR):  # from an earlier run
         (output / stale).unlink(missing_ok=True)
     digests = {DIGEST: config_digest(config), ALIKE: config_digest(config, "seed")}
     settings = build_training(config, prune(config), digests)
-    if getattr(rank_zero_only, "rank", 0) == 0:  # of several processes the first one writes
+    if getattr(rank_zero_only, "rank", 0) == 0:  # only the first process writes
         write_atomically(output / SETTINGS, lambda path: OmegaConf.save(config, path, resolve=True))
     outcome = run_training(settings, output)
     if outcome is None:

@@ -1,1 +1,1 @@
-"""The schema of every config group, and composing them with Hydra."""
+"""Schemas of the config groups, and composing configurations with Hydra."""

@@ -1,4 +1,4 @@
-"""Runs a command under Hydra, and turns a user's mistake into one line and an exit code."""
+"""Runs a command under Hydra. A user's mistake gives one line and an exit code."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from sem_lightning.errors import UserError
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
 EXIT_ERROR = 1
-EXIT_SOME_UNUSABLE = 3  # some of the files that were named
+EXIT_SOME_UNUSABLE = 3  # some of the given files cannot be used
 EXIT_INTERRUPTED = 130
 
 
@@ -33,20 +33,20 @@ def run_command(
 ) -> None:
     """Compose ``conf/<config_name>.yaml`` with the command line's overrides and run ``task`` on it.
 
-    A mistake of the user's ends in one line on standard error and exit code 1, Ctrl-C in 130. With
-    ``HYDRA_FULL_ERROR=1`` errors keep their whole traceback.
+    A user's mistake gives one line on standard error and exit code 1, Ctrl-C gives 130. With ``HYDRA_FULL_ERROR=1``
+    errors keep their traceback.
 
     Args:
-        config_name: Of the command.
-        task: What it does.
-        around: A context for the whole run, as a multirun needs.
-        on_job_error: Called with the folder of a multirun's job that fails, and its error.
+        config_name: Name of the command's configuration.
+        task: The function to run.
+        around: A context for the whole run, for multiruns.
+        on_job_error: Called with the folder and the error of a failed job of a multirun.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(_help_text(config_name))
         return
     full_error = os.environ.get("HYDRA_FULL_ERROR")
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us rather than printing them
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing them
 
     def run_job(config: DictConfig) -> Any:
         try:
@@ -59,7 +59,7 @@ def run_command(
             if not in_multirun():
                 sys.exit(EXIT_ERROR)
             on_job_error(output_folder(), describe(error))
-            raise  # the sweep goes on with its other jobs, and fails in the end
+            raise  # the sweep continues with its other jobs and fails at its end
 
     try:
         register_schemas(config_name)
@@ -89,16 +89,16 @@ def run_command(
 
 
 def _help_text(config_name: str) -> str:
-    """The help of ``conf/<config_name>.yaml``; Hydra takes seconds for it, since it lists every group on the way."""
+    """The help text of ``conf/<config_name>.yaml``. Hydra's own help takes seconds because it lists every group."""
     return str(OmegaConf.load(config_folder() / f"{config_name}.yaml").hydra.help.template).rstrip()
 
 
 def _add_own_configs() -> None:
-    """Let ``conf/`` in the current folder add options, such as what sem-fit wrote; those of the package come first."""
+    """Add options from ``conf/`` in the current folder, such as those of sem-fit; the package has precedence."""
     own = own_config_folder()
     given = any(argument.split("=")[0] in ("--config-dir", "-cd") for argument in sys.argv)
     if own is not None and not given:
-        # first: argparse takes overrides in one piece only, and Lightning adds some for its other processes
+        # first, because argparse needs consecutive overrides and Lightning adds some for its other processes
         sys.argv[1:1] = ["--config-dir", str(own)]
 
 

@@ -1,7 +1,7 @@
-"""The typed configuration: an unknown key or a wrong type fails before anything runs.
+"""Builds typed objects from a configuration. Unknown keys and wrong types fail before anything runs.
 
-Values live in ``conf/``; dataclasses say which keys exist and of which type. The simulator's groups are typed by the
-simulator's own classes. This module does without torch, so that ``generate.py`` and its processes start at once.
+Values are in ``conf/``; dataclasses define keys and types. The simulator's groups are typed by the simulator's own
+classes. This module does not import torch, so that ``generate.py`` and its processes start fast.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ from sem_lightning.synthesis.simulator import Simulator
 
 
 def check_keys(node: DictConfig, key: str = "") -> None:
-    """Refuse keys that a typed group does not have; Hydra lets ``+group.key=value`` add any.
+    """Refuse keys that a typed group does not have. Hydra accepts any ``+group.key=value``.
 
     Raises:
-        SettingError: The first such key.
+        SettingError: The first unknown key.
     """
     known: Any = OmegaConf.get_type(node)
     for name in map(str, node):
@@ -31,11 +31,10 @@ def check_keys(node: DictConfig, key: str = "") -> None:
 
 
 def build(node: DictConfig, key: str) -> Any:
-    """The typed object behind a config group, checked.
+    """The checked, typed object of a config group.
 
     Raises:
-        SettingError: A value that the object refuses, or one that only the user can fill; its key is written as on
-            the command line.
+        SettingError: A value is invalid or missing. The key is written as on the command line.
     """
     prefix = f"{key}." if key else ""
     for name in map(str, node):
@@ -56,7 +55,7 @@ def build_simulator(config: DictConfig) -> Simulator:
 
 
 def build_defects(node: DictConfig) -> Defects:
-    """The defects of the group ``defect``: its keys ``count`` and ``border``, and one of each class."""
+    """The defects of the group ``defect``: the keys ``count`` and ``border``, and one key for each class."""
     types = {}
     for name in map(str, node):
         if name in ("count", "border"):
@@ -82,7 +81,7 @@ def build_defects(node: DictConfig) -> Defects:
 
 
 def check_seed(config: DictConfig) -> int:
-    """The seed, which NumPy and PyTorch both take."""
+    """The seed, in the range of NumPy and PyTorch."""
     seed = int(config.seed)
     if not 0 <= seed < 2**32:
         raise SettingError("seed", f"found {seed}, expected a whole number from 0 to {2**32 - 1}")
@@ -90,7 +89,7 @@ def check_seed(config: DictConfig) -> int:
 
 
 def require(config: DictConfig, key: str) -> Any:
-    """A value that only the user can give.
+    """A mandatory value.
 
     Raises:
         SettingError: It is missing.

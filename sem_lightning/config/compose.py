@@ -1,4 +1,4 @@
-"""Composing configurations with Hydra."""
+"""Composes configurations with Hydra."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -22,20 +22,20 @@ from sem_lightning.version import PACKAGE_FOLDER
 
 
 def config_folder() -> Path:
-    """``conf/``: inside the installed package, or beside it in a checkout."""
+    """``conf/``: inside the installed package, or next to it in a checkout."""
     package = PACKAGE_FOLDER
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
 
 def own_config_folder() -> Path | None:
-    """``conf/`` in the current folder, which adds options of the user's own to those of the package."""
+    """The user's ``conf/`` in the current folder, which adds options to those of the package."""
     own = Path("conf")
     return own if own.is_dir() and own.resolve() != config_folder().resolve() else None
 
 
 def register_schemas(command: str) -> None:
-    """Make the schemas of a command known to Hydra, for a simulator those of installed plug-ins among them."""
+    """Register the schemas of a command with Hydra, including those of installed plug-ins."""
     schema = SCHEMAS.get(command)
     if schema is not None:
         register_schema(command, schema)
@@ -56,19 +56,19 @@ def register_schemas(command: str) -> None:
 
 
 def register_schema(config_name: str, schema: type) -> None:
-    """Give ``conf/<config_name>.yaml`` its types, a dataclass, by the name ``<config_name>_schema``."""
+    """Register a dataclass as the schema ``<config_name>_schema`` of ``conf/<config_name>.yaml``."""
     ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
 
 
 def own_folders() -> list[Path]:
-    """Where the running command found configs of the user's own: ``./conf``, or what ``--config-dir`` names."""
+    """Folders of the user's configs for the running command: ``./conf``, or that of ``--config-dir``."""
     sources = GlobalHydra.instance().config_loader().get_sources()
     paths = [Path(source.path) for source in sources if source.scheme() == "file"]
     return [path for path in paths if path.is_dir() and path.resolve() != config_folder().resolve()]
 
 
 def compose(command: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of a command, as its own command line would compose it, its keys checked.
+    """The checked configuration of a command, composed as on its command line.
 
     Args:
         command: ``train``, ``generate``, ...: ``conf/<command>.yaml``.
@@ -82,10 +82,10 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def compose_with_grid(command: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
-    """As `compose`, with the values that the configuration itself sweeps, as an experiment may do."""
+    """Like `compose`, and also the grid of values that the configuration (an experiment) sweeps."""
     register_schemas(command)
     running = GlobalHydra.instance().is_initialized()
-    # In a command its own Hydra composes, which knows the user's folders; elsewhere one for the moment.
+    # A running command has its own Hydra with the user's folders. Otherwise a temporary one is initialised.
     with nullcontext() if running else hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
         own = own_config_folder()
         search = [f"hydra.searchpath=['file://{own.resolve()}']"] if own and not running else []

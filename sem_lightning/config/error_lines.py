@@ -1,4 +1,4 @@
-"""Errors of the user's, of Hydra and of OmegaConf as one line."""
+"""Formats errors of this package, Hydra and OmegaConf as one line."""
 
 import re
 
@@ -9,13 +9,13 @@ from sem_lightning.errors import UserError
 
 
 def describe(error: Exception) -> str:
-    """An error as one line that begins with the key or file it is about; passwords in addresses are left out."""
+    """An error as one line that begins with its key or file. Passwords in URLs are removed."""
     return re.sub(r"//[^/@\s]*@", "//", _in_one_line(error)) or type(error).__name__
 
 
 def _in_one_line(error: Exception) -> str:
     if isinstance(error, UserError):
-        # From a worker process the message is the worker's whole traceback, which ends in "module.ImageError: message".
+        # The message from a worker process is its whole traceback, which ends in "module.ImageError: message".
         return re.sub(r"^[\w.]+Error: ", "", str(error).strip().splitlines()[-1])
     if isinstance(error, MissingConfigException) and (missing := _MISSING_OPTION.search(str(error))):
         group, option = missing.groups()
@@ -33,19 +33,19 @@ def _in_one_line(error: Exception) -> str:
     return f"{key}: {reason}" if key and not reason.startswith(key) else reason
 
 
-# what launchers raise when the operating system ended a job: joblib's, submitit's, Ray's
+# errors of the launchers (joblib, submitit, Ray) when the operating system killed a job
 KILLED = ("TerminatedWorkerError", "BrokenProcessPool", "UncompletedJobError", "WorkerCrashedError")
 _NOTHING_FINISHED = "no trial of the study finished; the report says why"
-PLUGIN_ERRORS = {  # how errors of Hydra's plugins begin, and what they mean
+PLUGIN_ERRORS = {  # how errors of Hydra's plugins begin, and their meaning
     "Config group override must be": "a config group takes the name of one of its files, see --help; found null",
     "Record does not exist": _NOTHING_FINISHED,
     "No trials are completed": _NOTHING_FINISHED,
 }
-# of plugins, by Hydra's names
+# extras of plugins, by Hydra's names
 _EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm", "submitit_local": "slurm", "optuna": "optuna"}
 _MISSING_OPTION = re.compile(r"Could not find '(.+)/([^/']+)'")
 
-# OmegaConf adds where an error happened on lines of their own.
+# OmegaConf appends lines with the location of an error.
 _OBJECT_LINE = re.compile(r"\s*(full_key|object_type|reference_type)\s*[:=]")
 
 

@@ -1,4 +1,4 @@
-"""From a composed ``conf/generate.yaml`` to the writer of a set."""
+"""Builds the writer of a set from a composed ``conf/generate.yaml``."""
 
 import shlex
 from pathlib import Path
@@ -14,7 +14,7 @@ from sem_lightning.data.export.set_writer import SetWriter
 from sem_lightning.data.splits import check_shares, split_counts
 from sem_lightning.errors import SettingError
 
-# Keys that say how and where a set is made, not what it is.
+# Keys that do not change the content of a set.
 _RUN_KEYS = ("output", "overwrite", "num_workers", "shard")
 
 
@@ -22,7 +22,7 @@ def build_writer(config: DictConfig) -> SetWriter:
     """Check every key and build the writer.
 
     Raises:
-        SettingError: A value that cannot be used.
+        SettingError: An invalid value.
     """
     seed = check_seed(config)
     simulator = build_simulator(config)
@@ -52,6 +52,6 @@ def build_writer(config: DictConfig) -> SetWriter:
 
 
 def _command() -> str:
-    """The command line that makes the same set, without what only says where and how."""
+    """The command line that makes the same set, without keys that do not change its content."""
     kept = [each for each in task_overrides() if each.partition("=")[0].lstrip("+~") not in _RUN_KEYS]
     return shlex.join(["sem-generate", *kept])

@@ -1,4 +1,4 @@
-"""What Hydra knows of the job that is running."""
+"""Properties of Hydra's current job."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from hydra.types import RunMode
 
 
 def output_folder() -> Path:
-    """The job's own folder."""
+    """The job's output folder."""
     return Path(HydraConfig.get().runtime.output_dir)
 
 
@@ -18,12 +18,12 @@ def in_multirun() -> bool:
 
 
 def task_overrides() -> list[str]:
-    """The job's overrides, those of Hydra's own keys left out."""
+    """The job's overrides, without those of Hydra's own keys."""
     return [str(each) for each in HydraConfig.get().overrides.task]
 
 
 def given_keys() -> set[str]:
-    """Keys and groups that the job's overrides name; none outside of a command."""
+    """Keys and groups in the job's overrides; empty outside a command."""
     if not HydraConfig.initialized():
         return set()
     return {each.lstrip("+").partition("=")[0] for each in task_overrides()}

@@ -1,4 +1,4 @@
-"""Reading overrides as Hydra does."""
+"""Parses overrides with Hydra."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ __all__ = ["Override", "is_grid", "parse_overrides"]
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:
-    """What each override says.
+    """Parse each override.
 
     Raises:
-        UserError: One that Hydra cannot read.
+        UserError: Hydra cannot parse an override.
     """
     parser, parsed = OverridesParser.create(), []
     for each in overrides:
@@ -27,5 +27,5 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
 
 
 def is_grid(override: Override) -> bool:
-    """Whether a swept override is a list or a range of values."""
+    """Whether a swept override is a list or range of values."""
     return isinstance(override.value(), ChoiceSweep | RangeSweep)

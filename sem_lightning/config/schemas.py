@@ -1,7 +1,7 @@
-"""The schema of each command's configuration: which keys there are, and of which type.
+"""The schemas of the commands' configurations: keys and types.
 
-Values live in ``conf/``. The groups are typed by the classes that they configure. No schema needs torch, so that a
-mistake is named within a second.
+Values are in ``conf/``. The groups are typed by the classes that they configure. No schema imports torch, so that
+mistakes are reported within a second.
 """
 
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ from sem_lightning.training.run_settings import CallbackSettings, LoggerSettings
 
 @dataclass
 class SimulationSettings:
-    """The groups that make a simulator, and the seed.
+    """The groups of the simulator, and the seed.
 
-    ``pattern`` holds one of several types and ``defect`` any number of them: their files name theirs.
+    ``pattern`` has one of several types, ``defect`` any number of types. The config files name the schemas.
     """
 
     pattern: PatternSettings = MISSING
@@ -41,7 +41,7 @@ class SimulationSettings:
 
 @dataclass
 class SweepSettings:
-    """How the jobs of a multirun go about (``conf/train.yaml``); no part of what they find."""
+    """Execution of the jobs of a multirun (``conf/train.yaml``); does not change their results."""
 
     force: bool
     threads: int | None
@@ -154,5 +154,5 @@ SCHEMAS: dict[str, type] = {
     "predict": PredictSettings,
     "fit": FitSettings,
 }
-# data holds one of these types: its files name theirs
+# data has one of these types; the config files name the schemas
 DATA_SCHEMAS: dict[str, type[DataSettings]] = {"synthetic": SyntheticSettings, "folder": FolderSettings}

@@ -1,4 +1,4 @@
-"""From a composed ``conf/train.yaml`` to the settings of a training."""
+"""Builds the settings of a training from a composed ``conf/train.yaml``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,10 +19,10 @@ from sem_lightning.training.train import TrainingSettings
 def build_training(
     config: DictConfig, more_callbacks: tuple[Callback, ...] = (), facts: Mapping[str, Any] | None = None
 ) -> TrainingSettings:
-    """Check every group and build what a training takes.
+    """Check every group and build the settings.
 
     Raises:
-        SettingError: A value that cannot be used.
+        SettingError: An invalid value.
     """
     callbacks, logger = build(config.callbacks, "callbacks"), build(config.logger, "logger")
     own = [_instantiate(f"callbacks.own.{name}", each, Callback) for name, each in (callbacks.own or {}).items()]
@@ -51,12 +51,12 @@ def build_training(
 
 
 def _instantiate(key: str, node: Any, expected: type) -> Any:
-    """The object that ``_target_`` of the user's own configuration names."""
+    """The object that ``_target_`` in the user's configuration names."""
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise SettingError(key, "needs a _target_, the class to use, such as _target_: my_package.MyCallback")
     try:
         made = instantiate(dict(node), _convert_="all")
-    except Exception as error:  # whatever the user's class raises
+    except Exception as error:  # any error of the user's class
         reason = str(error.__cause__ or error).splitlines()[0]
         raise SettingError(
             key, f"{node['_target_']} cannot be made ({type(error.__cause__ or error).__name__}: {reason})"
@@ -67,13 +67,13 @@ def _instantiate(key: str, node: Any, expected: type) -> Any:
 
 
 def compose_training(*overrides: str) -> TrainingSettings:
-    """What ``sem-train`` with these overrides trains, for `sem_lightning.training.train.train`.
+    """The settings of ``sem-train`` with these overrides, for `sem_lightning.training.train.train`.
 
     Args:
-        overrides: Of ``conf/train.yaml``, as on the command line: ``"noise=high"``, ``"trainer.max_epochs=2"``.
+        overrides: As on the command line: ``"noise=high"``, ``"trainer.max_epochs=2"``.
 
     Raises:
-        SettingError: Settings that cannot be used.
+        SettingError: An invalid setting.
 
     Example:
         >>> settings = compose_training("noise=high", "trainer.accelerator=cpu")

@@ -1,1 +1,1 @@
-"""Labelled images for training: simulated on the fly or read from disk, and written to disk."""
+"""Labelled images for training: simulated on the fly or read from disk; writes sets to disk."""

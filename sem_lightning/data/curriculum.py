@@ -1,4 +1,4 @@
-"""Ways to learn more from each simulated image; docs/results/training.md compares them."""
+"""Curricula for simulated training images; docs/results/training.md compares them."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.simulator import Simulator
 
-STAGE_KEYS = ("small_field_epochs", "large_field_every", "easy_epochs")  # each 0 where all epochs are alike
+STAGE_KEYS = ("small_field_epochs", "large_field_every", "easy_epochs")  # all 0 if all epochs are equal
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Stages:
     large_every: int
 
     def of(self, epoch: int) -> Simulator:
-        """What draws the scenes of an epoch, the first being 0."""
+        """The simulator of an epoch; the first epoch is 0."""
         if epoch < len(self.early):
             return self.early[epoch]
         if self.large is not None and (epoch + 1) % self.large_every == 0:
@@ -29,16 +29,15 @@ class Stages:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """What the training scenes of some epochs look like, and whether scenes come in pairs.
+    """Changes to the training scenes of some epochs, and whether scenes come in pairs.
 
     Attributes:
-        small_field_epochs: First epochs that look at smaller fields of view, which are cheaper to train on.
-        small_field_size: Image size in these, pixels of the same size in nm.
-        large_field_every: Every n-th epoch uses larger fields of view, as the larger views of inference do; 0 for
-            never.
-        large_field_size: Image size in these, pixels of the same size in nm.
-        easy_epochs: First epochs that draw from the easier half of the ranges: graver defects, higher doses.
-        paired_negatives: Every other image is the one before it without its defect, so that half of them are good.
+        small_field_epochs: Number of first epochs with smaller fields of view, which take less time.
+        small_field_size: Image size in these epochs, pixels of the same size in nm.
+        large_field_every: Every n-th epoch uses larger fields of view, like the larger views of inference; 0 for never.
+        large_field_size: Image size in these epochs, pixels of the same size in nm.
+        easy_epochs: Number of first epochs that draw from the easier half of the ranges: higher severity and dose.
+        paired_negatives: Every second image repeats the previous one without its defect, so half of them are good.
     """
 
     small_field_epochs: int = 0
@@ -49,10 +48,10 @@ class Curriculum:
     paired_negatives: bool = False
 
     def stages(self, simulator: Simulator) -> Stages:
-        """The simulators of all epochs, most of which use ``simulator`` itself.
+        """The simulators of all epochs; ordinary epochs use ``simulator``.
 
         Raises:
-            SettingError: A negative number of epochs, or fields that cannot hold the pattern.
+            SettingError: A negative number of epochs, or fields too small for the pattern.
         """
         for key in STAGE_KEYS:
             if getattr(self, key) < 0:

@@ -1,4 +1,4 @@
-"""The config group ``data``: where labelled images come from."""
+"""The config group ``data``: sources of labelled images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class DataSettings:
-    """What both sources of images share (``conf/data/*.yaml`` document every key)."""
+    """Settings of both sources of images (``conf/data/*.yaml`` document every key)."""
 
     batch_size: int
     num_workers: int
@@ -29,11 +29,11 @@ class DataSettings:
         at_least("num_workers", self.num_workers, 0)
 
     def source(self, simulator: Simulator, seed: int) -> "Source":
-        """The images themselves, for training; ``simulator`` serves simulated ones."""
+        """The source of training images; only simulated images use ``simulator``."""
         raise NotImplementedError
 
     def sources(self, simulator: Simulator, seed: int) -> "list[Source]":
-        """The same, once for each training that there shall be."""
+        """The source of each training run."""
         return [self.source(simulator, seed)]
 
 
@@ -61,7 +61,7 @@ class SyntheticSettings(DataSettings):
             "test": self.test_per_class,
             "calibration": self.calibration_per_class,
         }
-        from sem_lightning.data.sources import SimulatedSource  # torch, which a configuration does without
+        from sem_lightning.data.sources import SimulatedSource  # imports torch
 
         return SimulatedSource(
             simulator,
@@ -104,7 +104,7 @@ class FolderSettings(DataSettings):
             one_of("polarity", self.polarity, POLARITIES)
         check_shares(self.shares)
         if self.folds is not None:
-            at_least("folds", self.folds, 3)  # one to test on, one to validate on, and others to train on
+            at_least("folds", self.folds, 3)  # for test, validation and training
 
     def source(
         self,
@@ -132,7 +132,7 @@ class FolderSettings(DataSettings):
         )
 
     def sources(self, simulator: Simulator, seed: int) -> "list[Source]":
-        """The images, or as many divisions of them as ``folds`` asks for, each with another fold to test on."""
+        """One source, or ``folds`` sources with a different test fold each."""
         if self.folds is None:
             return [self.source(simulator, seed)]
         return [self.source(simulator, seed, fold=(number, self.folds)) for number in range(self.folds)]

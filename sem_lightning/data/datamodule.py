@@ -1,4 +1,4 @@
-"""The LightningDataModule, over either source of images."""
+"""The LightningDataModule for both sources of images."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,9 +21,9 @@ class SEMDataModule(lightning.LightningDataModule):
     """Batches of ``image`` float32 [B, 1, H, W] in [0, 1], ``label`` int64 [B] and ``mask`` uint8 [B, H, W].
 
     Args:
-        source: Where images come from, see `sem_lightning.data.sources`.
-        batch_size: Images in a training batch, of all processes together.
-        num_workers: Processes that make images beside the training one; 0 makes them in it.
+        source: Source of the images, see `sem_lightning.data.sources`.
+        batch_size: Images in a training batch over all processes.
+        num_workers: Worker processes that make images; 0 makes them in the training process.
         seed: Seed of the training order.
 
     Example:
@@ -49,10 +49,10 @@ class SEMDataModule(lightning.LightningDataModule):
             )
         sampler = EpochSampler(size, self.seed, self.source.group, rank(), world_size())
         if self.trainer is not None:
-            # of a resumed run workers fetch the first images before Lightning (2.6) names the epoch
+            # in a resumed run, workers fetch the first images before Lightning (2.6) sets the epoch
             sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         batch_size = self.batch_size // world_size()
-        # A lone last image cannot be batch-normalised.
+        # A batch of one image cannot be batch-normalised.
         drop_last = len(sampler) % batch_size == 1 and len(sampler) > 1
         return self._loader(dataset, batch_size, sampler=sampler, drop_last=drop_last)
 
@@ -63,9 +63,9 @@ class SEMDataModule(lightning.LightningDataModule):
         return self._ordered("test")
 
     def labelled(self, split: str) -> Iterator[LabelledImage | ImageError]:
-        """The images of a split at their own size, in their order, for the Predictor.
+        """The images of a split at their own size, in order, for the Predictor.
 
-        Of several processes each has every so manyth image. A file that cannot be used comes as its error.
+        With several processes the images are dealt out in turn. A file that cannot be used yields its error.
         """
         dataset = EvaluationDataset(self.source.dataset(split))  # type: ignore[arg-type]
         loader = self._loader(dataset, _EVAL_BATCH_SIZE, sampler=self._share(split, len(dataset)), collate_fn=list)
@@ -73,7 +73,7 @@ class SEMDataModule(lightning.LightningDataModule):
             yield from batch
 
     def _ordered(self, split: str) -> "DataLoader[Batch]":
-        """A split's images in their order, resized as for training; of several processes each has its own share."""
+        """A split's images in order, resized as for training; each process gets its share."""
         dataset = self.source.dataset(split)
         return self._loader(dataset, _EVAL_BATCH_SIZE, sampler=self._share(split, len(dataset)))  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Several processes that train one classifier: who takes which images, and how answers come together again."""
+"""Training with several processes: which process takes which images, and how results are gathered."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ import torch.distributed as distributed
 
 
 def rank() -> int:
-    """The number of this process, 0 where it is alone."""
+    """The number of this process; 0 for a single process."""
     return distributed.get_rank() if _several() else 0
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """The number of processes that train together."""
     return distributed.get_world_size() if _several() else 1
 
 
 def gather(item: Any) -> list[Any]:
-    """What every process has, in their order; all of them have to ask."""
+    """The items of all processes, in order. Every process must call this."""
     if not _several():
         return [item]
     items: list[Any] = [None] * world_size()

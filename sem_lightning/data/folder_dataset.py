@@ -21,17 +21,17 @@ from sem_lightning.synthesis.defects.mix import GOOD
 class FolderDataset(Dataset[dict[str, Any]]):
     """Map-style: images of one split, all resized to one ``shape``.
 
-    Masks are taken from ``root/masks/`` where they exist. Elsewhere a good image has no defect anywhere, and nobody
-    knows where a defective one has it.
+    Masks are read from ``root/masks/`` if they exist. Otherwise the mask of a good image is 0, and that of a defective
+    image is unknown.
 
     Args:
         root: The folder.
-        files: Of the split, see `sem_lightning.data.labelled_folder.read_folder`.
+        files: Files of the split, see `sem_lightning.data.labelled_folder.read_folder`.
         classes: Class names in label order.
-        shape: Height and width of the images that training takes, pixels.
-        pixel_size: nm at that shape, where known.
-        crop_data_bar: Whether data bars are left out.
-        with_metadata: Whether ``metadata.jsonl`` of the folder is read, which takes time for a large set.
+        shape: Height and width of training images, pixels.
+        pixel_size: nm at that shape, if known.
+        crop_data_bar: Whether data bars are cropped.
+        with_metadata: Whether to read ``metadata.jsonl`` of the folder; slow for a large set.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class FolderDataset(Dataset[dict[str, Any]]):
         Raises:
             ImageError: The file or its mask cannot be used.
         """
-        file = self.files[index % len(self.files)]  # indices count on from epoch to epoch
+        file = self.files[index % len(self.files)]  # indices continue from epoch to epoch
         image = open_image(file.path, self.crop_data_bar, file.span)
         rows = len(image.pixels) + image.data_bar_rows
         mask = self._mask(file, image.pixels.shape[:2], len(image.pixels) / rows)
         metadata = self._metadata.get(file.name or "", ImageMetadata())
         size = None
-        if self.pixel_size is not None:  # of a pixel of the mask
+        if self.pixel_size is not None:  # in nm per pixel of the mask
             size = self.pixel_size * math.sqrt(self.shape[0] * self.shape[1] / mask.size)
         return LabelledImage(image, self.classes.index(file.label), mask, metadata.numbers(mask, size))
 
@@ -87,9 +87,9 @@ class FolderDataset(Dataset[dict[str, Any]]):
         }
 
     def _mask(self, file: LabelledFile, shape: tuple[int, int], kept: float) -> npt.NDArray[np.uint8]:
-        """The mask at its own resolution, without the rows of the data bar."""
+        """The mask at its own resolution, without the data bar."""
         if self.classes[0] != GOOD:
-            return np.full(shape, MASK_UNKNOWN, np.uint8)  # maps need a class for what is no defect
+            return np.full(shape, MASK_UNKNOWN, np.uint8)  # the mask loss needs a class good
         path = mask_path(self.root, file.path)
         if file.mask_span is not None:
             mask = read_gray(file.path, file.mask_span)

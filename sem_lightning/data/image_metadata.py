@@ -1,4 +1,4 @@
-"""How an image was made, where its scene is known: what metrics are stratified by."""
+"""Metadata of simulated images, by which metrics are stratified."""
 
 import json
 import math
@@ -17,10 +17,10 @@ METADATA_NAMES = ("severity", "dose", "size")
 
 @dataclass(frozen=True)
 class ImageMetadata:
-    """How an image was made, where its scene is known; NaN is unknown.
+    """Metadata of one image; NaN means unknown.
 
     Attributes:
-        severity: Of its gravest defect, 0 to 1.
+        severity: Highest severity of its defects, 0 to 1.
         dose: Electrons that a white pixel collects in all frames.
     """
 
@@ -40,14 +40,14 @@ def total_dose(dose: float | None, frames: int) -> float:
 
 
 def read_image_metadata(root: Path, names: Set[str]) -> dict[str, ImageMetadata]:
-    """What ``metadata.jsonl`` of a set that this package wrote says of some of its images.
+    """Read the metadata of some images from ``metadata.jsonl`` of a set of this package.
 
     Args:
         root: The set's folder.
-        names: As in its ``labels.csv``.
+        names: File names as in its ``labels.csv``.
 
     Raises:
-        UserError: A line that is not what this package writes.
+        UserError: A line in another format.
     """
     path = root / METADATA
     if not path.is_file():

@@ -18,7 +18,7 @@ from sem_lightning.io.dataset_format import CLEAN, DESCRIPTION, LABELS, MASKS, S
 from sem_lightning.io.images import IMAGE_SUFFIXES, ImageError, Span, read_gray
 
 _NAMED_AT_MOST = 10
-_LONGEST_NUMBER = 16  # digits of a place in a file
+_LONGEST_NUMBER = 16  # digits of an offset in a file
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +30,12 @@ class LabelledFile:
     Attributes:
         path: Its file, or the tar file that holds it.
         label: Class.
-        split: Known where ``labels.csv`` has such a column.
-        span: Where in a tar file its bytes are: start and number.
+        split: Split, if ``labels.csv`` has this column.
+        span: Start and number of its bytes in a tar file.
         mask_span: The same for its mask.
-        name: As ``labels.csv`` lists it.
-        aspect: Height over width without its data bar, once it has been read.
-        kept: Share of its rows above its data bar, all that training and testing look at.
+        name: Name in ``labels.csv``.
+        aspect: Height over width without the data bar, once it has been read.
+        kept: Share of its rows above the data bar; only these are used.
     """
 
     path: Path
@@ -54,18 +54,18 @@ def read_folder(
     """Every labelled image below ``root``.
 
     Args:
-        root: Holds ``labels.csv`` (``filename,label`` and optionally ``split``), or else one folder for each class.
-        classes: Class names in the order the model shall use; ``None`` takes those of ``dataset.json``, or all that
-            are found, ``good`` first and the others sorted.
-        on_bad_image: ``error``, or ``skip`` with one warning that counts and names what was left out.
-        crop_data_bar: Whether data bars are looked for, to be left out.
-        decode: Whether each image is read once now, so that training meets none that cannot be used.
+        root: Holds ``labels.csv`` (``filename,label`` and optionally ``split``), or one folder for each class.
+        classes: Class names in label order; ``None`` takes those of ``dataset.json``, or all that are found, ``good``
+            first and the others sorted.
+        on_bad_image: ``error``, or ``skip`` with one warning that counts and names the skipped images.
+        crop_data_bar: Whether data bars are detected and cropped.
+        decode: Whether each image is read once now, so that unreadable images are found before training.
 
     Returns:
         The files, in the order of ``labels.csv`` or sorted by name, and the class names.
 
     Raises:
-        UserError: Nothing there, or (with ``error``) files that are missing, unreadable or of an unknown class.
+        UserError: No images, or (with ``error``) files that are missing, unreadable or of an unknown class.
     """
     if not root.is_dir():
         raise SettingError("data.root", f"{root} is not a folder")
@@ -101,22 +101,22 @@ def read_folder(
     if bad:
         text = f"{len(bad)} of {len(files)} images in {root} cannot be used: {_name_some(bad)}"
         if on_bad_image != "skip":
-            raise UserError(f"{text}; mend them, or leave them out with data.on_bad_image=skip")
+            raise UserError(f"{text}; fix them, or leave them out with data.on_bad_image=skip")
         log.warning("skipped: %s", text)
     return good, classes
 
 
 def describe_folder(root: Path) -> dict[str, Any]:
-    """What ``dataset.json`` says of a set that this package wrote; empty for other folders."""
+    """The content of ``dataset.json`` of a set of this package; empty for other folders."""
     path = root / DESCRIPTION
     if not path.is_file():
         return {}
     try:
         description = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); mend or delete it") from None
+        raise UserError(f"{path}: not readable as JSON ({error}); fix or delete it") from None
     if not isinstance(description, dict):
-        raise UserError(f"{path}: expected a JSON object; mend or delete it")
+        raise UserError(f"{path}: expected a JSON object; fix or delete it")
     return description
 
 
@@ -155,7 +155,7 @@ def _read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:
 
 
 def _file_of(root: Path, row: dict[str, str]) -> Path:
-    """The file of a row; images in tar files are listed as ``shard.tar/name``."""
+    """The file of a row. Images in tar files are listed as ``shard.tar/name``."""
     return root / (row["filename"].rpartition("/")[0] if row.get(SPANS[0]) else row["filename"])
 
 
@@ -170,7 +170,7 @@ def _spans_of(listing: Path, row: dict[str, str]) -> tuple[Span | None, Span | N
 
 
 def _read_class_folders(root: Path) -> tuple[list[LabelledFile], set[str]]:
-    """Files of every class folder, and the names of all of them, also of empty ones."""
+    """Files of every class folder, and the names of all folders, including empty ones."""
     entries = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name not in (MASKS, CLEAN))
     folders = [entry for entry in entries if not entry.name.startswith(".")]
     files = [
@@ -183,7 +183,7 @@ def _read_class_folders(root: Path) -> tuple[list[LabelledFile], set[str]]:
 
 
 def _is_sidecar(path: Path) -> bool:
-    """Whether a text file lies beside an image of its name, as YOLO's labels do."""
+    """Whether this is a text file next to an image of the same name, like YOLO's labels."""
     return path.suffix == ".txt" and any(path.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
 
 
@@ -199,13 +199,13 @@ def split_files(
     seed: int,
     fold: tuple[int, int] | None = None,
 ) -> dict[str, list[LabelledFile]]:
-    """Each split's files: as listed where every file has a split, else every class divided by ``shares`` at random.
+    """Files of each split: as listed if every file has a split, else every class divided by ``shares`` at random.
 
-    With ``fold``, a number and their count, every class is divided into so many folds instead: that one is tested on,
-    the next one validated on, the others trained on.
+    With ``fold=(number, count)`` every class is divided into ``count`` folds instead: fold ``number`` is for test, the
+    next one for validation, the others for training.
 
     Raises:
-        SettingError: Folds of files whose splits are listed, or of a class with too few.
+        SettingError: Folds for files with listed splits, or for a class with too few images.
     """
     if all(file.split for file in files):
         if fold is not None:
@@ -234,10 +234,10 @@ def _take_fold(
 
 
 def check_complete(splits: dict[str, list[LabelledFile]], needed: Sequence[str], classes: list[str]) -> None:
-    """Refuse splits that training or testing cannot use.
+    """Check that each needed split has images of every class.
 
     Raises:
-        UserError: One of the ``needed`` splits has no image of some class.
+        UserError: One of the ``needed`` splits has no image of a class.
     """
     totals = Counter(file.label for files in splits.values() for file in files)
     for split in needed:
@@ -252,7 +252,7 @@ def check_complete(splits: dict[str, list[LabelledFile]], needed: Sequence[str],
             )
 
 
-# Written out: a checkpoint relies on the same division, whatever the version of a library.
+# Own code: a checkpoint relies on the same division, independent of library versions.
 def _stratify(
     files: list[LabelledFile], classes: list[str], shares: dict[str, float], seed: int
 ) -> dict[str, list[LabelledFile]]:

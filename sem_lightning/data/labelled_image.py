@@ -1,4 +1,4 @@
-"""A labelled image as evaluation takes it: at its own size, before any preprocessing."""
+"""A labelled image for evaluation: at its own size, before any preprocessing."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,8 +18,8 @@ class LabelledImage:
     Attributes:
         image: Decoded, without its data bar.
         label: Number of its class.
-        mask: uint8 of any size, [h, w]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where the mask is not known.
-        metadata: ``severity``, ``dose`` and ``size``, NaN where unknown, see `ImageMetadata`.
+        mask: uint8 of any size, [h, w]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where unknown.
+        metadata: ``severity``, ``dose`` and ``size``; NaN if unknown; see `ImageMetadata`.
     """
 
     image: GrayImage
@@ -29,12 +29,12 @@ class LabelledImage:
 
 
 class LabelledImages(Protocol):
-    """A map-style data set that also gives its images at their own size."""
+    """A map-style data set that also returns its images at their own size."""
 
     def __len__(self) -> int: ...
 
     def labelled(self, index: int) -> LabelledImage:
-        """Image ``index``; raises `ImageError` for a file that cannot be used."""
+        """Image ``index``. Raises `ImageError` for a file that cannot be used."""
 
 
 class EvaluationDataset(Dataset[Any]):

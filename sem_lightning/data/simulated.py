@@ -1,4 +1,4 @@
-"""Simulated images as torch data sets, drawn when they are asked for."""
+"""Torch data sets of simulated images, rendered on demand."""
 
 import itertools
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from sem_lightning.synthesis.simulator import LABEL_STREAM, Scene, Simulator, re
 
 
 class SimulatedDataset(Dataset[dict[str, Any]]):
-    """Map-style: ``dataset[index]`` is the same image whatever worker, batch or order asks for it.
+    """Map-style: ``dataset[index]`` does not depend on worker, batch or order.
 
     Args:
         simulator: Draws and renders the scenes.
         seed: Seed of the data set.
         split: ``train``, ``val``, ``test`` or ``calibration``; no two splits share a scene.
         size: Images in one epoch.
-        fresh: Indices from ``size`` upwards are new images; otherwise they are the first ``size`` again.
-        class_weights: Relative frequency of each class, drawn at random; ``None`` takes the classes in turn, so that
-            they are exactly balanced.
-        curriculum: What is special about some epochs.
+        fresh: Indices from ``size`` upwards are new images; otherwise they repeat the first ``size`` images.
+        class_weights: Relative frequency of each class, drawn at random; ``None`` takes the classes in turn, which
+            balances them exactly.
+        curriculum: Changes in some epochs.
 
     Example:
         >>> dataset = SimulatedDataset(Simulator.compose(), seed=0, split="train", size=300)
@@ -57,7 +57,7 @@ class SimulatedDataset(Dataset[dict[str, Any]]):
         return self.size
 
     def scene(self, index: int) -> Scene:
-        """The scene behind ``dataset[index]``."""
+        """The scene of ``dataset[index]``."""
         epoch = index // self.size
         simulator = self._stages.of(epoch)
         if not self.fresh:
@@ -99,15 +99,15 @@ class SimulatedDataset(Dataset[dict[str, Any]]):
 
 
 class SimulatedStream(IterableDataset[dict[str, Any]]):
-    """Iterable: the images of `SimulatedDataset` with ``fresh=True``, one after the other without an end.
+    """Iterable: the images of `SimulatedDataset` with ``fresh=True``, in an endless stream.
 
-    Several workers of a DataLoader take turns, so that together they give the same images as one.
+    Several workers of a DataLoader take turns and give the same images as one worker.
 
     Args:
         simulator: Draws and renders the scenes.
         seed: Seed of the data set.
         split: See `SimulatedDataset`.
-        start: Index of the first image, to go on where an earlier stream stopped.
+        start: Index of the first image, to continue an earlier stream.
 
     Example:
         >>> stream = SimulatedStream(Simulator.compose("noise=high"), seed=1)

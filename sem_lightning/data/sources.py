@@ -1,4 +1,4 @@
-"""Where labelled images come from: the simulator, or a folder on disk."""
+"""Sources of labelled images: the simulator, or a folder on disk."""
 
 import hashlib
 import os
@@ -24,17 +24,17 @@ Batch = dict[str, Any]
 
 
 class Source(Protocol):
-    """Where images come from, and what a model must know of them.
+    """A source of images, and the facts about them that a model stores.
 
     Attributes:
         classes: Class names in label order.
-        image_size: Height and width of a square image, pixels; others have as many.
-        pixel_size: nm, where known.
-        polarity: ``bright`` or ``dark``: which the feature is, where known.
-        group: Neighbouring training images that stay together: 2 for paired negatives, else 1.
-        folder: Of images on disk: ``root``, ``images`` (a digest of names and labels: of all where they are divided at
-            random, of those in train and val where ``labels.csv`` says which these are) and, where they are divided at
-            random, ``seed``, ``shares`` and, where there are folds, ``fold``; else ``None``.
+        image_size: Height and width of a square image, pixels; other images have the same number of pixels.
+        pixel_size: nm, if known.
+        polarity: Polarity of the feature, if known: ``bright``, ``dark`` or ``either``.
+        group: Number of neighbouring training images that stay together: 2 with ``paired_negatives``, else 1.
+        folder: ``None`` for simulated images. For images on disk: ``root`` and ``images``, a digest of names and labels
+            (of train and val if ``labels.csv`` lists the splits, else of all images). If the splits are random, also
+            ``seed``, ``shares`` and, with folds, ``fold``.
     """
 
     classes: list[str]
@@ -45,7 +45,7 @@ class Source(Protocol):
     folder: dict[str, Any] | None
 
     def dataset(self, split: str) -> "Dataset[Batch]":
-        """One of the four splits, as training takes it: a map-style data set that is a `LabelledImages`, too."""
+        """One of the four splits for training: a map-style data set that also is a `LabelledImages`."""
 
     def counts(self, split: str) -> dict[str, int]:
         """Images of each class in a split."""
@@ -60,11 +60,11 @@ class SimulatedSource:
         per_class: Images of each class in each split; for ``train``, in each epoch.
         fresh: Draw new training scenes in every epoch.
         class_weights: Relative frequency of each class in the training split; ``None`` balances them exactly.
-        curriculum: What is special about some training epochs.
+        curriculum: Changes in some training epochs.
 
     Raises:
-        SettingError: A split with no images, weights that are not one non-negative number for each class, or a
-            curriculum that does not fit.
+        SettingError: A split without images, weights that are not one non-negative number for each class, or an invalid
+            curriculum.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SimulatedSource:
         self._fresh = fresh
         self._weights = None if class_weights is None else _check_weights(class_weights, self.classes)
         self._curriculum = curriculum
-        curriculum.stages(simulator)  # for its errors, before anything is trained
+        curriculum.stages(simulator)  # raises its errors before training
         if curriculum.has_stages and not fresh:
             raise SettingError(
                 "data.fresh_each_epoch",
@@ -121,7 +121,7 @@ def _check_weights(weights: Sequence[float], classes: list[str]) -> list[float]:
 
 
 def _digest(root: Path, files: Sequence[LabelledFile]) -> str:
-    """Changes with the names of a class's images and their order, as how they are divided does."""
+    """A digest of the names and order of each class's images, on which a random division depends."""
     by_class = sorted(files, key=lambda file: file.label)
     names = [f"{file.label} {file.name or file.path.relative_to(root)}" for file in by_class]
     return hashlib.sha256(b"\0".join(map(os.fsencode, names))).hexdigest()
@@ -132,21 +132,21 @@ class FolderSource:
 
     Args:
         root: The folder; see `read_folder`, also for ``classes`` and ``on_bad_image``.
-        classes: Class names in label order, or ``None`` for what is there.
-        shares: Of each class in each split, where ``labels.csv`` lists none.
+        classes: Class names in label order; ``None`` takes the classes in the folder.
+        shares: Share of each class in each split, if ``labels.csv`` lists no splits.
         on_bad_image: ``error`` or ``skip``.
-        crop_data_bar: Whether data bars are looked for, to be left out.
+        crop_data_bar: Whether data bars are detected and cropped.
         seed: Seed of the random split.
-        image_size: Images are resized to as many pixels as this square has; their aspect ratio stays, that of the
-            middle one of all where they differ.
-        pixel_size: nm at that size; ``None`` follows from ``dataset.json``.
-        polarity: ``bright`` or ``dark``; ``None`` takes what ``dataset.json`` says.
+        image_size: Images are resized to the number of pixels of this square. They keep their aspect ratio; if it
+            varies, all get the median one.
+        pixel_size: nm at that size; ``None`` takes it from ``dataset.json``.
+        polarity: ``bright`` or ``dark``; ``None`` takes it from ``dataset.json``.
         needed: Splits that must hold every class.
-        fold: Number of the fold to test on, and of folds; ``None`` divides by ``shares``.
+        fold: Number of the test fold and number of folds; ``None`` divides by ``shares``.
         decode: Whether every image is read once now, see `read_folder`.
 
     Raises:
-        UserError: Images that cannot be used, or a needed split without some class.
+        UserError: Images that cannot be used, or a needed split without images of a class.
     """
 
     group = 1
@@ -194,7 +194,7 @@ class FolderSource:
 
     def dataset(self, split: str) -> FolderDataset:
         """One of the four splits, or ``all`` of them."""
-        tested = split not in ("train", "val")  # reports alone ask for metadata
+        tested = split not in ("train", "val")  # only reports need metadata
         return FolderDataset(
             self._root, self._splits[split], self.classes, self._shape, self.pixel_size, self._crop_data_bar, tested
         )

@@ -1,4 +1,4 @@
-"""The four disjoint parts of a data set, and the order in which training walks through its own."""
+"""The four disjoint splits of a data set, and the order of the training split."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,16 +12,16 @@ SPLITS = ("train", "val", "test", "calibration")
 
 
 class EpochSampler:
-    """Indices of one epoch in a new order, a function of seed and epoch alone: a resumed run sees what it would have.
+    """Shuffled indices of one epoch. The order depends only on seed and epoch, so a resumed run repeats it.
 
-    Indices count on from epoch to epoch (``epoch * size + i``); a data set of fixed images takes them modulo its size.
+    Indices continue from epoch to epoch (``epoch * size + i``). A data set of fixed images takes them modulo its size.
 
     Args:
         size: Images in an epoch.
         seed: Seed of the order.
-        group: Neighbouring indices that stay together, 2 for paired negatives; ``size`` is a multiple of it.
-        rank: Number of this process; of every group of images in turn each process takes another one.
-        ranks: How many processes share an epoch; what does not divide by them is left out.
+        group: Number of neighbouring indices that stay together; a divisor of ``size``. 2 with ``paired_negatives``.
+        rank: Number of this process. The processes take the groups of images in turn.
+        ranks: Number of processes that share an epoch; a remainder is left out.
     """
 
     def __init__(self, size: int, seed: int, group: int = 1, rank: int = 0, ranks: int = 1) -> None:
@@ -54,7 +54,7 @@ def split_counts(count: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def check_shares(shares: Mapping[str, float]) -> None:
-    """Refuse shares that do not name every split once, or that are negative or all zero.
+    """Check that shares name every split once and are neither negative nor all zero.
 
     Raises:
         SettingError: For the key ``shares``.

@@ -1,1 +1,1 @@
-"""What is done with an image: pass it, call its defect, or send it to a person; and what is promised about that."""
+"""Decisions (pass the image, name its defect, or ask for review) and the risk bound on escapes."""

@@ -1,4 +1,4 @@
-"""Making a decision rule from the scores of images that training never saw."""
+"""Makes a decision rule from the scores of images that were not used in training."""
 
 import logging
 import math
@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 def make_rule(
     settings: DecisionSettings, classes: Sequence[str], fitting: Scores, calibration: Scores, start: Rule = Rule()
 ) -> Rule:
-    """A rule from the scores of two sets of images that training did not learn from.
+    """A rule from the scores of two sets of images that were not used in training.
 
     Args:
         settings: The config group ``decision``.
         classes: Class names.
-        fitting: Scores of images like those of training (its validation split). The temperature and the
-            out-of-distribution score are fitted to these; without any, both are those of ``start``.
-        calibration: Scores of other images, independent of all before. Every threshold comes from these alone, so
-            that the risk bound holds.
-        start: The rule that the checkpoint had.
+        fitting: Scores of in-distribution images (the validation split). The temperature and the out-of-distribution
+            score are fitted to these. If there are none, both come from ``start``.
+        calibration: Scores of images that are independent of training and ``fitting``. Every threshold comes only from
+            these, so that the risk bound holds.
+        start: The rule in the checkpoint.
 
     Raises:
         SettingError: Too few calibration images for the risk bound.
@@ -66,7 +66,7 @@ def _make_conservative(rule: Rule, settings: DecisionSettings, calibration: Scor
     odds = log_odds_good(calibration.logits, rule.temperature)
     allowed = allowed_escapes(int(defective.sum()), settings.max_escape, settings.confidence)
     assert allowed is not None
-    # The bound alone could allow a negative threshold. An image that is more probably defective than good never passes.
+    # The bound alone would allow a negative threshold. An image that is probably defective must not pass.
     threshold = max(pass_threshold(odds[defective], allowed), 0.0)
     passed = odds > threshold
     risk_bound = RiskBound(
@@ -81,7 +81,7 @@ def _make_conservative(rule: Rule, settings: DecisionSettings, calibration: Scor
 
 
 def _limit(key: str, share: float, scores: Floats) -> float | None:
-    """What a share of the images exceed; ``None``, with a warning, where there are too few to tell."""
+    """The limit that a share of the images exceed; ``None``, with a warning, if there are too few images."""
     limit = conformal_limit(scores, share)
     if limit is None:
         log.warning(
@@ -97,9 +97,9 @@ def _limit(key: str, share: float, scores: Floats) -> float | None:
 def fit_temperature(scores: Scores) -> float:
     """The temperature with the lowest negative log-likelihood (C. Guo et al., ICML 2017).
 
-    If every label is right, that temperature would be 0 and every probability 1. So each of N truths counts as
-    ``(N + 1) / (N + C)`` and each other class as ``1 / (N + C)`` (J. Platt, Advances in Large Margin Classifiers,
-    1999): N right scores out of N promise no more than that.
+    If every prediction is correct, that temperature would be 0 and every probability 1. So the targets are smoothed:
+    ``(N + 1) / (N + C)`` for the true class and ``1 / (N + C)`` for each other class (J. Platt, Advances in Large
+    Margin Classifiers, 1999).
     """
     count, classes = scores.logits.shape
     targets = np.full((count, classes), 1 / (count + classes))

@@ -1,4 +1,4 @@
-"""The config group ``decision``: how a rule is made."""
+"""The config group ``decision``: settings of a decision rule."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from sem_lightning.synthesis.defects.mix import GOOD
 
 @dataclass
 class DecisionSettings:
-    """How a rule is made (``conf/decision/*.yaml`` document every key)."""
+    """Settings of a decision rule (``conf/decision/*.yaml`` document every key)."""
 
     rule: str
     max_escape: float
@@ -30,10 +30,10 @@ class DecisionSettings:
                 raise SettingError(key, f"found {getattr(self, key):g}, expected a share of the images from 0 to 0.5")
 
     def check(self, classes: Sequence[str], defects: int) -> None:
-        """Refuse a risk bound that so many defective calibration images cannot support.
+        """Check that a risk bound is possible with this number of defective calibration images.
 
         Raises:
-            SettingError: Too few of them, no class ``good``, or a class named as a decision is.
+            SettingError: Too few images, no class ``good``, or a class with the name of a decision.
         """
         if UNSURE_NAME in classes:
             raise SettingError("rule", f"a class is named {UNSURE_NAME}, as the decision is; give it another name")
@@ -41,13 +41,13 @@ class DecisionSettings:
             return
         if classes[0] != GOOD:
             raise SettingError("rule", f"conservative needs a class named good, the first; found {', '.join(classes)}")
-        from sem_lightning.decision.risk_control import allowed_escapes, defects_needed  # SciPy, for few
+        from sem_lightning.decision.risk_control import allowed_escapes, defects_needed  # imports SciPy
 
         if allowed_escapes(defects, self.max_escape, self.confidence) is None:
             needed = defects_needed(self.max_escape, self.confidence)
             best = -math.expm1(math.log(1 - self.confidence) / defects) if defects else 1.0
             digit = 10.0 ** (math.floor(math.log10(best)) - 1)
-            best = math.ceil(best / digit) * digit  # up, for a little less cannot be promised either
+            best = math.ceil(best / digit) * digit  # rounded up, because a smaller bound is not possible
             offer = f", or max_escape={best:.2g} or more" if best < 1 else ""
             raise SettingError(
                 "max_escape",

@@ -1,4 +1,4 @@
-"""A decision rule in words."""
+"""Describes a decision rule in words."""
 
 import math
 
@@ -7,7 +7,7 @@ from sem_lightning.decision.rule import Rule
 
 
 def explain_rule(rule: Rule) -> str:
-    """The rule, and what it promises and costs, in a few lines."""
+    """The rule, its risk bound and its overkill, in a few lines."""
     lines = [f"rule: {rule.kind}, temperature {rule.temperature:.3f}"]
     if rule.risk_bound is not None and rule.good_threshold is not None:
         bound = rule.risk_bound

@@ -1,10 +1,10 @@
-"""Intervals of rates and of F1."""
+"""Confidence intervals of rates and of F1."""
 
 from scipy.stats import binomtest
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a rate (E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927)); (0, 1) without any trial."""
+    """95 % interval of a rate (E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927)); (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
     interval = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
@@ -14,15 +14,15 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 def f1_interval(hits: int, involved: int) -> tuple[float, float]:
     """95 % interval of F1.
 
-    Of the images that are of a class or are called by its name (``involved``), the share J that are both has a Wilson
-    interval, and ``F1 = 2 J / (1 + J)``.
+    ``involved`` counts the images whose true or predicted class is this class. The share J of these with both has a
+    Wilson interval, and ``F1 = 2 J / (1 + J)``.
     """
     low, high = wilson_interval(hits, involved)
     return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
 def clopper_pearson_upper(events: int, trials: int, confidence: float) -> float:
-    """One-sided upper bound on a rate (C. Clopper and E. Pearson, Biometrika 26, 404 (1934)); 1 without any trial."""
+    """One-sided upper bound on a rate (C. Clopper and E. Pearson, Biometrika 26, 404 (1934)); 1 without trials."""
     if trials == 0:
         return 1.0
     return float(binomtest(events, trials, alternative="less").proportion_ci(confidence, method="exact").high)

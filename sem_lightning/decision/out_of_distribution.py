@@ -1,4 +1,4 @@
-"""The out-of-distribution score: how far an image is from the training images."""
+"""The out-of-distribution score: the distance of an image from the training images."""
 
 import functools
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class MahalanobisScore:
 
     Attributes:
         means: Mean features of each class, [C, D].
-        whitening: [D, D]; features times it have unit covariance within a class.
+        whitening: Matrix [D, D]; ``features @ whitening`` has unit covariance within a class.
     """
 
     means: Floats
@@ -23,7 +23,7 @@ class MahalanobisScore:
 
     @staticmethod
     def fit(scores: Scores, classes: int) -> "MahalanobisScore | None":
-        """From the scores of images like those of training; ``None`` where a class has fewer than two."""
+        """Fit to the scores of in-distribution images; ``None`` if a class has fewer than two images."""
         counts = np.bincount(scores.labels, minlength=classes)
         if counts.min() < 2:
             return None
@@ -31,7 +31,7 @@ class MahalanobisScore:
         centred = scores.features - means[scores.labels]
         covariance = centred.T @ centred / (len(scores) - classes)
         # With fewer images than features some directions have no variance. A ridge of a tenth of the mean variance
-        # keeps the distance along them finite.
+        # keeps the distance in these directions finite.
         ridge = 0.1 * np.trace(covariance) / len(covariance) + 1e-12
         values, vectors = np.linalg.eigh(covariance + ridge * np.eye(len(covariance)))
         return MahalanobisScore(means, vectors / np.sqrt(values))
@@ -41,9 +41,9 @@ class MahalanobisScore:
         return self.means @ self.whitening
 
     def __call__(self, features: Floats) -> Floats:
-        """The score of each image, [N], from features [N, D]; it is larger for images unlike the training ones."""
-        # row by row: a product of matrices rounds differently with the number of rows, and an image's score shall not
-        # depend on what it is judged beside
+        """The score of each image, [N], from features [N, D]; larger means farther from the training images."""
+        # row by row: the rounding of a matrix product depends on the number of rows, and an image's score must not
+        # depend on the other images
         whitened = np.stack([row @ self.whitening for row in features]) if len(features) else features
         squares = ((whitened[:, None, :] - self._centres[None]) ** 2).sum(axis=2)
         scores: Floats = np.sqrt(squares.min(axis=1))
@@ -58,7 +58,7 @@ class MahalanobisScore:
         """From a checkpoint.
 
         Raises:
-            ValueError: Shapes that do not fit, or numbers that are not finite.
+            ValueError: Wrong shapes, or numbers that are not finite.
         """
         means, whitening = (np.asarray(state[name], np.float64) for name in ("means", "whitening"))
         if means.ndim != 2 or whitening.shape != (means.shape[1],) * 2:

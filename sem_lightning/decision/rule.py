@@ -1,4 +1,4 @@
-"""The decision rule that a checkpoint carries."""
+"""The decision rule in a checkpoint."""
 
 import dataclasses
 import math
@@ -12,21 +12,21 @@ from sem_lightning.decision.out_of_distribution import MahalanobisScore
 from sem_lightning.decision.scores import Floats, log_odds_good, log_probabilities
 
 RULES = ("argmax", "conservative")
-UNSURE = -1  # beside the numbers of the classes
+UNSURE = -1  # besides the numbers of the classes
 UNSURE_NAME = "unsure"
 
 
 @dataclass(frozen=True)
 class RiskBound:
-    """The bound on the escape rate that a conservative rule promises, and the calibration behind it.
+    """The risk bound of a conservative rule and the counts of its calibration.
 
     Attributes:
-        max_escape: Highest escape rate: share of defective images that pass as good.
+        max_escape: Bound on the escape rate, the share of defective images that pass as good.
         confidence: Probability that the bound holds.
-        defects: Defective calibration images.
-        escapes: Of these, how many pass.
-        good: Good calibration images.
-        overkill: Of these, how many do not pass.
+        defects: Number of defective calibration images.
+        escapes: Number of defective images that pass.
+        good: Number of good calibration images.
+        overkill: Number of good images that do not pass.
     """
 
     max_escape: float
@@ -39,7 +39,7 @@ class RiskBound:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What a rule says of images.
+    """The decisions of a rule for images.
 
     Attributes:
         probabilities: Calibrated, [N, C].
@@ -53,23 +53,23 @@ class Verdicts:
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
-        """The most probable class of each image, whatever is decided."""
+        """The most probable class of each image, independent of the decision."""
         return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """From a network's answer to a decision.
+    """Maps the output of a network to a decision.
 
     Attributes:
         kind: ``argmax`` takes the most probable class. ``conservative`` passes an image as good only if the log odds of
             good exceed ``threshold``, which is at least 0, and else takes the most probable defect.
-        temperature: What logits are divided by, so that probabilities mean what they say (C. Guo et al., ICML 2017).
-        threshold: Of the conservative rule.
-        margin: An image is ``unsure`` if it is closer than this to the other decision, in log odds; 0 is never.
+        temperature: Divisor of the logits that calibrates probabilities (C. Guo et al., ICML 2017).
+        threshold: Threshold of the conservative rule.
+        margin: An image is ``unsure`` if it is closer than this to another decision, in log odds; 0 for never.
         ood: The out-of-distribution score.
-        ood_limit: An image with a higher out-of-distribution score is ``unsure``; infinite is never.
-        risk_bound: Of the conservative rule.
+        ood_limit: An image with a higher out-of-distribution score is ``unsure``; infinite for never.
+        risk_bound: Risk bound of the conservative rule.
     """
 
     kind: str = "argmax"
@@ -81,10 +81,10 @@ class Rule:
     risk_bound: RiskBound | None = None
 
     def __post_init__(self) -> None:
-        """A rule may come from a file that anybody wrote.
+        """Check the values, because a rule may come from an untrusted file.
 
         Raises:
-            ValueError: Numbers that are none, or that contradict each other.
+            ValueError: Values that are NaN, out of range or contradictory.
         """
         numbers = [self.temperature, self.margin, self.ood_limit, 0.0 if self.threshold is None else self.threshold]
         if self.kind not in RULES or not all(isinstance(number, float | int) for number in numbers):
@@ -108,7 +108,7 @@ class Rule:
         return Verdicts(np.exp(log_p), np.where(unsure, UNSURE, decisions), ood_scores)
 
     def log_odds_margin(self, logits: Floats) -> Floats:
-        """How far each image is from being decided otherwise, in log odds: [N].
+        """Distance of each image from another decision, in log odds: [N].
 
         Conservative: from the threshold between good and not good. Argmax: between the two most probable classes.
         """

@@ -1,4 +1,4 @@
-"""The scores of a classifier, and what decision rules compute from them."""
+"""The scores of a classifier and the log odds that decision rules use."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of labelled images, as the Predictor gives them.
+    """Scores of labelled images from the Predictor.
 
     Attributes:
         logits: float64 [N, C], aggregated over views or tiles.
         features: float64 [N, D], see `sem_lightning.model.network.NetworkOutput`.
-        labels: The truth, int64 [N].
+        labels: True classes, int64 [N].
     """
 
     logits: Floats
@@ -27,7 +27,7 @@ class Scores:
 
 
 def log_probabilities(logits: Floats, temperature: float) -> Floats:
-    """Logarithms of the class probabilities, [N, C]. They keep their digits where a probability rounds to 1."""
+    """Logarithms of the class probabilities, [N, C]; accurate even if a probability rounds to 1."""
     scaled = logits / temperature
     scaled = scaled - scaled.max(axis=1, keepdims=True)
     result: Floats = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
@@ -35,10 +35,10 @@ def log_probabilities(logits: Floats, temperature: float) -> Floats:
 
 
 def log_odds_good(logits: Floats, temperature: float) -> Floats:
-    """``log(P(good) / P(not good))`` of each image, good being the first class: [N].
+    """``log(P(good) / P(not good))`` of each image: [N]. Good is the first class.
 
-    It orders images as P(good) does, and still tells them apart where P(good) rounds to 1. Every promised threshold
-    lies on this scale.
+    It orders images as P(good) does, and still separates them where P(good) rounds to 1. The thresholds of rules are
+    on this scale.
     """
     scaled = logits / temperature
     others = scaled[:, 1:]

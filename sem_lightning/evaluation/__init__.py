@@ -1,1 +1,1 @@
-"""What a classifier is worth: metrics with intervals, reports and figures."""
+"""Evaluation of classifiers: metrics with intervals, reports and figures."""

@@ -1,4 +1,4 @@
-"""Giving a trained classifier another decision rule, or several the mean of their weights and one rule."""
+"""Makes a new decision rule for a trained classifier, or for the mean of the weights of several."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,15 +17,15 @@ from sem_lightning.model.checkpoint import TrainedModel, save_rule
 from sem_lightning.model.safetensors_io import SUFFIX
 from sem_lightning.model.weight_interpolation import average_weights
 
-# what classifiers whose weights are averaged have in common
+# settings that classifiers must share for averaging
 AVERAGED = ("classes", "network", "name", "pooling", "image_size", "pixel_size", "polarity")
 
 
 def in_order(opened: Sequence[tuple[Path, TrainedModel]]) -> list[tuple[Path, TrainedModel]]:
-    """Classifiers to average: the one whose settings the mean keeps comes first.
+    """Sort classifiers for averaging; the mean keeps the settings of the first.
 
-    That is one that knows the folder it was trained on, so that the mean knows it, too. What the others know of
-    inverted images was not kept up in that training.
+    A classifier that was trained on a folder comes first, so that the mean keeps the record of this folder. Then comes
+    one without a polarity: fine-tuning does not maintain the accuracy on inverted images.
     """
     return sorted(opened, key=lambda each: [each[1].settings.folder is None, each[1].settings.polarity is None])
 
@@ -43,14 +43,14 @@ def calibrate(
     """Write ``target``: the classifier, or the mean of several, with a rule made from ``val`` and ``calibration``.
 
     Args:
-        opened: Checkpoints, the first of which gives the settings, see `in_order`.
+        opened: Checkpoints. The result has the settings of the first, see `in_order`.
         source: The labelled images.
-        settings: How the rule is made.
+        settings: Settings of the rule.
         target: A checkpoint to write; a name that ends in ``.safetensors`` stores half precision.
-        view_scales: Those that the rule is made for; ``None`` are the classifier's own.
-        num_workers: Processes that make or read images.
-        device: Of torch.
-        skip_unreadable: Whether files that cannot be used are left out.
+        view_scales: View scales of the rule; ``None`` takes those of the classifier.
+        num_workers: Worker processes that make or read images.
+        device: The torch device.
+        skip_unreadable: Whether files that cannot be used are skipped.
 
     Raises:
         SettingError: Settings that do not fit.
@@ -60,7 +60,7 @@ def calibrate(
     for _, other in others:
         check_fit(source, other.settings)
         if other.settings.folder not in (None, model.settings.folder):
-            raise SettingError("ckpt", "several were trained on folders, not all on the same, divided alike; name one")
+            raise SettingError("ckpt", "several were trained on folders that differ in images or division; name one")
     check_decision(settings, source.classes, source.counts("calibration"))
     if target.is_dir():
         raise SettingError("output", f"{target} is a folder; name a file")
@@ -71,7 +71,7 @@ def calibrate(
         model.rule = Rule()
         weights = {name: value.clone() for name, value in model.net.state_dict().items()}
     if target.suffix == SUFFIX:
-        model.net.half().float()  # as it is stored there: the rule is made for what will judge
+        model.net.half().float()  # the file stores half precision, so the rule is made with these weights
     if view_scales is not None:
         model.settings = replace(model.settings, view_scales=tuple(view_scales))
     predictor = Predictor(model, polarity=judged_polarity(model.settings, source), device=device)

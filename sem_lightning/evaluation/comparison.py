@@ -1,4 +1,4 @@
-"""Two classifiers on the same images."""
+"""Compares two classifiers on the same images."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,9 +20,9 @@ class Comparison:
 
     Attributes:
         what: The success.
-        images: How many both were tried on.
-        first_only: Images where the first alone succeeds.
-        second_only: Images where the second alone does.
+        images: Number of images that both judged.
+        first_only: Number of images where only the first succeeds.
+        second_only: Number of images where only the second succeeds.
         p: Two-sided probability of a difference at least that large if both were equally good (exact McNemar test,
             Q. McNemar, Psychometrika 12, 153 (1947)).
     """
@@ -38,7 +38,7 @@ class Comparison:
 
 
 def compare(first: TestPredictions, second: TestPredictions) -> list[Comparison]:
-    """McNemar's test on right classes, on captured defects and on spared good images."""
+    """McNemar's test on correct classes, captured defects and good images without overkill."""
     defective = first.labels > 0
     everything = np.ones(len(first.labels), np.bool_)
     kinds: list[tuple[str, Flags, Callable[[TestPredictions], Flags]]] = [

@@ -1,4 +1,4 @@
-"""Whether a classifier can be judged by, or calibrated on, some images."""
+"""Checks whether a classifier can be tested or calibrated on given images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ from sem_lightning.synthesis.simulator import Simulator
 
 
 def open_models(names: Sequence[str], alike: Sequence[str]) -> list[tuple[Path, TrainedModel]]:
-    """Several classifiers, whose settings ``alike`` are the same.
+    """Open several classifiers and check that their settings ``alike`` are equal.
 
     Raises:
-        SettingError: They are not, or there is none.
+        SettingError: They differ, or there is no classifier.
         UserError: No such file, or not a checkpoint.
     """
     if not names:
@@ -27,7 +27,7 @@ def open_models(names: Sequence[str], alike: Sequence[str]) -> list[tuple[Path, 
     for path, model in opened[1:]:
         for name in alike:
             first, other = opened[0][1].settings.to_dict()[name], model.settings.to_dict()[name]
-            both = (first, other) in ((None, Polarity.EITHER), (Polarity.EITHER, None))  # know both polarities
+            both = (first, other) in ((None, Polarity.EITHER), (Polarity.EITHER, None))  # trained on both polarities
             if first != other and not both:
                 raise SettingError(
                     "ckpt", f"{path} has {name} {other} and {opened[0][0]} {first}; name checkpoints that have the same"
@@ -36,16 +36,16 @@ def open_models(names: Sequence[str], alike: Sequence[str]) -> list[tuple[Path, 
 
 
 def judged_polarity(settings: ModelSettings, source: Source) -> str | None:
-    """The polarity to tell the Predictor: ``dark`` where the data is and the classifier knows both, else none."""
+    """The polarity for the Predictor: ``dark`` for dark data and a classifier of both polarities, else ``None``."""
     dark = settings.polarity == Polarity.EITHER and source.polarity == Polarity.DARK
     return str(Polarity.DARK) if dark else None
 
 
 def open_source(simulator: Simulator, settings: DataSettings, model: TrainedModel, seed: int) -> Source:
-    """The images, if they are of the classifier's kind; those of a folder are decoded when they are judged.
+    """Open the images and check that they fit the classifier. Images of a folder are decoded when they are judged.
 
     Raises:
-        SettingError: They are not.
+        SettingError: They do not fit.
     """
     source: Source
     if isinstance(settings, FolderSettings):
@@ -61,7 +61,7 @@ def open_source(simulator: Simulator, settings: DataSettings, model: TrainedMode
 
 
 def check_fit(source: Source, settings: ModelSettings) -> None:
-    """Refuse images that a classifier cannot be judged by.
+    """Check that images fit a classifier.
 
     Raises:
         SettingError: Other classes, another polarity, or a folder of training images divided in another way.
@@ -76,48 +76,48 @@ def check_fit(source: Source, settings: ModelSettings) -> None:
         raise SettingError(
             "ckpt",
             f"it was trained on {settings.polarity} lines and the data has {source.polarity} ones, where a gap "
-            "looks like a bridge; say what it was trained on (microscope=..., or imaging.polarity), or train one on "
-            "such data",
+            "looks like a bridge; set the polarity of training (microscope=... or imaging.polarity), or train a "
+            "classifier on such data",
         )
 
 
 def same_folder(source: Source, settings: ModelSettings) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """How the folder is divided now, and was in the classifier's training, where that was on the same folder."""
+    """Division of the folder now and in the classifier's training; ``None`` if that used another folder."""
     ours, theirs = source.folder, settings.folder
     return (ours, theirs) if ours and theirs and ours["root"] == theirs["root"] else None
 
 
 def _check_division(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     if "shares" not in ours and "shares" in theirs:
-        return  # since then labels.csv says which split each image is in
+        return  # labels.csv lists the splits now
     if "shares" not in ours and ours["images"] != theirs["images"]:
         raise SettingError(
             "ckpt",
             f"it was trained on this folder, whose {LABELS} has other images in train and val now: training images may "
-            "come back as unseen ones; give them back their splits, or take another folder",
+            "be judged as unseen ones; restore their splits, or take another folder",
         )
     if "shares" in ours and "shares" not in theirs:
         raise SettingError(
             "ckpt",
-            f"it was trained on this folder, divided by the column split of {LABELS}, which has none now: training "
-            "images would come back as unseen ones; put the column back, or take another folder",
+            f"it was trained on this folder, divided by the column split of {LABELS}, which is missing now: training "
+            "images would be judged as unseen ones; restore the column, or take another folder",
         )
     if "fold" in theirs:
         raise SettingError(
             "ckpt",
-            f"it was trained and validated on the folds of this folder but number {theirs['fold'][0] + 1}, on which it "
-            "was tested then: see its result.json, or take another folder",
+            f"it was trained and validated on all folds of this folder except number {theirs['fold'][0] + 1}, its test "
+            "fold: see its result.json, or take another folder",
         )
     if ours["images"] != theirs.get("images", ours["images"]):
         raise SettingError(
             "ckpt",
-            f"it was trained on {ours['root']}, whose images have changed since: divided anew, training images come "
-            "back as unseen ones; take another folder, or say with labels.csv which split each image is of",
+            f"it was trained on {ours['root']}, whose images have changed since: with a new division, training images "
+            "would be judged as unseen ones; take another folder, or list the split of each image in labels.csv",
         )
     if any(ours.get(name) != theirs.get(name) for name in ("seed", "shares")):
         shares = ", ".join(f"{split}: {share:g}" for split, share in theirs["shares"].items())
         raise SettingError(
             "ckpt",
-            f"it was trained on this folder, divided with seed={theirs['seed']} 'data.shares={{{shares}}}'; divided "
-            "otherwise, training images come back as unseen ones: divide it so again, or take another folder",
+            f"it was trained on this folder, divided with seed={theirs['seed']} 'data.shares={{{shares}}}'; otherwise "
+            "training images would be judged as unseen ones: use the same values, or take another folder",
         )

@@ -1,4 +1,4 @@
-"""Curves of one class against the rest, and how well probabilities are calibrated."""
+"""Curves of one class against the rest, and the calibration of probabilities."""
 
 from dataclasses import dataclass
 
@@ -24,11 +24,11 @@ class ClassCurves:
     """One class against the rest.
 
     Attributes:
-        label: Its name.
+        label: Name of the class.
         roc: False and true positive rates, [2, P].
         precision_recall: Recall and precision, [2, Q].
-        auroc: Area under the first.
-        average_precision: Area under the second.
+        auroc: Area under ``roc``.
+        average_precision: Area under ``precision_recall``.
     """
 
     label: str
@@ -39,9 +39,9 @@ class ClassCurves:
 
 
 def class_curves(classes: list[str], logits: Floats, labels: npt.NDArray[np.int64]) -> list[ClassCurves]:
-    """Curves of every class that has images and that others have too, from logits [N, C] and labels [N].
+    """Curves of every class with positive and negative images, from logits [N, C] and labels [N].
 
-    Images are ordered by the log odds of the class, which tell apart what probabilities round to 1.
+    Images are ordered by the log odds of the class, which differ even if probabilities round to 1.
     """
     curves = []
     for i, label in enumerate(classes):
@@ -50,7 +50,7 @@ def class_curves(classes: list[str], logits: Floats, labels: npt.NDArray[np.int6
             continue
         others = np.delete(logits, i, axis=1)
         odds = logits[:, i] - np.logaddexp.reduce(others, axis=1)
-        # torchmetrics takes scores beyond [0, 1] for logits and squashes them, so ranks are what it gets
+        # torchmetrics treats scores beyond [0, 1] as logits and applies a sigmoid, so ranks are passed
         ranks = torch.from_numpy(np.unique(odds, return_inverse=True)[1] / max(len(odds), 2))
         false, true, _ = binary_roc(ranks, truth)
         precision, recall, _ = binary_precision_recall_curve(ranks, truth)
@@ -68,14 +68,14 @@ def class_curves(classes: list[str], logits: Floats, labels: npt.NDArray[np.int6
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often answers of each confidence are right.
+    """Accuracy of predictions as a function of their confidence.
 
     Attributes:
         error: Expected calibration error, 15 bins (M. P. Naeini et al., AAAI 2015).
-        confidence: Mean of each bin that holds images, [B].
-        accuracy: Share of right answers in it.
-        intervals: 95 % Wilson intervals of these, [B, 2].
-        images: In it.
+        confidence: Mean confidence in each bin that holds images, [B].
+        accuracy: Accuracy in each bin, [B].
+        intervals: 95 % Wilson intervals of the accuracies, [B, 2].
+        images: Number of images in each bin, [B].
     """
 
     error: float
@@ -86,7 +86,7 @@ class Reliability:
 
 
 def reliability(logits: Floats, labels: npt.NDArray[np.int64], temperature: float) -> Reliability:
-    """Of the most probable class at a temperature."""
+    """Reliability of the most probable class at a temperature."""
     probabilities = np.exp(log_probabilities(logits, temperature))
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     error = multiclass_calibration_error(

@@ -1,4 +1,4 @@
-"""Testing trained classifiers on labelled images, with reports and comparisons."""
+"""Tests trained classifiers on labelled images, with reports and comparisons."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ class Evaluation:
     """Classifiers tested on the same images.
 
     Attributes:
-        sections: Name, report and figures of each.
-        comparisons: Of the first with each other one (exact McNemar tests).
-        pointing: Of each, what `play_pointing_game` found; empty where nobody asked.
-        skipped: Files that could not be used and were left out.
+        sections: Name, report and figures of each classifier.
+        comparisons: The first classifier compared with each other one (exact McNemar tests).
+        pointing: Result of `play_pointing_game` for each classifier; empty if not requested.
+        skipped: Files that could not be used.
     """
 
     sections: list[Section]
@@ -60,16 +60,16 @@ def evaluate(
     Args:
         models: Names and classifiers.
         source: The labelled images.
-        output: Folder of the figures; with several classifiers each has one of its own there.
-        split: Of the source.
+        output: Folder of the figures; with several classifiers each has a subfolder.
+        split: The split of the source.
         view_scales: See `Predictor`.
-        explain: Defects on which to play the pointing game; 0 leaves it out.
-        num_workers: Processes that make or read images.
-        device: Of torch.
-        skip_unreadable: Whether files that cannot be used are left out.
+        explain: Number of defects for the pointing game; 0 for none.
+        num_workers: Worker processes that make or read images.
+        device: The torch device.
+        skip_unreadable: Whether files that cannot be used are skipped.
 
     Raises:
-        SettingError: A classifier that the images do not fit.
+        SettingError: The images do not fit a classifier.
         UserError: Files that cannot be used; the message names every one.
     """
     sections, pointing, skipped = [], [], []
@@ -100,12 +100,12 @@ def evaluate(
 
 
 def write_evaluation(evaluation: Evaluation, output: Path, facts: dict[str, Any]) -> None:
-    """``report.json``, ``report.html`` and TensorBoard's events.
+    """Write ``report.json``, ``report.html`` and TensorBoard's events.
 
     Args:
-        evaluation: What was found.
-        output: The folder.
-        facts: What else the files shall say: seed, split, versions.
+        evaluation: The results.
+        output: The output folder.
+        facts: Further content of the files: seed, split, versions.
     """
     sections, comparisons = evaluation.sections, evaluation.comparisons
     models = [
@@ -126,7 +126,7 @@ def write_evaluation(evaluation: Evaluation, output: Path, facts: dict[str, Any]
 
 
 def all_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """The metrics of every classifier; with several, each under its number."""
+    """The metrics of every classifier; with several classifiers, names begin with the number."""
     several = len(evaluation.sections) > 1
     return {
         f"{number}/{name}" if several else name: value
@@ -136,7 +136,7 @@ def all_metrics(evaluation: Evaluation) -> dict[str, float]:
 
 
 def pointing_in_words(evaluation: Evaluation) -> dict[str, str]:
-    """What the pointing game found."""
+    """Results of the pointing game, as text."""
     return {
         f"{method} of {number} points at the defect": f"{rate['events']} of {rate['trials']}"
         for number, one in enumerate(evaluation.pointing, start=1)
@@ -145,7 +145,7 @@ def pointing_in_words(evaluation: Evaluation) -> dict[str, str]:
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
-    """Comparisons, the pointing game and files that were left out, a line each."""
+    """Comparisons, results of the pointing game and skipped files, a line each."""
     first, skipped = evaluation.sections[0].name, evaluation.skipped
     lines = [
         f"{one.what}: {first} alone {one.first_only}, {other.name} alone {one.second_only} of {one.images} images, "
@@ -158,7 +158,7 @@ def remarks(evaluation: Evaluation) -> list[str]:
 
 
 def _write_events(folder: Path, section: Section) -> None:
-    """A classifier's figures, metrics and rates for TensorBoard."""
+    """Write a classifier's figures, metrics and rates for TensorBoard."""
     with SummaryWriter(str(folder)) as writer:
         write_figures(writer, section.figures, 0)
         for name, value in section.report.metrics.items():

@@ -1,4 +1,4 @@
-"""The report as a page that opens without a network: figures and style are inside it."""
+"""The report as a self-contained HTML page with embedded figures and style."""
 
 import base64
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from sem_lightning.io.atomic import write_atomically
 
 _CAPTIONS = {
     "confusion_matrix": "Confusion: counts, and their share of the true class",
-    "samples": "The most confident mistakes (red), then right answers",
+    "samples": "The most confident mistakes (red), then correct predictions",
     "curves": "Each class against the rest",
-    "reliability": "Are probabilities what they say? Dots on the line are; numbers are images",
+    "reliability": "Calibration: dots on the line have correct probabilities; numbers are images",
     "stratified": "Rates against the image's metadata, with 95 % bands; dotted: 95 %",
 }
 _CARDS = ("capture", "escape", "overkill", "purity", "review")
@@ -27,9 +27,9 @@ class Section:
     """One classifier's part of the page.
 
     Attributes:
-        name: What it is called, its checkpoint's path.
-        report: What was measured.
-        figures: Files of pictures by name.
+        name: Name, the path of its checkpoint.
+        report: Its measurements.
+        figures: Figure files by name.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Section:
         return [(name, _CAPTIONS[name], _data_uri(path)) for name, path in self.figures.items()]
 
     def cards(self) -> list[dict[str, str]]:
-        """The numbers to see first: title, value, interval, definition."""
+        """The main numbers: title, value, interval, definition."""
         report = self.report
         hits = int(report.confusion.trace())
         cards = [_card("accuracy", hits, report.images, "images whose most probable class is right")]
@@ -50,7 +50,7 @@ class Section:
         ]
 
     def class_rows(self) -> list[list[str]]:
-        """Each class's metrics with their intervals, as cells."""
+        """Metrics of each class with intervals, as table cells."""
         report, intervals = self.report, self.report.intervals()
         areas = {curves.label: (curves.auroc, curves.average_precision) for curves in report.curves}
         escapes = {rate.name: rate for rate in report.rates}
@@ -68,13 +68,13 @@ class Section:
 
 
 def write_page(path: Path, sections: list[Section], comparisons: list[list[Comparison]], facts: dict[str, Any]) -> None:
-    """Write ``report.html``, whole or not at all.
+    """Write ``report.html`` atomically.
 
     Args:
-        path: Where.
-        sections: A classifier each.
-        comparisons: Of the first classifier with each further one.
-        facts: Key and value of what the numbers came from.
+        path: The output file.
+        sections: One section for each classifier.
+        comparisons: The first classifier compared with each further one.
+        facts: Keys and values that describe the test.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sem_lightning.evaluation", "."), autoescape=True, undefined=jinja2.StrictUndefined

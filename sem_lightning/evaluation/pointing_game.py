@@ -1,4 +1,4 @@
-"""Do explanations point at the defect? (the pointing game, J. Zhang et al., ECCV 2016)"""
+"""The pointing game: whether explanations peak on the defect (J. Zhang et al., ECCV 2016)."""
 
 import itertools
 from collections import Counter
@@ -26,20 +26,20 @@ def play_pointing_game(
     """The share of defects whose explanation peaks inside the box around the defect's mask.
 
     Args:
-        predictor: With ``explain``.
-        items: Labelled images, the first class without defects.
-        defects: How many defective images with a mask to take, the first ones.
+        predictor: A Predictor with ``explain=True``.
+        items: Labelled images; the first class has no defects.
+        defects: Number of defective images with a mask; the first ones are used.
 
     Returns:
         For ``heatmap`` (the network's own map) and ``saliency`` (captum): ``events``, ``trials``, ``interval_95``.
 
     Raises:
-        SettingError: No class good, or no defective image with a mask.
-        UserError: Without the extra ``explain``.
+        SettingError: There is no class good, or no defective image with a mask.
+        UserError: The extra ``explain`` is missing.
     """
     check_captum()
     if not predictor.settings.knows_good:
-        raise SettingError("explain", "it points at what is not good, and no class is named good; use explain=0")
+        raise SettingError("explain", "the pointing game needs a class named good; use explain=0")
     with_masks = (
         item for item in items if isinstance(item, LabelledImage) and item.label > 0 and bool((item.mask == 1).any())
     )
@@ -54,7 +54,7 @@ def play_pointing_game(
             hits["heatmap"] += points_at(found.heatmap, item.mask)
             hits["saliency"] += points_at(found.saliency, item.mask)
     if not trials:
-        raise SettingError("explain", "no defective image here has a mask to point at; use explain=0")
+        raise SettingError("explain", "no defective image has a mask; use explain=0")
     return {
         name: {"events": count, "trials": trials, "interval_95": list(wilson_interval(count, trials))}
         for name, count in hits.items()
@@ -62,7 +62,7 @@ def play_pointing_game(
 
 
 def points_at(explanation: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8]) -> bool:
-    """Whether an explanation, of any resolution, peaks inside the box around a defect's mask."""
+    """Whether an explanation (of any resolution) peaks inside the box around a defect's mask."""
     full = cv2.resize(explanation, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
     row, column = np.unravel_index(int(full.argmax()), full.shape)
     x, y, width, height = cv2.boundingRect((mask == 1).astype(np.uint8))

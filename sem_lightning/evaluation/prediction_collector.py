@@ -1,4 +1,4 @@
-"""Runs the Predictor on labelled images and keeps what reports and rules need."""
+"""Runs the Predictor on labelled images and collects the data for reports and rules."""
 
 import heapq
 import time
@@ -24,7 +24,7 @@ _SHOWN_SIDE = 256  # pixels
 
 @dataclass
 class PredictionCollector:
-    """Predictions of labelled images; of the images themselves it keeps a few.
+    """Collects predictions of labelled images, and a few example images.
 
     Attributes:
         unreadable: Files that could not be used.
@@ -36,11 +36,11 @@ class PredictionCollector:
     _predictions: list[tuple[np.ndarray, np.ndarray, np.ndarray, int, float]] = field(default_factory=list)
     _metadata: list[dict[str, float]] = field(default_factory=list)
     _right: dict[int, list[Example]] = field(default_factory=lambda: defaultdict(list))
-    _wrong: list[tuple[float, int, Example]] = field(default_factory=list)  # a heap, the least confident first
+    _wrong: list[tuple[float, int, Example]] = field(default_factory=list)  # a heap with the least confident first
     _seconds: float = 0.0
 
     def run(self, items: Iterable[LabelledImage | ImageError]) -> "PredictionCollector":
-        """Judge every image."""
+        """Judge all images."""
         started = time.perf_counter()
         classes = self.predictor.classes
         for item, prediction in self._predict(items):
@@ -91,19 +91,19 @@ class PredictionCollector:
             heapq.heapreplace(self._wrong, (confidence, len(self._labels), example))
 
     def refuse_unreadable(self) -> None:
-        """Refuse files that could not be used.
+        """Raise an error if files could not be used.
 
         Raises:
-            UserError: There are some; the message names every one.
+            UserError: There are such files; the message names every one.
         """
         if self.unreadable:
             raise UserError(
-                f"{len(self.unreadable)} images cannot be used: {'; '.join(map(str, self.unreadable))}; mend them, or "
+                f"{len(self.unreadable)} images cannot be used: {'; '.join(map(str, self.unreadable))}; fix them, or "
                 "leave them out with data.on_bad_image=skip"
             )
 
     def scores(self) -> Scores:
-        """What rules are made from; of no image at all it is empty."""
+        """Scores for making rules; empty if there were no images."""
         count = len(self.predictor.classes)
         if not self._labels:
             return Scores(np.empty((0, count)), np.empty((0, 1)), np.empty(0, np.int64))
@@ -111,7 +111,7 @@ class PredictionCollector:
         return Scores(np.stack(logits), np.stack(features), np.array(self._labels, np.int64))
 
     def test_predictions(self) -> TestPredictions:
-        """What reports are made from."""
+        """Predictions for making reports."""
         scores = self.scores()
         _, _, probabilities, decisions, ood_scores = zip(*self._predictions, strict=True)
         wrong = [example for _, _, example in sorted(self._wrong, key=lambda entry: (-entry[0], entry[1]))]
@@ -133,9 +133,9 @@ def collect_scores(
     """Scores of labelled images, for calibration.
 
     Args:
-        predictor: Judges them.
-        items: The images.
-        skip_unreadable: Whether files that cannot be used are left out.
+        predictor: Judges the images.
+        items: The images or their errors.
+        skip_unreadable: Whether files that cannot be used are skipped.
 
     Raises:
         UserError: Files that cannot be used.

@@ -1,4 +1,4 @@
-"""The rates that a fab acts on."""
+"""Rates of decisions: capture, escape, overkill, purity, review."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +10,13 @@ from sem_lightning.evaluation.test_predictions import TestPredictions
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of something.
+    """A rate of events.
 
     Attributes:
-        name: What it is called.
-        definition: One line that says what is counted.
-        events: Counted.
-        trials: Out of so many.
+        name: Name of the rate.
+        definition: One line that defines the events.
+        events: Number of events.
+        trials: Number of trials.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Rate:
 
 
 def decision_rates(predictions: TestPredictions) -> list[Rate]:
-    """Capture, escape, overkill, purity and review of the decisions; empty where no class is good."""
+    """Capture, escape, overkill, purity and review rates of the decisions; empty without a class good."""
     if not predictions.knows_good:
         return []
     decisions, defective = predictions.verdicts.decisions, predictions.labels > 0

@@ -1,4 +1,4 @@
-"""A decision rule from the splits that training did not learn from."""
+"""Makes a decision rule from the splits that were not used in training."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from sem_lightning.inference.predictor import Predictor
 def calibrate_rule(
     predictor: Predictor, datamodule: SEMDataModule, settings: DecisionSettings, skip_unreadable: bool = False
 ) -> Rule:
-    """A rule for the predictor's classifier, from the splits ``val`` and ``calibration``.
+    """Make a rule for the predictor's classifier from the splits ``val`` and ``calibration``.
 
     Raises:
         SettingError: Too few calibration images for the risk bound.
@@ -34,7 +34,7 @@ def calibrate_rule(
 
 
 def _split_scores(predictor: Predictor, datamodule: SEMDataModule, split: str, skip_unreadable: bool) -> Scores:
-    """Of several processes, the scores of all of them."""
+    """The scores of a split, gathered from all processes."""
     if not sum(datamodule.source.counts(split).values()):
         return collect_scores(predictor, [])
     parts = gather(collect_scores(predictor, datamodule.labelled(split), skip_unreadable))
@@ -44,7 +44,7 @@ def _split_scores(predictor: Predictor, datamodule: SEMDataModule, split: str, s
 
 
 def check_decision(settings: DecisionSettings, classes: Sequence[str], counts: dict[str, int]) -> None:
-    """Refuse, before anything long begins, a rule that so many calibration images cannot give.
+    """Check early that there are enough calibration images for the rule.
 
     Raises:
         SettingError: For the group ``decision``.

@@ -1,4 +1,4 @@
-"""Metrics stratified by how images were made, and the detection limit: the smallest defect that is found."""
+"""Metrics stratified by image metadata, and the detection limit: the smallest defect size that is found."""
 
 import math
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from sem_lightning.evaluation.test_predictions import TestPredictions
 _BINS = 8
 _DOSE_BINS = 4
 _FEWEST = 20  # images in a bin
-FOUND = 0.95  # share of defects that the detection limit asks for
+FOUND = 0.95  # capture rate that defines the detection limit
 _RESAMPLES = 200
-_SUPPORT = 0.85  # what the 95 % interval of the share found from the limit on must exceed
+_SUPPORT = 0.85  # lower end of the 95 % interval of the capture rate above the limit must exceed this
 
 UNITS = {"severity": "", "dose": "electrons per pixel", "size": "nm"}
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Images whose condition lies between ``low`` and ``high``.
+    """Images with a condition between ``low`` and ``high``.
 
     Attributes:
-        low: Smallest value in it.
-        high: Largest.
-        middle: Median.
-        rates: Events and trials of ``accuracy`` (the class is right), ``capture`` (of the defects) and ``overkill``.
+        low: Smallest value in the bin.
+        high: Largest value.
+        middle: Median value.
+        rates: Events and trials of ``accuracy`` (correct class), ``capture`` (of the defects) and ``overkill``.
     """
 
     low: float
@@ -51,9 +51,9 @@ class Bin:
 
 
 def stratify(predictions: TestPredictions) -> dict[str, list[Bin]]:
-    """Bins of equally many images, for each condition that is known.
+    """Bins of equal numbers of images for each known condition.
 
-    Severity and size are those of defects, so good images count for the dose alone.
+    Severity and size belong to defects, so good images count only for the dose.
     """
     defective = predictions.labels > 0
     table = {}
@@ -84,15 +84,15 @@ def _count(predictions: TestPredictions, values: Floats, chosen: npt.NDArray[np.
 
 @dataclass(frozen=True)
 class DetectionLimit:
-    """The smallest defect of which 95 % are found, at some dose.
+    """The smallest defect size at which 95 % are found.
 
     Attributes:
-        what: Which images: ``all doses``, a range of doses, or a class.
-        defects: How many.
-        size: nm; NaN where no size reaches it.
-        interval: 95 %, by resampling; its end is infinite where some resamples never reach it.
-        smallest: The smallest defect tested; a limit there is an upper bound.
-        largest: The largest.
+        what: The images: ``all doses``, a range of doses, or a class.
+        defects: Number of defects.
+        size: The limit in nm; NaN if no size reaches 95 %.
+        interval: 95 % bootstrap interval in nm; its end is infinite if some resamples do not reach 95 %.
+        smallest: Smallest tested defect in nm; a limit there is an upper bound.
+        largest: Largest tested defect in nm.
     """
 
     what: str
@@ -103,7 +103,7 @@ class DetectionLimit:
     largest: float
 
     def describe(self) -> str:
-        """The limit in words."""
+        """The limit as text."""
         if np.isnan(self.size):
             return f"above {self.largest:.3g} nm"
         if self.size <= self.smallest:
@@ -124,7 +124,7 @@ class DetectionLimit:
 
     @staticmethod
     def from_dict(limit: dict[str, Any]) -> "DetectionLimit":
-        """What `to_dict` gave, as far as `describe` asks."""
+        """The part of a result of `to_dict` that `describe` needs."""
         size = np.nan if limit["size_nm"] is None else limit["size_nm"]
         low, high = (np.inf if end is None else end for end in limit["interval_95"])
         ends = (limit["smallest_tested_nm"], limit["largest_tested_nm"])
@@ -132,7 +132,7 @@ class DetectionLimit:
 
 
 def detection_limits(predictions: TestPredictions) -> list[DetectionLimit]:
-    """For all doses, for each range of doses, and for each class; empty where sizes are unknown."""
+    """Limits for all doses, for each range of doses and for each class; empty if sizes are unknown."""
     sizes, doses = predictions.metadata["size"], predictions.metadata["dose"]
     known = np.isfinite(sizes) & (sizes > 0) & (predictions.labels > 0)
     if not predictions.knows_good or int(known.sum()) < 2 * _FEWEST:
@@ -164,10 +164,10 @@ def _limit(what: str, sizes: Floats, captured: npt.NDArray[np.bool_]) -> Detecti
 
 
 def find_limit(sizes: Floats, captured: npt.NDArray[np.bool_]) -> float:
-    """The smallest size from which on 95 % are found, by monotone regression of what was found on the size.
+    """The smallest size above which 95 % are captured, by isotonic regression of capture on size.
 
     Returns:
-        A size, or NaN where no size reaches it, or too few images say so: the last few are found by luck.
+        A size; NaN if no size reaches 95 %, or if too few images are above it, because these may be captured by chance.
     """
     distinct, places, counts = np.unique(sizes, return_inverse=True, return_counts=True)
     hits = np.bincount(places, weights=captured)

@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside the curves that Lightning logs."""
+"""Content for TensorBoard besides the curves that Lightning logs."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from sem_lightning.evaluation.test_report import Report
 
 
 def lay_out_charts(writer: SummaryWriter, classes: list[str]) -> None:
-    """Overall and per-class accuracy together on one chart (the tab Custom Scalars)."""
+    """Show overall and per-class accuracy in one chart (the tab Custom Scalars)."""
     names = ["accuracy", *(f"accuracy_{label}" for label in classes)]
     writer.add_custom_scalars(
         {
@@ -25,7 +25,7 @@ def lay_out_charts(writer: SummaryWriter, classes: list[str]) -> None:
 def write_test(
     writer: SummaryWriter, report: Report, figures: dict[str, Path], settings: dict[str, Any], step: int
 ) -> None:
-    """The test's metrics, its figures as images, and the hyperparameters with the final metrics (the tab HParams)."""
+    """Write the test's metrics, figures, and hyperparameters with final metrics (the tab HParams)."""
     write_figures(writer, figures, step)
     for name, value in report.metrics.items():
         writer.add_scalar(name, value, step)
@@ -35,14 +35,14 @@ def write_test(
 
 
 def write_figures(writer: SummaryWriter, figures: dict[str, Path], step: int) -> None:
-    """The test's figures, from their files by name (the tab Images)."""
+    """Write the test's figures from files by name (the tab Images)."""
     for name, path in figures.items():
         pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
         writer.add_image(f"test/{name}", pixels, step, dataformats="HWC")
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, str | float | bool]:
-    """Nested settings as ``group.key`` with the values TensorBoard can hold."""
+    """Flatten nested settings to ``group.key`` with values that TensorBoard accepts."""
     flat: dict[str, str | float | bool] = {}
     for key, value in settings.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Pictures of a test."""
+"""Figures of a test."""
 
 import functools
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _COLOURS = {"accuracy": "tab:blue", "capture": "tab:green", "overkill": "tab:red
 
 
 def draw_confusion(report: Report) -> Figure:
-    """Counts of the most probable classes, and of the decisions where they differ; rows shaded by their shares."""
+    """Counts of the most probable classes and, if they differ, of the decisions. Shading shows shares of rows."""
     predictions = report.predictions
     tables = [("most probable class", report.confusion, report.classes)]
     decided = predictions.decided()
@@ -49,7 +49,7 @@ def _draw_counts(axes: Axes, counts: npt.NDArray[np.int64], rows: list[str], col
 
 
 def draw_samples(report: Report) -> Figure:
-    """The most confident mistakes first, framed and titled in red, then right answers."""
+    """The most confident mistakes with red frames and titles, then correct predictions."""
     examples, names = report.predictions.examples, report.predictions.decision_names()
     rows = max(1, -(-len(examples) // _COLUMNS))
     figure = Figure(figsize=(1.5 * _COLUMNS, 1.85 * rows), layout="constrained")
@@ -71,7 +71,7 @@ def draw_samples(report: Report) -> Figure:
 
 
 def draw_curves(report: Report) -> Figure:
-    """ROC and precision-recall of each class against the rest, near the corner that matters."""
+    """ROC and precision-recall curves of each class against the rest."""
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     roc, recall = figure.subplots(1, 2)
     for curves in report.curves:
@@ -87,13 +87,13 @@ def draw_curves(report: Report) -> Figure:
 
 
 def draw_reliability(report: Report) -> Figure:
-    """How often answers of each confidence are right, before temperature scaling and after."""
+    """Accuracy as a function of confidence, before and after temperature scaling."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     titles = ("before", f"after temperature {report.predictions.rule.temperature:.2f}")
     for place, title, side in zip(axes, titles, (report.before, report.after), strict=True):
         _draw_reliability(place, side, title)
-    axes[0].set_ylabel("share of right answers")
+    axes[0].set_ylabel("accuracy")
     return figure
 
 
@@ -108,7 +108,7 @@ def _draw_reliability(axes: Axes, side: Reliability, title: str) -> None:
 
 
 def draw_stratified(report: Report) -> Figure | None:
-    """Rates against dose, size and severity, with 95 % intervals; ``None`` where no condition is known."""
+    """Rates against dose, size and severity with 95 % intervals; ``None`` if no condition is known."""
     if not report.bins:
         return None
     figure = Figure(figsize=(4.6 * len(report.bins), 3.8), layout="constrained")
@@ -142,7 +142,7 @@ _DRAWN: dict[str, Callable[[Report], Figure | None]] = {
 
 
 def save_figures(report: Report, folder: Path) -> dict[str, Path]:
-    """Write each figure as ``<name>.png``; returns the files by those names."""
+    """Write each figure as ``<name>.png``. Returns the files by name."""
     files = {}
     for name, draw in _DRAWN.items():
         figure = draw(report)

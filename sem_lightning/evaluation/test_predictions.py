@@ -1,4 +1,4 @@
-"""Everything that a test leaves behind for a report: scores, truth, decisions and image metadata."""
+"""Results of a test for reports: scores, true classes, decisions and image metadata."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sem_lightning.decision.rule import UNSURE, UNSURE_NAME, Rule, Verdicts
 from sem_lightning.decision.scores import Floats
 from sem_lightning.synthesis.defects.mix import GOOD
 
-RIGHT_SHOWN, WRONG_SHOWN = 8, 24  # right ones of each class, wrong ones in all
+RIGHT_SHOWN, WRONG_SHOWN = 8, 24  # correct examples of each class, wrong examples in all
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Example:
     Attributes:
         image: float32 [H, W] in [0, 1], at most 256 pixels along a side.
         label: Its true class.
-        probabilities: Of each class, [C].
+        probabilities: Probability of each class, [C].
         decision: A class, or ``UNSURE``.
     """
 
@@ -41,20 +41,20 @@ class Example:
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """Predictions of labelled images, in the order of the data (of several processes: one after another).
+    """Predictions of labelled images, in the order of the data (with several processes: process after process).
 
     Attributes:
         classes: Class names in label order.
         rule: The rule that decided.
         logits: [N, C].
-        labels: The truth, int64 [N].
-        verdicts: What the rule said.
-        metadata: ``severity``, ``dose`` and ``size``, [N] each, NaN where unknown.
-        examples: The most confident mistakes, then some right answers of each class.
-        seconds: Time that the test took.
+        labels: True classes, int64 [N].
+        verdicts: Results of the rule.
+        metadata: ``severity``, ``dose`` and ``size``, [N] each; NaN if unknown.
+        examples: The most confident mistakes, then some correct predictions of each class.
+        seconds: Duration of the test.
     """
 
-    __test__: ClassVar[bool] = False  # no test of pytest's
+    __test__: ClassVar[bool] = False  # not a test of pytest
 
     classes: list[str]
     rule: Rule
@@ -67,7 +67,7 @@ class TestPredictions:
 
     @property
     def knows_good(self) -> bool:
-        """Whether the first class is good, so that capture and escape mean something."""
+        """Whether the first class is good, so that capture and escape are defined."""
         return self.classes[0] == GOOD
 
     @property
@@ -90,7 +90,7 @@ class TestPredictions:
         return self._count(decisions, len(self.classes) + 1)
 
     def decision_names(self) -> list[str]:
-        """Of the columns of `decided`."""
+        """Names of the columns of `decided`."""
         return [*self.classes, UNSURE_NAME]
 
     def _count(self, said: npt.NDArray[np.int64], columns: int) -> npt.NDArray[np.int64]:
@@ -99,13 +99,13 @@ class TestPredictions:
 
 
 def join(parts: Sequence[TestPredictions], at_once: bool = False) -> TestPredictions:
-    """The tests of several classifiers for the same task on different images, or of several processes, as one.
+    """Join the tests of several folds or several processes.
 
-    The rule is the first one's; logits are scaled so that its temperature serves all.
+    The result has the rule of the first part. Logits are scaled to its temperature.
 
     Args:
-        parts: In the order in which their images shall come.
-        at_once: Whether they were made at the same time, in several processes.
+        parts: Tests of different images, in the order of the result.
+        at_once: Whether they ran at the same time, in several processes.
     """
     first = parts[0]
     if len(parts) == 1:

@@ -18,22 +18,22 @@ from sem_lightning.evaluation.stratified_metrics import Bin, DetectionLimit, det
 from sem_lightning.evaluation.test_predictions import TestPredictions
 from sem_lightning.model.metrics import build_metrics, name_scalars
 
-_MOST_BESIDE = 4  # classes whose confusion still fits beside their rates in a terminal of 80 columns
+_MOST_BESIDE = 4  # most classes whose confusion fits next to their rates in a terminal of 80 columns
 
 
 @dataclass(frozen=True)
 class Report:
-    """A tested classifier, measured.
+    """Metrics of a tested classifier.
 
     Attributes:
-        predictions: What was measured.
+        predictions: The predictions of the test.
         confusion: Counts [C, C]: rows are the truth, columns the most probable class.
-        metrics: One value for each name, as ``test/accuracy`` and ``test/recall_gap``.
-        rates: Of the decisions: capture, escape, overkill, purity, review.
-        curves: Each class against the rest.
+        metrics: Values by name, such as ``test/accuracy`` and ``test/recall_gap``.
+        rates: Rates of the decisions: capture, escape, overkill, purity, review.
+        curves: Curves of each class against the rest.
         before: Reliability of the network's own probabilities.
-        after: Of those at the rule's temperature.
-        bins: Accuracy against each known condition.
+        after: Reliability at the rule's temperature.
+        bins: Rates against each known condition.
         limits: Detection limits.
     """
 
@@ -60,13 +60,13 @@ class Report:
         return self.predictions.seconds
 
     def counts(self, metric: str, label: str) -> tuple[int, int]:
-        """Successes and trials behind a class's ``accuracy``, ``recall`` or ``precision``."""
+        """Successes and trials of a class's ``accuracy``, ``recall`` or ``precision``."""
         i = self.classes.index(label)
         trials = self.confusion[:, i].sum() if metric == "precision" else self.confusion[i].sum()
         return int(self.confusion[i, i]), int(trials)
 
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of ``metrics``, Wilson's."""
+        """95 % Wilson intervals of ``metrics``."""
         intervals = {"test/accuracy": wilson_interval(int(np.trace(self.confusion)), self.images)}
         for metric in ("accuracy", "precision", "recall"):
             for label in self.classes:
@@ -104,10 +104,10 @@ class Report:
         }
 
     def print(self, console: Console, title: str, caption: str) -> None:
-        """Each class's rates with 95 % intervals and its row of the confusion matrix, which is a table of its own where
-        there are many classes; below, what the decisions mean.
+        """Print rates of each class with 95 % intervals, the confusion matrix, and the rates of the decisions.
 
-        A class's accuracy is its recall, so the two share a column.
+        The confusion matrix is a separate table if there are many classes. The accuracy of a class is its recall, so
+        the two share a column.
         """
         beside = len(self.classes) <= _MOST_BESIDE
         table = Table(title=escape(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -115,13 +115,13 @@ class Report:
         for name in ("images", "accuracy, recall", "precision [95 %]"):
             table.add_column(name, justify="right", no_wrap=True)
         for label in self.classes if beside else ():
-            table.add_column(f"said\n{escape(label)}", justify="right")
+            table.add_column(f"as\n{escape(label)}", justify="right")
         for i, label in enumerate(self.classes):
             table.add_row(
                 escape(label),
                 str(self.confusion[i].sum()),
                 _rate(*self.counts("recall", label)),
-                _rate(*self.counts("precision", label), nothing="none said"),
+                _rate(*self.counts("precision", label), nothing="none"),
                 *(self._row(i) if beside else ()),
             )
         table.add_section()
@@ -136,8 +136,8 @@ class Report:
         console.print(caption, markup=False, highlight=False, soft_wrap=True)
 
     def _confusion_table(self) -> Table:
-        """What was said of each class; columns are numbered as the rows are."""
-        table = Table(title="what was said of them", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        """Predictions for each class; columns are numbered like the rows."""
+        table = Table(title="predictions", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("class", no_wrap=True)
         for number in range(1, len(self.classes) + 1):
             table.add_column(str(number), justify="right", no_wrap=True)
@@ -162,7 +162,7 @@ class Report:
 
 
 def make_report(predictions: TestPredictions) -> Report:
-    """Measure a tested classifier."""
+    """Compute the metrics of a tested classifier."""
     metrics = build_metrics(len(predictions.classes), together=False)
     metrics.update(torch.from_numpy(predictions.verdicts.probabilities), torch.from_numpy(predictions.labels))
     return Report(

@@ -1,4 +1,4 @@
-"""Bright and dark features: whether an image is inverted before the network."""
+"""Decides from the polarity whether an image is inverted before the network."""
 
 from enum import Enum
 
@@ -7,13 +7,13 @@ from sem_lightning.polarity import POLARITIES, Polarity
 
 
 class Inversion(Enum):
-    """Whether dark becomes bright before the network.
+    """Whether an image is inverted before the network.
 
     Attributes:
-        NONE: The image as it is.
-        INVERTED: The inverted image alone: the classifier was trained on the other polarity.
-        INVERTED_AND_ORIGINAL: The inverted image, and beside it the original with half the weight: the classifier was
-            trained on both polarities and on inverted images, and the image is known to be dark.
+        NONE: The image is not inverted.
+        INVERTED: Only the inverted image is used, because the classifier was trained on the other polarity.
+        INVERTED_AND_ORIGINAL: The inverted image is used together with the original at half the weight. This applies to
+            a dark image and a classifier that was trained on both polarities and on inverted images.
     """
 
     NONE = "none"
@@ -22,7 +22,7 @@ class Inversion(Enum):
 
 
 def choose_inversion(polarity: str, trained: str | None) -> Inversion:
-    """For images of a polarity, ``bright`` or ``dark``, and a classifier that was trained on ``trained``.
+    """The inversion for images of ``polarity`` and a classifier trained on ``trained``: ``bright`` or ``dark``.
 
     Raises:
         SettingError: The checkpoint does not say which polarity it was trained on.

@@ -1,4 +1,4 @@
-"""Tiles and views of several images, through the network in batches of one shape."""
+"""Runs tiles and views of several images through the network in batches of one shape."""
 
 from dataclasses import dataclass, field
 
@@ -13,10 +13,10 @@ from sem_lightning.model.network import ClassifierNetwork
 from sem_lightning.model.saliency import saliency
 from sem_lightning.synthesis.field import Float32
 
-# Images of the training size in a batch; of larger ones as many as have so many pixels. The last digits of a
-# convolution depend on the size of its batch. So every batch of a shape has the same size, filled up where images are
-# missing: an image has the same scores whatever it is judged beside. (With a timm network of other activations than
-# ReLU the last digit may still differ, because those round differently where the vector units end.)
+# Number of images of the training size in a batch. A batch of larger images has about as many pixels. The last digits
+# of a convolution depend on the batch size. So every batch of one shape has the same size and is padded if necessary:
+# the scores of an image do not depend on the other images. (With a timm network whose activations are not ReLU the last
+# digit may still differ, because these activations round differently at the end of a vector register.)
 _BATCH = {"cpu": 8}
 _BATCH_ELSEWHERE = 64
 _SMALLEST_BATCH = 2
@@ -24,15 +24,15 @@ _SMALLEST_BATCH = 2
 
 @dataclass
 class Job:
-    """An image some of whose tiles and views have been through the network.
+    """An image and the results of its tiles and views so far.
 
     Attributes:
         prepared: The image.
-        stitcher: Of the maps of its tiles.
-        saliency: Of captum's maps, where they are asked for.
-        waiting: Tiles and views that are still to come.
-        lowest: Log odds of good of the tile that decides, at temperature 1; ``logits`` and ``features`` are that
-            tile's.
+        stitcher: Joins the maps of its tiles.
+        saliency: Joins captum's saliency maps, if requested.
+        waiting: Number of tiles and views that have not been run.
+        lowest: Log odds of good of the deciding tile at temperature 1. ``logits`` and ``features`` come from that
+            tile.
         views: Logits of each further view.
     """
 
@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True)
 class _Input:
-    """What the network sees of an image: a tile, or, from ``len(tiling)`` on, a further view."""
+    """One network input: a tile, or, for numbers from ``len(tiling)``, a further view."""
 
     job: Job
     number: int
@@ -57,14 +57,14 @@ class _Input:
 
 @dataclass
 class NetworkRunner:
-    """Collects inputs by their shape, and runs a batch when it is full.
+    """Collects inputs by shape and runs a batch when it is full.
 
     Attributes:
         net: In evaluation mode, on ``device``.
-        settings: Of the classifier.
-        temperature: Of the rule; it weighs the saliency of tiles.
+        settings: Settings of the classifier.
+        temperature: Temperature of the rule; it weights the saliency of tiles.
         explain: Whether captum's saliency is computed.
-        device: Of torch.
+        device: The torch device.
     """
 
     net: ClassifierNetwork
@@ -75,7 +75,7 @@ class NetworkRunner:
     _groups: dict[tuple[int, ...], list[_Input]] = field(default_factory=dict)
 
     def submit(self, prepared: PreparedImage) -> Job:
-        """Take an image; its job is done once ``waiting`` is 0, after `flush` at the latest."""
+        """Queue an image. Its job is done once ``waiting`` is 0, after `flush` at the latest."""
         tiling, channels = prepared.tiling, len(self.settings.classes)
         salient = Stitcher(tiling, 1) if self.explain else None
         job = Job(prepared, Stitcher(tiling, channels), salient, len(tiling) + len(prepared.more_views))
@@ -89,7 +89,7 @@ class NetworkRunner:
         return job
 
     def flush(self) -> None:
-        """Run what has been collected."""
+        """Run all collected inputs."""
         for group in self._groups.values():
             self._run(group)
         self._groups.clear()
@@ -106,15 +106,15 @@ class NetworkRunner:
             output = self.net(images.contiguous(memory_format=torch.channels_last))
             maps = output.maps[0].softmax(dim=1).cpu().numpy()
         logits, features = output.logits.double().cpu().numpy(), output.features.double().cpu().numpy()
-        # at temperature 1: the tile that decides is the same whatever rule is made from its scores
+        # temperature 1 makes the deciding tile independent of the rule
         odds = log_odds_good(logits, 1.0)
         salience = None
         if self.explain:
             calibrated = log_odds_good(logits, self.temperature)
-            # for the most probable defect, whatever is decided
+            # the most probable defect, independent of the decision
             first = int(self.settings.knows_good)
             targets = first + output.logits[:, first:].argmax(dim=1)
-            salience = saliency(self.net, images, targets.clone())  # of the images that fill up, too
+            salience = saliency(self.net, images, targets.clone())  # includes padding images
         for i, each in enumerate(batch):
             job = each.job
             job.waiting -= 1
@@ -123,10 +123,10 @@ class NetworkRunner:
                 continue
             job.stitcher.add(each.number, maps[i])
             if salience is not None and job.saliency is not None:
-                # an unsuspicious tile has nothing to explain
+                # a tile that is probably good gets little saliency
                 doubt = np.float32(1 / (1 + np.exp(min(calibrated[i], 500.0))))
                 job.saliency.add(each.number, salience[i][None] * doubt)
-            # NaN counts as the lowest odds: no later tile hides it
+            # NaN counts as the lowest odds, so a later tile cannot replace it
             doubtful = -np.inf if np.isnan(odds[i]) else odds[i]
             if not job.logits.size or doubtful < job.lowest:
                 job.lowest, job.logits, job.features = doubtful, logits[i], features[i]

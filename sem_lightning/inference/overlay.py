@@ -1,4 +1,4 @@
-"""Pictures that show where a prediction comes from."""
+"""Overlays: images with the heatmap of a prediction."""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,17 @@ from sem_lightning.synthesis.field import Float32
 
 _LONGEST_SIDE = 768
 _SHORTEST_SIDE = 256
-_STRIP = 22  # rows for the text above
+_STRIP = 22  # rows for the text at the top
 _BOX = (60, 220, 255)
 
 
 def draw_overlay(prediction: Prediction) -> npt.NDArray[np.uint8]:
-    """The image beside itself under the heatmap and, where asked for, under captum's saliency: uint8 [H, W, 3], BGR.
+    """The image, the image with the heatmap and, if requested, with captum's saliency: uint8 [H, W, 3], BGR.
 
-    Suspicious regions are framed. Data bars are left out, as they were for the classifier.
+    Suspicious regions are framed. Data bars are cropped, as for the classifier.
 
     Args:
-        prediction: Of a Predictor with ``explain``, which keeps the image.
+        prediction: From a Predictor with ``explain=True``, so that it holds the image.
     """
     assert prediction.image is not None
     height, width = prediction.shape
@@ -53,7 +53,7 @@ def _stretch(image: Float32) -> npt.NDArray[np.uint8]:
 
 
 def _tint(plain: npt.NDArray[np.uint8], heat: Float32, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """The picture with hot places in colour; cold ones stay as they are."""
+    """The picture with high values of ``heat`` in colour; low values leave it unchanged."""
     fine = np.clip(cv2.resize(heat, size, interpolation=cv2.INTER_CUBIC), 0, 1)
     colours = cv2.applyColorMap((fine * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     share = (0.65 * fine)[..., None]
@@ -61,7 +61,7 @@ def _tint(plain: npt.NDArray[np.uint8], heat: Float32, size: tuple[int, int]) ->
 
 
 def save_overlay(folder: Path, number: int, prediction: Prediction) -> None:
-    """Draw a prediction into a PNG file of a folder, numbered so that files of one name stay apart."""
+    """Draw a prediction into a PNG file in ``folder``. The number keeps files of the same name apart."""
     folder.mkdir(parents=True, exist_ok=True)
     code: Any = cv2.imencode(".png", draw_overlay(prediction))[1]
     name = "array" if prediction.path is None else prediction.path.stem

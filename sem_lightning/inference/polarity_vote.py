@@ -1,4 +1,4 @@
-"""Which polarity the images of a user have, found from some of them."""
+"""Estimates the polarity of a user's images from a sample of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ from sem_lightning.polarity import POLARITIES, Polarity
 from sem_lightning.synthesis.field import Float32
 
 _MOST_VOTES = 32  # images
-_MOST_KEPT = 1 << 24  # pixels of decoded images that are kept for prediction: 64 MB
+_MOST_KEPT = 1 << 24  # pixels of decoded images kept for prediction: 64 MB
 
 
 @dataclass(frozen=True)
 class PolarityVote:
-    """What was found.
+    """The estimated polarity.
 
     Attributes:
         polarity: ``bright`` or ``dark``.
-        reason: From what, in words.
-        decoded: The files that were read, so that none is decoded twice.
+        reason: The evidence, in words.
+        decoded: The decoded files, so that none is decoded twice.
     """
 
     polarity: str
@@ -42,22 +42,23 @@ def vote_on_polarity(
     open_one: Callable[[Any], GrayImage],
     largest_view: Callable[[GrayImage], Float32],
 ) -> PolarityVote | None:
-    """Which polarity images have.
+    """Estimate the polarity of images.
 
     Args:
         images: Files or arrays.
-        asked: ``auto`` decides from what covers less. ``None`` decides only for a classifier that was trained on both
-            polarities: ``dark`` where enough images show ends of dark wires, else as they are.
-        trained: What the classifier was trained on.
-        has_risk_bound: Whether its rule has one, which holds for images as they are.
-        open_one: Decodes one.
-        largest_view: What the network sees of an image at most, without enlarging it.
+        asked: ``auto`` takes the grey level that covers less area as the feature. ``None`` decides only for a
+            classifier that was trained on both polarities: ``dark`` if enough images show ends of dark wires, else the
+            images are not inverted.
+        trained: Polarity of the training images.
+        has_risk_bound: Whether the rule has a risk bound; it holds only for images that are not inverted.
+        open_one: Decodes one image.
+        largest_view: The largest view of an image, without enlarging it.
 
     Returns:
-        ``None`` where the polarity is given or does not matter.
+        ``None`` if the polarity is given or does not matter.
 
     Raises:
-        SettingError: ``auto`` cannot tell, or the classifier does not know what it was trained on.
+        SettingError: ``auto`` finds no polarity, or the checkpoint does not hold the polarity of training.
     """
     if asked is None and (trained != Polarity.EITHER or has_risk_bound or len(images) < FEWEST_VOTES):
         return None
@@ -75,11 +76,11 @@ def vote_on_polarity(
         if polarity_of_ends(balance) == Polarity.DARK:
             return PolarityVote(
                 Polarity.DARK,
-                f"dark wires, whose ends some of {len(seen)} images show (polarity=bright: as they are)",
+                f"dark wires: some of {len(seen)} images show their ends (polarity=bright switches this off)",
                 decoded,
             )
         return PolarityVote(Polarity.BRIGHT, "", decoded)
-    if not seen:  # prediction names what cannot be read
+    if not seen:  # prediction reports unreadable files
         return PolarityVote(Polarity.BRIGHT, "")
     shares = [bright_share(image) for image in seen]
     found = guess_polarity(shares)
@@ -87,7 +88,7 @@ def vote_on_polarity(
         raise SettingError(
             "polarity",
             f"auto cannot tell: bright covers {np.median(shares):.0%} of the images, and lines as wide as their spaces "
-            "look the same either way; say bright or dark",
+            "fit both polarities; say bright or dark",
         )
     return PolarityVote(found, f"{found} lines (bright covers {np.median(shares):.0%} of the images)", decoded)
 
@@ -95,7 +96,7 @@ def vote_on_polarity(
 def _open_some(
     images: Sequence[Any], open_one: Callable[[Any], GrayImage], largest_view: Callable[[GrayImage], Float32]
 ) -> tuple[dict[Path, GrayImage], list[Float32]]:
-    """Some of the readable images, evenly spread over the list; others stand in for those that cannot be read."""
+    """A sample of the readable images, evenly spread over the list. Other images replace unreadable ones."""
     chosen = [round(i) for i in np.linspace(0, len(images) - 1, min(len(images), _MOST_VOTES))]
     taken = set(chosen)
     decoded: dict[Path, GrayImage] = {}

@@ -1,4 +1,4 @@
-"""What the Predictor says of an image."""
+"""The prediction for one image."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +13,12 @@ from sem_lightning.io.images import ImageError
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
 
-_SUSPICIOUS = 0.5  # probability that a cell of the map is not good, from which on it belongs to a region
+_SUSPICIOUS = 0.5  # cells of the map with at least this probability of not good form regions
 
 
 @dataclass(frozen=True)
 class UnreadableImage:
-    """A file that cannot be used, and why."""
+    """A file that cannot be used, and the reason."""
 
     path: Path
     error: ImageError
@@ -29,12 +29,12 @@ class Region:
     """A suspicious part of an image.
 
     Attributes:
-        x: Left end of its box, in the file's pixels.
-        y: Upper end.
-        width: Of the box.
-        height: Of the box.
-        label: The defect that it would be.
-        score: Highest probability in it that a place is not good.
+        x: Left edge of the box, in the file's pixels.
+        y: Upper edge.
+        width: Width of the box.
+        height: Height of the box.
+        label: The most probable defect.
+        score: Highest probability of not good inside the region.
     """
 
     x: int
@@ -47,27 +47,27 @@ class Region:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the Predictor says of one image.
+    """The prediction for one image.
 
     Attributes:
         path: The file; ``None`` for an array.
         label: The most probable class.
-        decision: What the rule decides: a class, or ``unsure``.
+        decision: Decision of the rule: a class, or ``unsure``.
         probabilities: Calibrated probability of each class, by its name.
-        logits: float64 [C], aggregated over views or tiles: what rules are made from.
-        features: float64 [D], of the first view or of the tile that decides.
-        log_odds_good: Log odds of good at the rule's temperature: the scale on which a promised threshold lies.
-        ood_score: Out-of-distribution score; ``None`` where the rule has none.
+        logits: float64 [C], aggregated over views or tiles. Rules are made from these.
+        features: float64 [D], of the first view or of the deciding tile.
+        log_odds_good: Log odds of good at the rule's temperature, the scale of the rule's threshold.
+        ood_score: Out-of-distribution score; ``None`` if the rule has none.
         by_view: Probabilities at each view scale, float64 [C] each.
-        shape: Height and width in the file's pixels, data bar left out.
-        pixel_size: nm of a pixel in the file, where known.
-        data_bar_rows: Rows of the data bar that were left out.
+        shape: Height and width in the file's pixels, without the data bar.
+        pixel_size: Pixel size of the file in nm, if known.
+        data_bar_rows: Rows of the data bar that were cropped.
         inverted: Whether the inverted image was judged.
         tiles: Number of tiles; 1 for whole images.
-        maps: float32 [C, h, w]: class probabilities of each place, at an eighth of the network's input.
-        seen_shape: Height and width of what the network saw.
-        image: float32 [H, W], what the network saw; kept where explanations are asked for.
-        saliency: float32 [h, w], from captum; ``None`` where nobody asked.
+        maps: float32 [C, h, w]: class probabilities at 1/8 of the resolution of the network's input.
+        seen_shape: Height and width of the network's input.
+        image: float32 [H, W], the network's input; kept only with ``explain=True``.
+        saliency: float32 [h, w], from captum; ``None`` without ``explain=True``.
     """
 
     path: Path | None
@@ -96,25 +96,25 @@ class Prediction:
 
     @property
     def heatmap(self) -> Float32:
-        """Probability that a place is not good: float32 [h, w]."""
+        """Probability of not good in each cell: float32 [h, w]."""
         return np.asarray(1 - self.maps[0], np.float32)
 
     @cached_property
     def regions(self) -> list[Region]:
-        """Boxes around connected places that are probably not good, the most suspicious first."""
+        """Boxes around connected cells that are probably not good, the most suspicious first."""
         return find_regions(self.maps, list(self.probabilities), self.seen_shape, self.shape)
 
 
 def find_regions(
     maps: Float32, classes: list[str], seen_shape: tuple[int, int], shape: tuple[int, int]
 ) -> list[Region]:
-    """Connected places of a map that are probably not good; none where no class is good.
+    """Connected cells of a map that are probably not good; empty if no class is good.
 
     Args:
-        maps: float32 [C, h, w], class probabilities of each place.
+        maps: float32 [C, h, w], class probabilities of each cell.
         classes: Class names.
-        seen_shape: Height and width of what the network saw, pixels.
-        shape: Height and width in the file's pixels, in which the boxes are.
+        seen_shape: Height and width of the network's input, pixels.
+        shape: Height and width in the file's pixels; the boxes use these units.
     """
     if classes[0] != GOOD:
         return []

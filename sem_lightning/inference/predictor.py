@@ -32,7 +32,7 @@ from sem_lightning.synthesis.field import Float32
 Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
-_MOST_WAITING = 256  # images that may wait for others of their shape
+_MOST_WAITING = 256  # images that may wait for a full batch of their shape
 
 
 class Predictor:
@@ -40,19 +40,19 @@ class Predictor:
 
     Args:
         model: See `sem_lightning.model.checkpoint.load_model`. Its network is copied.
-        polarity: ``bright`` or ``dark``: which the features of the images are; ``auto`` decides from what covers less
-            of them; ``None`` takes what the classifier was trained on and, if that is both, ``dark`` where enough of
-            the images show ends of dark wires.
+        polarity: ``bright`` or ``dark``: brightness of the features in the images. ``auto`` takes the grey level that
+            covers less area. ``None`` takes the polarity of training; if that is both, ``dark`` if enough of the
+            images show ends of dark wires.
         tiling: ``on``, ``off`` or ``auto``, see `Preprocessing`.
-        overlap: Share of a tile's side that neighbours share.
-        pixel_size: nm of the images' pixels; ``None`` takes what the files say.
-        view_scales: Sizes of the views times the image size of training; ``None`` takes the classifier's.
-        crop_data_bar: Whether the data bar of vendors' images is left out.
-        explain: Whether to compute captum's saliency and keep what the network saw.
-        device: Of torch.
+        overlap: Overlap of neighbouring tiles as a share of a tile's side.
+        pixel_size: Pixel size of the images in nm; ``None`` takes that of each file.
+        view_scales: Sizes of the views times the image size of training; ``None`` takes those of the classifier.
+        crop_data_bar: Whether the data bar of vendors' images is cropped.
+        explain: Whether to compute captum's saliency and keep the network's input.
+        device: The torch device.
 
     Raises:
-        SettingError: Values that cannot be used, or that do not fit the classifier.
+        SettingError: Values that are invalid or do not fit the classifier.
 
     Example:
         >>> predictor = load("robust")
@@ -85,7 +85,7 @@ class Predictor:
         self.explain = explain
         self.device = torch.device(device)
         self._classes = list(model.settings.classes)
-        self._decoded: dict[Path, GrayImage] = {}  # files that the vote on the polarity has read
+        self._decoded: dict[Path, GrayImage] = {}  # files that the polarity vote has decoded
         self._trained_net = model.net
         self._net = self._for_inference(model.net)
 
@@ -95,10 +95,10 @@ class Predictor:
         return list(self._classes)
 
     def remarks(self, adapted: bool = False) -> list[str]:
-        """What the user should know of how images are judged, in words.
+        """Warnings for the user about how images are judged.
 
         Args:
-            adapted: Whether batch norms were adapted.
+            adapted: Whether batch norm statistics were adapted.
         """
         said = []
         how = self.preprocessing
@@ -108,7 +108,7 @@ class Predictor:
         if self.rule.risk_bound is not None and tuple(scales) != tuple(self.settings.view_scales):
             said.append("its risk bound was made for other view_scales and does not hold with these")
         if how.pixel_size is not None and how.tiling == "auto" and len(how.view_scales) > 1:
-            said.append("pixel_size: not used, for images are judged whole at several sizes; tiling=on uses tiles")
+            said.append("pixel_size: not used, because images are judged whole at several sizes; tiling=on uses tiles")
         return said
 
     def predict(
@@ -119,7 +119,7 @@ class Predictor:
         Args:
             images: A folder, a glob, a text file that lists paths, or an image file; an array (float32 in [0, 1],
                 uint8 or uint16, [H, W]); or a sequence of files and arrays.
-            skip_unreadable: Whether to leave out files that cannot be used, rather than to refuse them all.
+            skip_unreadable: Whether to skip files that cannot be used instead of raising.
 
         Returns:
             One prediction for each image, in their order.
@@ -134,23 +134,23 @@ class Predictor:
         unreadable = [str(each.error) for each in found if isinstance(each, UnreadableImage)]
         if unreadable and not skip_unreadable:
             raise UserError(
-                f"{len(unreadable)} of {len(found)} images cannot be used: {'; '.join(unreadable)}; mend them, or "
+                f"{len(unreadable)} of {len(found)} images cannot be used: {'; '.join(unreadable)}; fix them, or "
                 "leave them out with skip_unreadable=True"
             )
         return [each for each in found if isinstance(each, Prediction)]
 
     def adopt_polarity(self, images: Sequence[Image]) -> PolarityVote | None:
-        """Where the polarity is not given, find it from some of the images, and judge by it until asked again.
+        """If the polarity is not given, estimate it from some of the images and use it until the next call.
 
         Returns:
-            What was found and from what, where it was looked for.
+            The estimate and its evidence; ``None`` if none was made.
 
         Raises:
             SettingError: ``polarity="auto"`` cannot tell.
         """
-        if self.polarity in (None, "auto"):  # what was found in other images says nothing of these
+        if self.polarity in (None, "auto"):  # a result from other images does not apply
             self.preprocessing = replace(self.preprocessing, inversion=Inversion.NONE)
-        bounded = self.rule.risk_bound is not None  # it was made for images as they are
+        bounded = self.rule.risk_bound is not None  # the bound holds for images that are not inverted
         vote = vote_on_polarity(images, self.polarity, self.settings.polarity, bounded, self._open, self._largest_view)
         if vote is not None:
             self._decoded = vote.decoded
@@ -159,7 +159,7 @@ class Predictor:
         return vote
 
     def adapt(self, images: Sequence[Image]) -> int:
-        """Bring the batch norms half of the way to some of these images, without labels; see `adapt_batch_norm`.
+        """Move the batch norm statistics halfway to those of some unlabelled images; see `adapt_batch_norm`.
 
         Returns:
             The number of images that were used.
@@ -170,7 +170,7 @@ class Predictor:
         chosen = [images[round(i)] for i in np.linspace(0, len(images) - 1, min(len(images), _ADAPTED_TO))]
         seen: list[Float32] = []
         for each in read_ahead(chosen, self._prepare):
-            if isinstance(each, PreparedImage):  # of images in tiles another tile each
+            if isinstance(each, PreparedImage):  # a different tile of each tiled image
                 seen.append(each.tiling.cut(each.image, len(seen) % len(each.tiling)).copy())
         if len(seen) < _FEWEST_ADAPTED_TO:
             raise SettingError("adapt", f"needs {_FEWEST_ADAPTED_TO} readable images or more, found {len(seen)}")
@@ -182,15 +182,15 @@ class Predictor:
         return len(seen)
 
     def _for_inference(self, net: ClassifierNetwork) -> ClassifierNetwork:
-        """A copy on the device, in 32 bits, its batch norms folded."""
+        """A float32 copy on the device with folded batch norms."""
         net = copy.deepcopy(net).eval().float().to(self.device)
         net.fold_batch_norm()
         return net.to(memory_format=torch.channels_last)
 
     def stream(self, images: Iterable[Image]) -> Iterator[Prediction | UnreadableImage]:
-        """Judge images one after the other, in their order; only what is being judged is kept in memory.
+        """Judge images one after the other, in order. Only the images being judged are kept in memory.
 
-        A sequence is read in a thread that works ahead; any other iterable is consumed as predictions are asked for.
+        A thread reads a sequence ahead. Any other iterable is consumed as predictions are requested.
         """
         ahead = isinstance(images, Sequence)
         prepared = read_ahead(images, self._prepare) if ahead else map(self._prepare, images)
@@ -205,7 +205,7 @@ class Predictor:
         yield from self._finished(pending)
 
     def _open(self, image: Image) -> GrayImage:
-        """An image, decoded once, without its data bar."""
+        """The decoded image without its data bar."""
         if isinstance(image, Path):
             found = self._decoded.pop(image, None)
             return open_image(image, self.preprocessing.crop_data_bar) if found is None else found
@@ -214,7 +214,7 @@ class Predictor:
         return GrayImage(_to_float(image))
 
     def _largest_view(self, image: GrayImage) -> Float32:
-        """What the network sees of an image at most, without enlarging it."""
+        """The largest view of an image, without enlarging it."""
         prepared = self.preprocessing.prepare(image)
         return [prepared.image, *(view.image for view in prepared.more_views if not view.enlarged)][-1]
 
@@ -226,7 +226,7 @@ class Predictor:
             return UnreadableImage(path or Path("array"), error)
 
     def _finished(self, pending: "deque[Job | UnreadableImage]") -> Iterator[Prediction | UnreadableImage]:
-        """The first images, as far as they are judged."""
+        """Predictions for the finished images at the front of the queue."""
         while pending:
             first = pending[0]
             if isinstance(first, Job) and first.waiting:
@@ -277,7 +277,7 @@ class Predictor:
 
 
 def list_images(images: "str | Path | Image | Sequence[str | Path | Image]") -> list[Image]:
-    """The images that a user means, see `Predictor.predict`."""
+    """The images that an argument of `Predictor.predict` names."""
     if isinstance(images, str | Path):
         return list(find_images(str(images)))
     if isinstance(images, GrayImage | np.ndarray):
@@ -289,7 +289,7 @@ def _to_float(image: npt.NDArray[Any]) -> Float32:
     """An array [H, W] as float32 in [0, 1].
 
     Raises:
-        ImageError: It is not such an image.
+        ImageError: The array has another shape or type.
     """
     if image.ndim != 2 or not image.size:
         raise ImageError(f"array of shape {image.shape}: expected a grey image [H, W]")
@@ -311,7 +311,7 @@ def load(name: str | Path, **options: Any) -> Predictor:
 
     Raises:
         UserError: No such file, or not a checkpoint.
-        SettingError: Options that cannot be used, or that do not fit the classifier.
+        SettingError: Options that are invalid or do not fit the classifier.
 
     Example:
         >>> predictor = load("robust", polarity="dark")

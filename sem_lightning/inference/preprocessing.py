@@ -1,4 +1,4 @@
-"""How an image becomes what the network takes: polarity, pixel size, tiles or views."""
+"""Prepares an image for the network: polarity, pixel size, tiles or views."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,19 +21,19 @@ TILINGS = ("auto", "on", "off")
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """An image, ready for the network.
+    """An image prepared for the network.
 
     Attributes:
-        path: Its file, where it has one.
-        image: float32 [H, W] in [0, 1], in the pixels that the network sees: the whole first view, or the image at the
-            pixel size of training, which is cut into tiles.
-        tiling: Of ``image``.
-        shape: Height and width in the file's pixels, data bar left out.
-        pixel_size: nm of a pixel in the file, where known.
-        data_bar_rows: Rows of its data bar.
-        weight: Of ``image`` in the aggregation of views.
-        more_views: Further views: their scale, image and weight.
-        inverted: Whether dark became bright in ``image``.
+        path: Its file, if any.
+        image: float32 [H, W] in [0, 1]: the whole first view, or the image at the pixel size of training, to be cut
+            into tiles.
+        tiling: Tiling of ``image``.
+        shape: Height and width in the file's pixels, without the data bar.
+        pixel_size: Pixel size of the file in nm, if known.
+        data_bar_rows: Rows of the data bar.
+        weight: Weight of ``image`` in the aggregation of views.
+        more_views: Further views: scale, image and weight.
+        inverted: Whether ``image`` is inverted.
     """
 
     path: Path | None
@@ -49,16 +49,16 @@ class PreparedImage:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How images are prepared for one classifier.
+    """Preparation of images for one classifier.
 
     Attributes:
         image_size: Side of a tile, and of a square with as many pixels as the first view.
-        trained_pixel_size: nm, of the training images, where known and asked for.
-        tiling: ``on``, ``off``, or ``auto``: tiles where the pixel sizes of image and training are known.
-        overlap: Share of a tile's side that neighbours have in common.
-        pixel_size: nm of every image; ``None`` takes what its file says.
-        view_scales: Sizes of the views, times ``image_size``, the first 1.
-        crop_data_bar: Whether data bars are cut off.
+        trained_pixel_size: Pixel size of the training images in nm; ``None`` if unknown or not used.
+        tiling: ``on``, ``off``, or ``auto``: tiles if the pixel sizes of image and training are known.
+        overlap: Overlap of neighbouring tiles as a share of a tile's side.
+        pixel_size: Pixel size of every image in nm; ``None`` takes that of the file.
+        view_scales: Sizes of the views times ``image_size``; the first is 1.
+        crop_data_bar: Whether data bars are cropped.
         inversion: See `Inversion`.
     """
 
@@ -81,10 +81,10 @@ class Preprocessing:
         crop_data_bar: bool = True,
         inversion: Inversion = Inversion.NONE,
     ) -> "Preprocessing":
-        """As a classifier was made for; ``view_scales`` of ``None`` are its own.
+        """The preprocessing for a classifier; ``view_scales=None`` takes its own scales.
 
         Raises:
-            SettingError: Values that cannot be used, or that do not fit the classifier.
+            SettingError: Values that are invalid or do not fit the classifier.
         """
         if tiling not in TILINGS:
             raise SettingError("tiling", f"found {tiling!r}, expected one of {', '.join(TILINGS)}")
@@ -102,7 +102,7 @@ class Preprocessing:
                 "view_scales", "tiling=on uses tiles at one scale; use view_scales=[1] or another tiling"
             )
         scales = tuple(settings.view_scales if view_scales is None else view_scales)
-        # A classifier of any magnification does not ask for the pixel size, unless tiles are asked for.
+        # A classifier for any magnification uses the pixel size only for tiles.
         any_scale = tiling != "on" and max(len(settings.view_scales), len(scales)) > 1
         return Preprocessing(
             image_size=settings.image_size,
@@ -116,10 +116,10 @@ class Preprocessing:
         )
 
     def prepare(self, image: GrayImage) -> PreparedImage:
-        """Bring an image to the scale and brightness of the training images.
+        """Bring an image to the scale and polarity of the training images.
 
         Raises:
-            ImageError: At the pixel size of training it would be too large or too small.
+            ImageError: The image would be too large or too small at the pixel size of training.
         """
         pixels = image.pixels
         shape = (pixels.shape[0], pixels.shape[1])

@@ -1,4 +1,4 @@
-"""Prepares images in a thread of its own, a few ahead of what is asked for."""
+"""Prepares images in a separate thread, a few images ahead."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ _Entry = PreparedImage | UnreadableImage | BaseException | None
 
 
 class _BoundedQueue:
-    """What the reader has prepared: no more than so many pixels of it."""
+    """A queue of prepared images with a limit on the number of pixels."""
 
     def __init__(self) -> None:
         self._entries: deque[tuple[_Entry, int]] = deque()
@@ -24,7 +24,7 @@ class _BoundedQueue:
         self._changed = threading.Condition()
 
     def put(self, entry: _Entry) -> bool:
-        """Waits for room; false once the consumer has stopped."""
+        """Wait for room; returns false once the consumer has stopped."""
         pixels = 0
         if isinstance(entry, PreparedImage):
             pixels = entry.image.size + sum(view.image.size for view in entry.more_views)
@@ -52,11 +52,11 @@ class _BoundedQueue:
 def read_ahead(
     items: Iterable[Item], prepare: Callable[[Item], PreparedImage | UnreadableImage]
 ) -> Iterator[PreparedImage | UnreadableImage]:
-    """``map(prepare, items)``, in order, from a thread that works ahead.
+    """``map(prepare, items)`` in order, computed ahead in a thread.
 
     Args:
-        items: What is prepared.
-        prepare: Called in the thread; what it raises is raised here.
+        items: The items to prepare.
+        prepare: Called in the thread; its exceptions are raised here.
     """
     queue = _BoundedQueue()
 
@@ -66,7 +66,7 @@ def read_ahead(
                 if not queue.put(prepare(item)):
                     return
             queue.put(None)
-        except BaseException as error:  # raised by the consumer: nobody sees what a thread raises
+        except BaseException as error:  # re-raised by the consumer
             queue.put(error)
 
     thread = threading.Thread(target=work, name="reader", daemon=True)

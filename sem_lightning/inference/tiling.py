@@ -1,4 +1,4 @@
-"""Large fields as tiles of the size that the classifier knows, and maps of them put together again."""
+"""Cuts large fields into tiles of the training size and joins the maps of the tiles."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ MAP_STRIDE = 8  # pixels of the image for each cell of a stitched map
 
 @dataclass(frozen=True)
 class Tiling:
-    """Where tiles lie in an image.
+    """Positions of tiles in an image.
 
     Attributes:
-        height: Of the image, pixels.
-        width: Of the image.
+        height: Height of the image, pixels.
+        width: Width of the image.
         sides: Height and width of a tile.
-        tops: Rows at which tiles begin.
-        lefts: Columns at which they do.
+        tops: First rows of the tiles.
+        lefts: First columns of the tiles.
     """
 
     height: int
@@ -30,7 +30,7 @@ class Tiling:
 
     @staticmethod
     def plan(height: int, width: int, size: int, overlap: float) -> "Tiling":
-        """Tiles that cover every pixel, neighbours sharing at least ``overlap`` of their side, to the map's grid."""
+        """Tiles on the map's grid that cover every pixel and overlap by at least ``overlap`` of their side."""
         return Tiling(height, width, (size, size), _starts(height, size, overlap), _starts(width, size, overlap))
 
     @staticmethod
@@ -42,12 +42,12 @@ class Tiling:
         return len(self.tops) * len(self.lefts)
 
     def place(self, number: int) -> tuple[int, int]:
-        """Row and column at which a tile begins."""
+        """First row and column of a tile."""
         row, column = divmod(number, len(self.lefts))
         return self.tops[row], self.lefts[column]
 
     def cut(self, image: Float32, number: int) -> Float32:
-        """A tile; beyond the image its mirror image goes on."""
+        """One tile. Pixels beyond the image are mirrored."""
         top, left = self.place(number)
         tile = image[top : top + self.sides[0], left : left + self.sides[1]]
         below, right = self.sides[0] - tile.shape[0], self.sides[1] - tile.shape[1]
@@ -57,7 +57,7 @@ class Tiling:
 
 
 def _starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
-    """On the stitched map's grid, so that the last tile may reach a few pixels beyond the image."""
+    """Starts on the stitched map's grid; the last tile may reach a few pixels beyond the image."""
     if length <= size:
         return (0,)
     step = max(MAP_STRIDE, int(size * (1 - overlap)) // MAP_STRIDE * MAP_STRIDE)
@@ -66,12 +66,12 @@ def _starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
 
 
 def _ramp(count: int) -> Float32:
-    """Rises to the middle and falls again."""
+    """A triangular weight: it rises to the middle and falls again."""
     return np.asarray(1 - np.abs((np.arange(count, dtype=np.float32) + 0.5) * np.float32(2 / count) - 1), np.float32)
 
 
 class Stitcher:
-    """Maps of tiles, blended into one of the whole image at an eighth of its pixels along each side."""
+    """Blends the maps of tiles into one map of the whole image, at 1/8 of its pixels along each side."""
 
     def __init__(self, tiling: Tiling, channels: int) -> None:
         self.tiling = tiling
@@ -79,11 +79,11 @@ class Stitcher:
         shape = (-(-ends[0] // MAP_STRIDE), -(-ends[1] // MAP_STRIDE))
         self._sum = np.zeros((channels, *shape), np.float32)
         self._weight = np.zeros(shape, np.float32)
-        # what lies at a tile's border is seen better by its neighbour
+        # the border of a tile is covered better by its neighbour
         self._window = np.outer(*(_ramp(-(-side // MAP_STRIDE)) for side in tiling.sides)) + np.float32(0.01)
 
     def add(self, number: int, maps: Float32) -> None:
-        """The maps [C, h, w] of a tile, whatever their resolution."""
+        """Add the maps [C, h, w] of a tile, at any resolution."""
         top, left = (start // MAP_STRIDE for start in self.tiling.place(number))
         height, width = self._window.shape
         part = (slice(top, top + height), slice(left, left + width))
@@ -93,7 +93,7 @@ class Stitcher:
         self._weight[part] += self._window
 
     def finish(self) -> Float32:
-        """The blended maps [C, H / 8, W / 8], without what lies beyond the image."""
+        """The blended maps [C, H / 8, W / 8], cropped to the image."""
         rows, columns = -(-self.tiling.height // MAP_STRIDE), -(-self.tiling.width // MAP_STRIDE)
         weight = np.maximum(self._weight, np.float32(1e-6))
         return np.asarray((self._sum / weight)[:, :rows, :columns], np.float32)

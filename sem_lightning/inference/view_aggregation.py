@@ -1,4 +1,4 @@
-"""One set of logits from several views of an image."""
+"""Aggregates the logits of several views of an image."""
 
 import numpy as np
 
@@ -10,16 +10,16 @@ _POWER = (
 
 
 def aggregate_views(logits: Floats, weights: Floats, knows_good: bool) -> Floats:
-    """Logits of the image, float64 [C], from those of its views.
+    """Logits of the image, float64 [C], from the logits of its views.
 
-    A small defect shows in the largest view alone, and the others are sure that there is none. So P(good) is a power
-    mean over the views, in which one view that sees a defect outweighs several that see none. The other classes share
-    the rest as in the arithmetic mean.
+    A small defect is visible only in the largest view; the other views have a high P(good). So P(good) is a power mean
+    over the views: one view with a defect outweighs several views without. The other classes share the rest as in the
+    arithmetic mean.
 
     Args:
-        logits: float64 [V, C], of each view.
+        logits: float64 [V, C], one row for each view.
         weights: float64 [V], positive.
-        knows_good: Whether the first class is good; otherwise all probabilities are averaged alike.
+        knows_good: Whether the first class is good; otherwise all probabilities are averaged equally.
     """
     log_p = log_probabilities(logits, 1.0)
     share = (weights / weights.sum())[:, None]
@@ -28,7 +28,7 @@ def aggregate_views(logits: Floats, weights: Floats, knows_good: bool) -> Floats
         return mean
     defect = _log_sum_exp(log_p[:, 1:].T)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        # 1 - P(good) keeps its digits where P(good) rounds to 1: thresholds on it order the most certain images
+        # 1 - P(good) keeps its digits where P(good) rounds to 1; thresholds need the order of these images
         log_good = np.where(defect < -1, np.log1p(-np.exp(defect)), log_p[:, 0])
         lost = float((share[:, 0] * np.expm1(_POWER * log_good)).sum())
         total = float(_log_sum_exp((np.log(share[:, 0]) + _POWER * log_good)[:, None])[0])

@@ -10,13 +10,13 @@ from sem_lightning.inference.inversion import Inversion
 from sem_lightning.io.images import resize_to, whole_shape
 from sem_lightning.synthesis.field import Float32
 
-# The second view of a small image may enlarge it by half: fine lines are seen better then. Coarse ones are misjudged,
-# so its weight is halved (docs/explanation/views-and-polarity.md). Larger views see more; their weight is the root of
-# their size.
-_MOST_ENLARGED = (math.inf, 1.5)  # along a side, by the first and the second view; further ones enlarge nothing
+# The second view of a small image may enlarge it by half: this helps on fine lines. Coarse lines are misjudged,
+# so its weight is halved (docs/explanation/views-and-polarity.md). The weight of a larger view is the square root of
+# its size, because it shows more detail.
+_MOST_ENLARGED = (math.inf, 1.5)  # per side, for the first and the second view; further views do not enlarge
 _ENLARGED_WEIGHT = 0.5
-_NEAR = 0.1  # an image larger than its largest view by more than this share gets a view at its own size, too
-_ORIGINAL_WEIGHT = 0.5  # of an image beside its inverted copy
+_NEAR = 0.1  # an image that exceeds its largest view by more than this share also gets a view at its own size
+_ORIGINAL_WEIGHT = 0.5  # weight of an image relative to its inverted copy
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class View:
     """The whole image at one size.
 
     Attributes:
-        scale: The size, times that of the first view.
+        scale: Size relative to the first view.
         image: float32 [h, w].
-        weight: In the aggregation of the views.
-        enlarged: Whether it has more pixels than the image.
+        weight: Weight in the aggregation of the views.
+        enlarged: Whether the view has more pixels than the image.
     """
 
     scale: float
@@ -39,15 +39,15 @@ class View:
 def make_views(
     image: Float32, image_size: int, scales: Sequence[float], inversion: Inversion = Inversion.NONE
 ) -> list[View]:
-    """The image at each scale, but for those for which it has too few pixels; its aspect ratio stays.
+    """The image at each scale for which it has enough pixels; the aspect ratio is kept.
 
-    The first view is always there, the second enlarges by half at most, and further ones do not enlarge. An image that
-    is clearly larger than the largest of them, and too small for the next, gets a view at its own size, too.
+    The first view is always made, the second enlarges by half at most, and further views do not enlarge. An image that
+    is clearly larger than its largest view, and too small for the next one, also gets a view at its own size.
 
     Args:
         image: float32 [H, W].
         image_size: Side of a square with as many pixels as the first view, see `whole_shape`.
-        scales: Size of each view times ``image_size``; rising, the first 1.
+        scales: Size of each view times ``image_size``; increasing, the first is 1.
         inversion: ``INVERTED_AND_ORIGINAL`` adds the inverted image's views before the image's own.
     """
     side = math.sqrt(image.shape[0] * image.shape[1])

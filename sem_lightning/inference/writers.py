@@ -1,4 +1,4 @@
-"""Predictions as files: a table, JSON lines, boxes of suspicious regions."""
+"""Writes predictions as a table, JSON lines and boxes of suspicious regions."""
 
 import contextlib
 import csv
@@ -16,16 +16,16 @@ _REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
 
 
 class PredictionWriter:
-    """Writes predictions as they come; the files appear when all are in.
+    """Writes predictions one by one; the files appear when all are written.
 
     Args:
         classes: Class names.
         table: CSV ``path,label,confidence,decision`` and ``p_<class>`` for each class.
-        lines: JSON lines with all that is known, also of files that could not be read; ``None`` writes none.
+        lines: JSON lines with all results, also for unreadable files; ``None`` writes none.
         regions: CSV ``path,x,y,width,height,label,score``, a row for each suspicious region; ``None`` writes none.
 
     Raises:
-        SettingError: Two of one name, or a folder of that name.
+        SettingError: Two of the files have the same name, or a folder has that name.
     """
 
     def __init__(self, classes: list[str], table: Path, lines: Path | None, regions: Path | None) -> None:
@@ -40,10 +40,10 @@ class PredictionWriter:
 
     @contextlib.contextmanager
     def open(self) -> Iterator["PredictionWriter"]:
-        """Files to write to, which take their names at the end if nothing went wrong.
+        """Open temporary files. They get their final names at the end, unless an error occurs.
 
         Raises:
-            OSError: A folder that cannot be written to.
+            OSError: A folder is not writable.
         """
         with contextlib.ExitStack() as stack:
             streams: dict[Path, TextIO] = {}
@@ -52,7 +52,7 @@ class PredictionWriter:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary[path] = path.with_name(f".{path.name}.{os.getpid()}.tmp")
                 stack.callback(temporary[path].unlink, missing_ok=True)
-                # names of files may hold bytes that are no UTF-8; they are written as they are
+                # file names may hold bytes that are not UTF-8; they are written unchanged
                 streams[path] = stack.enter_context(
                     temporary[path].open("w", newline="", encoding="utf-8", errors="surrogateescape")
                 )
@@ -70,7 +70,7 @@ class PredictionWriter:
                 temporary[path].replace(path)
 
     def add(self, prediction: Prediction) -> None:
-        """One image, in its turn."""
+        """Write the prediction of the next image."""
         numbers = [f"{p:.6f}" for p in (prediction.confidence, *prediction.probabilities.values())]
         self._table.writerow([prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]])
         if self._regions is not None:
@@ -80,7 +80,7 @@ class PredictionWriter:
             self._write_line(describe_prediction(prediction))
 
     def add_unreadable(self, unreadable: UnreadableImage) -> None:
-        """One file that could not be used, in its turn."""
+        """Write the next file, which could not be used."""
         if self._lines is not None:
             self._write_line({"path": str(unreadable.path), "error": str(unreadable.error)})
 
@@ -90,7 +90,7 @@ class PredictionWriter:
 
 
 def describe_prediction(prediction: Prediction) -> dict[str, Any]:
-    """All that is known of an image, as plain values."""
+    """All results for an image, as plain values."""
     return {
         "path": str(prediction.path),
         "label": prediction.label,

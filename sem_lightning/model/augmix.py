@@ -1,7 +1,7 @@
 """AugMix: consistency between an image and mixtures of augmentations that do not change its class.
 
 Hendrycks et al., AugMix: a simple data processing method to improve robustness and uncertainty, ICLR 2020. Their
-augmentations rotate and shear photographs. These are what software does to an image between the microscope and its
+augmentations rotate and shear photographs. The augmentations here model image processing between microscope and
 file: tone curves, contrast, smoothing, sharpening, noise, lost resolution.
 """
 
@@ -13,39 +13,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MIXTURES = 2  # of each image
-CHAINS, LONGEST = 2, 3  # chains of a mixture, beside the image itself, and the most augmentations in one
+MIXTURES = 2  # mixtures of each image
+CHAINS, LONGEST = 2, 3  # chains in a mixture, besides the image itself; most augmentations in a chain
 Change = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def uniform(images: Tensor, generator: torch.Generator, low: float, high: float) -> Tensor:
-    """One number for each image: float32 [B, 1, 1, 1]."""
+    """One uniform random number for each image: float32 [B, 1, 1, 1]."""
     return low + (high - low) * torch.rand((len(images), 1, 1, 1), generator=generator, device=images.device)
 
 
 def tone(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A power of the brightness, from its root to its square."""
+    """A power of the brightness with an exponent from 1/2 to 2."""
     return images ** uniform(images, generator, -1, 1).exp2()
 
 
 def contrast(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Gain around the image's mean; the network's standardisation undoes it, but not what follows in a chain."""
+    """Gain around the image's mean. The network's standardisation cancels it unless the chain continues."""
     middle = images.mean(dim=(1, 2, 3), keepdim=True)
     return middle + uniform(images, generator, 0.5, 1.5) * (images - middle)
 
 
 def neighbourhood(images: Tensor) -> Tensor:
-    """Mean of 3 x 3 pixels around each."""
+    """Mean of the 3 x 3 pixels around each pixel."""
     return F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
 
 def smoothing(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A share of each pixel replaced by its neighbourhood's mean."""
+    """Blend of each pixel with the mean of its neighbourhood."""
     return torch.lerp(images, neighbourhood(images), uniform(images, generator, 0, 1))
 
 
 def sharpening(images: Tensor, generator: torch.Generator) -> Tensor:
-    """An unsharp mask, as microscopes' own programs offer."""
+    """An unsharp mask, as in microscope software."""
     return images + uniform(images, generator, 0.3, 1.5) * (images - neighbourhood(images))
 
 
@@ -56,7 +56,7 @@ def noise(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def lost_resolution(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Shrunk to two thirds and enlarged again."""
+    """Reduction to two thirds of the resolution and back."""
     fewer = [2 * side // 3 for side in images.shape[2:]]
     small = F.interpolate(images, size=fewer, mode="bilinear", align_corners=False)
     return F.interpolate(small, size=images.shape[2:], mode="bilinear", align_corners=False)
@@ -66,7 +66,7 @@ CHANGES: tuple[Change, ...] = (tone, contrast, smoothing, sharpening, noise, los
 
 
 def generator_for(seed: int, epoch: int, batch_index: int, rank: int, device: torch.device) -> torch.Generator:
-    """The random numbers of one batch: a function of its place, so that a resumed training draws the same ones."""
+    """The random numbers of one batch: a function of its position, so that a resumed training draws the same ones."""
     place = np.random.SeedSequence((seed, epoch, batch_index, rank))
     return torch.Generator(device).manual_seed(int(place.generate_state(1)[0]))
 
@@ -79,10 +79,10 @@ def mix(images: Tensor, generator: torch.Generator) -> Tensor:
         generator: On the images' device.
 
     Returns:
-        float32 [B, 1, H, W]; the shares of the image and of its chains are uniform on the simplex.
+        float32 [B, 1, H, W]. The shares of the image and its chains are uniform on the simplex.
     """
     images = images.float()
-    # exponential draws, none of them 0 or infinite, divided by their sum
+    # normalised exponential draws, none of them 0 or infinite
     shares = torch.empty((CHAINS + 1, len(images), 1, 1, 1), device=images.device).exponential_(generator=generator)
     shares = shares / shares.sum(dim=0)
     mixed = shares[0] * images
@@ -92,7 +92,7 @@ def mix(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _change(images: Tensor, generator: torch.Generator) -> Tensor:
-    """The result of a chain of one to three augmentations, drawn for each image."""
+    """Apply a chain of one to three augmentations, drawn for each image."""
     count = len(images)
     lengths = torch.randint(1, LONGEST + 1, (count,), generator=generator, device=images.device)
     changed = images.clamp(0, 1)

@@ -1,7 +1,7 @@
-"""Checkpoints: reading them without unpickling anything, and changing the rule or the weights in them.
+"""Reads checkpoints without unpickling, and replaces the rule or the weights in them.
 
 A checkpoint holds ``state_dict``, ``hyper_parameters`` (``settings``: `ModelSettings` as plain values) and
-``decision_rule``; one of a training that can be resumed also the optimiser's state.
+``decision_rule``. A checkpoint of a resumable training also holds the optimiser's state.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ from sem_lightning.model.safetensors_io import SUFFIX, read_safetensors, write_s
 from sem_lightning.version import PACKAGE_FOLDER
 
 PACKAGED = {"robust": PACKAGE_FOLDER / "weights" / "robust.safetensors"}
-_OF_TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks")  # belong to the weights that were trained
-_NET = "net."  # of the names of weights in a checkpoint, which are those of `SEMClassifier`
+_OF_TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks")  # valid only for the trained weights
+_NET = "net."  # prefix of the weights of `SEMClassifier` in a checkpoint
 
 
 @dataclass
 class TrainedModel:
-    """A network with what is needed to use it.
+    """A network with its settings and decision rule.
 
     Attributes:
-        settings: Classes, image size and the rest of what the checkpoint remembers.
+        settings: Classes, image size and the other settings in the checkpoint.
         net: In evaluation mode.
-        rule: From scores to decisions.
+        rule: Maps scores to decisions.
     """
 
     settings: ModelSettings
@@ -42,24 +42,24 @@ class TrainedModel:
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The file of a checkpoint, or of a classifier that comes with the package (``robust``)."""
+    """The file of a checkpoint, or of a classifier in the package (``robust``)."""
     return PACKAGED.get(str(name)) or Path(name).expanduser()
 
 
 def load_model(name: str | Path) -> TrainedModel:
-    """A trained model on the CPU; nothing is unpickled, and no code that the file names is run.
+    """A trained model on the CPU. Nothing is unpickled, and no code named in the file is run.
 
     Args:
-        name: A checkpoint, or ``robust`` for the classifier that comes with the package.
+        name: A checkpoint, or ``robust`` for the classifier in the package.
 
     Raises:
-        UserError: No such file, not a checkpoint of this package, or one of a network that is not installed.
+        UserError: No such file, not a checkpoint of this package, or its network is not installed.
     """
     path = find_checkpoint(name)
     state = read_checkpoint(path)
     try:
         settings = ModelSettings.from_dict(state["hyper_parameters"]["settings"])
-        with torch.device("meta"):  # without random weights, which would be overwritten
+        with torch.device("meta"):  # skips random initialisation
             net = build_network(settings.network, settings.name, len(settings.classes), settings.pooling)
         weights = {name.removeprefix(_NET): value for name, value in state["state_dict"].items()}
         net.load_state_dict(weights, assign=True)
@@ -74,16 +74,16 @@ def load_model(name: str | Path) -> TrainedModel:
 
 
 def load_tensors(path: Path, expected: str) -> dict[str, Any]:
-    """What ``torch.save`` wrote, tensors and plain values only, on the CPU.
+    """Load a file of ``torch.save`` with only tensors and plain values, on the CPU.
 
     Raises:
-        UserError: No such file, or not a dictionary of such; ``expected`` says what it should be.
+        UserError: No such file, or not such a dictionary; the message names ``expected``.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # the restricted unpickler raises whatever it runs into in foreign bytes
+    except Exception as error:  # the restricted unpickler raises many types of errors on foreign files
         raise UserError(f"{path}: not {expected} ({type(error).__name__} while reading it)") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: not {expected}")
@@ -91,10 +91,10 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of this package.
+    """Read the content of a checkpoint of this package.
 
     Raises:
-        UserError: No such file, or not such a checkpoint.
+        UserError: No such file, or not a checkpoint of this package.
     """
     if path.suffix == SUFFIX:
         return read_safetensors(path)
@@ -108,7 +108,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def rule_state(rule: Rule) -> dict[str, Any]:
-    """A rule as the plain values and tensors that a checkpoint holds."""
+    """A rule as plain values and tensors for a checkpoint."""
     state = rule.to_dict()
     if state["ood"] is not None:
         state["ood"] = {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in state["ood"].items()}
@@ -122,14 +122,14 @@ def save_rule(
     view_scales: Sequence[float] | None = None,
     weights: dict[str, Tensor] | None = None,
 ) -> None:
-    """Put a rule into a checkpoint, whole or not at all.
+    """Write a rule into a checkpoint atomically.
 
     Args:
         path: The checkpoint.
         rule: Its new rule.
-        target: Where to write it; ``None`` replaces it. A name that ends in ``.safetensors`` stores half precision.
-        view_scales: Those that the rule was made for and inference uses from now on; ``None`` leaves the checkpoint's.
-        weights: Other weights of the same network, with no training to resume; ``None`` leaves the checkpoint's.
+        target: Output file; ``None`` replaces ``path``. A name that ends in ``.safetensors`` stores half precision.
+        view_scales: View scales of the rule, for inference from now on; ``None`` keeps those of the checkpoint.
+        weights: New weights of the same network; the training can then not be resumed. ``None`` keeps the weights.
     """
     state = read_checkpoint(path) | {"decision_rule": rule_state(rule)}
     if view_scales is not None:
@@ -146,7 +146,7 @@ def save_rule(
 
 
 def save_weights(path: Path, net: ClassifierNetwork) -> None:
-    """Put other weights of the same network into a checkpoint, whole or not at all."""
+    """Replace the weights in a checkpoint by others of the same network, atomically."""
     named = {f"{_NET}{name}": value for name, value in net.state_dict().items()}
     state = read_checkpoint(path) | {"state_dict": named}
     write_atomically(path, lambda temporary: torch.save(state, temporary))

@@ -1,4 +1,4 @@
-"""The LightningModule: losses, optimiser, metrics, and what a checkpoint remembers."""
+"""The LightningModule: losses, optimiser, metrics and checkpoint content."""
 
 import math
 from collections.abc import Mapping
@@ -23,19 +23,19 @@ from sem_lightning.model.network import NetworkOutput, build_network
 
 
 class SEMClassifier(lightning.LightningModule):
-    """A grayscale network trained with cross-entropy on the image's class and, beside it, on the defect mask.
+    """A grayscale network trained with cross-entropy on the image's class and on the defect mask.
 
-    Batches are those of `sem_lightning.data.datamodule.SEMDataModule`. Its ``validation_step`` and ``test_step`` look
-    at each image once, as it comes; `sem_lightning.inference.predictor.Predictor` is what judges files.
+    Batches come from `sem_lightning.data.datamodule.SEMDataModule`. ``validation_step`` and ``test_step`` use one view
+    of each image. `sem_lightning.inference.predictor.Predictor` judges files.
 
     Args:
-        settings: What the checkpoint remembers, or the plain values of it, as a checkpoint has them.
+        settings: The settings for the checkpoint, also as plain values.
         options: The attributes of `ModelSettings`, in place of ``settings``.
 
     Attributes:
-        settings: See above; frozen.
+        settings: The frozen settings.
         net: The network.
-        rule: From scores to decisions; it travels in the checkpoint.
+        rule: Maps scores to decisions; stored in the checkpoint.
 
     Example:
         >>> classifier = SEMClassifier(classes=["good", "gap", "bridge"], image_size=128, learning_rate=1e-3)
@@ -55,7 +55,7 @@ class SEMClassifier(lightning.LightningModule):
             self.net.freeze_stem()
         weights = settings.class_weights
         self.loss_weights = None if weights is None else torch.tensor(weights, dtype=torch.float32)
-        # A loss that is NaN shall be seen. With that strategy torchmetrics 1.9 ignores weights, so one value an image.
+        # A NaN loss must stay visible. With this strategy torchmetrics 1.9 ignores weights, so each image is one value.
         self.val_loss = MeanMetric(nan_strategy="disable")
         self.val_metrics = build_metrics(len(settings.classes))
         self.test_metrics = build_metrics(len(settings.classes))
@@ -68,7 +68,7 @@ class SEMClassifier(lightning.LightningModule):
 
     @property
     def trained(self) -> TrainedModel:
-        """The network, its settings and its rule, as the Predictor takes them."""
+        """The network, its settings and its rule, for the Predictor."""
         return TrainedModel(self.settings, self.net, self.rule)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -80,16 +80,16 @@ class SEMClassifier(lightning.LightningModule):
         return output
 
     def train(self, mode: bool = True) -> "SEMClassifier":
-        """Training mode; frozen batch norms stay as they are."""
+        """Set training mode; frozen batch norms stay in evaluation mode."""
         super().train(mode)
         if self.settings.frozen == "stem":
             for module in self.net.modules():
-                if isinstance(module, _BatchNorm):  # also those of several processes together
+                if isinstance(module, _BatchNorm):  # includes SyncBatchNorm
                     module.eval()
         return self
 
     def on_train_start(self) -> None:
-        self.train()  # Lightning leaves modules in the mode that they are in
+        self.train()  # Lightning does not change the mode of modules
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         output, divergence = self._run(batch["image"], batch_index)
@@ -107,7 +107,7 @@ class SEMClassifier(lightning.LightningModule):
         return loss
 
     def _run(self, image: Tensor, batch_index: int) -> tuple[NetworkOutput, Tensor | None]:
-        """The output for training images and, with AugMix, the divergence of the outputs for mixtures of them."""
+        """The output for training images and, with AugMix, the divergence between images and mixtures."""
         if self.settings.augmix_weight == 0:
             return self(image), None
         generator = generator_for(self.settings.seed, self.current_epoch, batch_index, self.global_rank, image.device)
@@ -124,10 +124,10 @@ class SEMClassifier(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         scalars = name_scalars(self.val_metrics.compute(), self.classes, "val")
-        # a metric of our own: Lightning 2.6 divides shares of different sizes by a mean that it rounds down
+        # own metric: Lightning 2.6 averages processes with different numbers of images incorrectly
         self.log("val/loss", self.val_loss.compute(), prog_bar=True, sync_dist=True)
         self.val_loss.reset()
-        # of several processes all have the same values, so that their mean is what each has
+        # all processes have the same values, so their mean is correct
         self.log("val/accuracy", scalars.pop("val/accuracy"), prog_bar=True, sync_dist=True)
         self.log_dict(scalars, sync_dist=True)
         self.val_metrics.reset()
@@ -146,7 +146,7 @@ class SEMClassifier(lightning.LightningModule):
             {"params": [each for each in learning if each.ndim > 1], "weight_decay": settings.weight_decay},
             {"params": [each for each in learning if each.ndim <= 1], "weight_decay": 0.0},
         ]
-        # Lightning cannot clip gradients of a fused optimiser under mixed precision.
+        # Lightning cannot clip gradients of a fused optimiser in mixed precision.
         fused = not self.trainer.gradient_clip_val
         optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused)
         if settings.schedule == "constant":
@@ -167,7 +167,7 @@ class SEMClassifier(lightning.LightningModule):
 def learning_rate_factor(schedule: str, progress: float, warmup: float) -> float:
     """Share of the peak learning rate.
 
-    torch's OneCycleLR (2.14) divides by zero where ``warmup`` times the steps is 1, and raises beyond its last step.
+    torch's OneCycleLR (2.14) divides by zero if ``warmup`` times the steps is 1, and raises beyond its last step.
 
     Args:
         schedule: ``linear`` (up from zero, down to zero) or ``onecycle`` (half cosines from 1/25 up and down to zero).
@@ -184,7 +184,7 @@ def learning_rate_factor(schedule: str, progress: float, warmup: float) -> float
 
 
 def load_classifier(name: str | Path) -> SEMClassifier:
-    """A LightningModule from a checkpoint, to train further or to use in a Trainer; see `load_model`."""
+    """A LightningModule from a checkpoint, for further training or a Trainer; see `load_model`."""
     model = load_model(name)
     classifier = SEMClassifier(model.settings)
     classifier.net.load_state_dict(model.net.state_dict())

@@ -1,4 +1,4 @@
-"""On which device a network runs."""
+"""Chooses the device of a network."""
 
 import torch
 
@@ -9,7 +9,7 @@ def choose_device(name: str) -> str:
     """A device of torch from ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
 
     Raises:
-        SettingError: For the key ``device``: no such device here.
+        SettingError: For the key ``device``: the device is not available.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,7 +1,7 @@
 """ResNet of basic blocks for one grey channel.
 
-The layers and their names are those of torchvision's ResNet (He et al., CVPR 2016), so that its weights load. It is
-written out here because importing torchvision takes longer than classifying a folder; a test compares the two.
+The layers and their names are those of torchvision's ResNet (He et al., CVPR 2016), so that its weights load. This
+module replaces torchvision because the import is slow; a test compares the two.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class GrayResNet(nn.Module):
     """The backbone: feature maps at strides 8, 16 and 32.
 
     Args:
-        blocks: Basic blocks of each of the four stages.
+        blocks: Number of basic blocks in each of the four stages.
         width: Channels of the first stage; each further stage has twice as many.
     """
 
@@ -61,18 +61,18 @@ class GrayResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Feature maps of float32 [B, 1, H, W]."""
+        """Feature maps of images, float32 [B, 1, H, W]."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         middle = self.layer2(self.layer1(x))
         fine = self.layer3(middle)
         return middle, fine, self.layer4(fine)
 
     def stem_modules(self) -> list[nn.Module]:
-        """What ``frozen=stem`` keeps from learning."""
+        """The modules that ``frozen=stem`` freezes."""
         return [self.conv1, self.layer1]
 
     def batch_norm_pairs(self) -> Iterator[tuple[nn.Module, str, str]]:
-        """Each convolution with the batch norm behind it: their parent, and their names in it."""
+        """Pairs of a convolution and its batch norm: their parent module and their names in it."""
         yield self, "conv1", "bn1"
         for block in self.modules():
             if isinstance(block, BasicBlock):

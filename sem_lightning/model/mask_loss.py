@@ -1,4 +1,4 @@
-"""The loss on the defect mask: dense supervision of the cells of a feature map."""
+"""The loss on the defect mask: dense supervision of feature maps."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sem_lightning.io.dataset_format import MASK_UNKNOWN
 
-_IGNORED = -100  # cross_entropy's own mark for targets that do not count
+_IGNORED = -100  # ignore_index of cross_entropy
 
 
 def mask_loss(maps: tuple[Tensor, ...], label: Tensor, mask: Tensor) -> Tensor:
@@ -15,11 +15,11 @@ def mask_loss(maps: tuple[Tensor, ...], label: Tensor, mask: Tensor) -> Tensor:
     Args:
         maps: Class logits [B, C, h, w] each.
         label: The image's class, int64 [B].
-        mask: uint8 [B, H, W]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where the mask is not known.
+        mask: uint8 [B, H, W]: 1 on the defect, 0 elsewhere, ``MASK_UNKNOWN`` where unknown.
 
     Returns:
-        A scalar. A cell's target is the image's class where it touches the defect, else good; unknown cells do not
-        count.
+        A scalar. The target of a cell is the image's class if the cell touches the defect, else good. Unknown cells do
+        not count.
     """
     defect = (mask == 1).float().unsqueeze(1)
     unknown = (mask == MASK_UNKNOWN).float().unsqueeze(1)

@@ -1,4 +1,4 @@
-"""The torchmetrics of a classifier, built in one place."""
+"""The torchmetrics of a classifier."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
-# Metrics of each class, and the names they go by.
+# Metrics of each class and their names in logs.
 CLASS_METRICS = {"class_accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "f1"}
 
 
 def build_metrics(num_classes: int, together: bool = True) -> MetricCollection:
     """Accuracy overall; accuracy, precision, recall and F1 of each class; the confusion matrix (rows: truth).
 
-    Of several processes each computes those of all of them, unless ``together`` is false.
+    With several processes each one computes the metrics of all images, unless ``together`` is false.
     """
     per_class: dict[str, Any] = {"num_classes": num_classes, "average": None, "sync_on_compute": together}
     return MetricCollection(
@@ -35,10 +35,10 @@ def build_metrics(num_classes: int, together: bool = True) -> MetricCollection:
 
 
 def name_scalars(values: dict[str, Tensor], classes: list[str], prefix: str) -> dict[str, float]:
-    """What `build_metrics` computed as one scalar a name: ``test/accuracy``, ``test/accuracy_gap``, ...
+    """The results of `build_metrics` as named scalars: ``test/accuracy``, ``test/accuracy_gap``, ...
 
-    A class's accuracy is the share of its images that are called by its name, which is its recall; both names are
-    kept, since the first is what the field's papers print.
+    The accuracy of a class is the share of its images with a correct prediction, that is its recall. Both names are
+    kept because papers of the field print accuracies.
     """
     scalars = {f"{prefix}/accuracy": float(values["accuracy"])}
     for metric, name in CLASS_METRICS.items():

@@ -1,4 +1,4 @@
-"""The settings of a classifier: one frozen value that the checkpoint keeps."""
+"""The settings of a classifier, stored in its checkpoint."""
 
 import dataclasses
 import math
@@ -19,30 +19,30 @@ MAX_VIEW_SCALE = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """Everything that a checkpoint remembers beside its weights and its rule, as plain values.
+    """Everything in a checkpoint besides weights and rule, as plain values.
 
     Attributes:
         classes: Class names in label order.
         image_size: Height and width of a square training image, pixels.
-        pixel_size: nm per pixel of the training images, where known.
-        polarity: ``bright`` or ``dark``: which the feature was in training, where known; ``either`` for both, see
+        pixel_size: nm per pixel of the training images, if known.
+        polarity: Polarity of the training images, if known: ``bright``, ``dark`` or ``either``, see
             `sem_lightning.polarity.Polarity`.
-        folder: Fingerprint of a training folder on disk and how it was divided into splits, see
+        folder: Fingerprint of a training folder on disk and its division into splits, see
             `sem_lightning.data.sources.Source`.
         seed: Seed of the training run.
-        class_weights: Weight of each class in the loss; ``None`` weighs all alike.
+        class_weights: Weight of each class in the loss; ``None`` for equal weights.
         network: Name of a registered network, see `sem_lightning.model.network.NETWORKS`.
-        name: Which of timm's networks, for ``network="timm"``.
+        name: Name of timm's network, for ``network="timm"``.
         pooling: ``average`` or ``peak_statistics``, see `sem_lightning.model.network.ClassifierNetwork`.
-        view_scales: Sizes at which inference looks at an image, times ``image_size``. Several scales mark a classifier
-            that was trained on patterns of any magnification and does not ask for pixel sizes.
+        view_scales: Sizes of the views of inference, times ``image_size``. Several scales mean that the classifier was
+            trained on patterns of any magnification and needs no pixel sizes.
         learning_rate: Peak rate of AdamW.
-        weight_decay: Decoupled decay of all weights but biases and batch norms; 0 is plain Adam.
+        weight_decay: Decoupled decay of all weights except biases and batch norms; 0 is plain Adam.
         schedule: ``constant``, ``linear`` (warm-up, then down to zero) or ``onecycle`` (Smith and Topin, 2018).
-        warmup: Share of training until the rate has reached its peak.
-        mask_weight: Weight of each feature map's cross-entropy against the defect mask; 0 trains on labels alone.
-        augmix_weight: Weight of the Jensen-Shannon consistency of AugMix; 0 leaves AugMix out.
-        frozen: ``nothing``, or ``stem``: neither the stem, the first stage nor any batch norm is trained.
+        warmup: Share of training until the rate reaches its peak.
+        mask_weight: Weight of each feature map's cross-entropy on the defect mask; 0 trains on labels alone.
+        augmix_weight: Weight of the Jensen-Shannon consistency of AugMix; 0 switches AugMix off.
+        frozen: ``nothing``, or ``stem``: the stem, the first stage and all batch norms are not trained.
 
     Raises:
         SettingError: A value that cannot be used.
@@ -68,7 +68,7 @@ class ModelSettings:
     frozen: str = "nothing"
 
     def __post_init__(self) -> None:
-        if isinstance(self.polarity, Polarity):  # as sources say it; a checkpoint holds plain values
+        if isinstance(self.polarity, Polarity):  # from a source; a checkpoint holds plain values
             object.__setattr__(self, "polarity", str(self.polarity))
         for name in ("classes", "view_scales", "class_weights"):  # lists from JSON and YAML
             value = getattr(self, name)
@@ -83,7 +83,7 @@ class ModelSettings:
 
     @property
     def knows_good(self) -> bool:
-        """Whether the first class is good, so that the others are defects."""
+        """Whether the first class is good and the others are defects."""
         return self.classes[0] == GOOD
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,12 +96,12 @@ class ModelSettings:
 
         Raises:
             SettingError: A value that cannot be used.
-            TypeError: A key that is not known, or one that is missing.
+            TypeError: An unknown or missing key.
         """
         return ModelSettings(**values)
 
 
-# The keys of conf/model/*.yaml that a checkpoint keeps; the others follow from the data.
+# The keys of conf/model/*.yaml that a checkpoint keeps. The others follow from the data.
 RECIPE_FIELDS = tuple(
     field
     for field in dataclasses.fields(ModelSettings)
@@ -110,10 +110,10 @@ RECIPE_FIELDS = tuple(
 
 
 def check_recipe(recipe: Any) -> None:
-    """Refuse values of the keys of ``conf/model/*.yaml`` that cannot be used.
+    """Check the values of the keys of ``conf/model/*.yaml``.
 
     Raises:
-        SettingError: The first such key.
+        SettingError: The first key with an invalid value.
     """
     for key, allowed in (("pooling", POOLINGS), ("schedule", SCHEDULES), ("frozen", FROZEN)):
         if getattr(recipe, key) not in allowed:
@@ -131,10 +131,10 @@ def check_recipe(recipe: Any) -> None:
 
 
 def check_view_scales(scales: Sequence[float] | None) -> None:
-    """Refuse scales that do not rise from 1 to at most 8; ``None``, those of a classifier, passes.
+    """Check that scales increase from 1 to at most 8. ``None`` (the scales of the classifier) passes.
 
     Raises:
-        SettingError: They do not.
+        SettingError: Invalid scales.
     """
     if scales is None:
         return

@@ -1,4 +1,4 @@
-"""The classifier's network: a backbone of one grey channel, a class head and defect maps beside it."""
+"""The classifier's network: a backbone with one grey channel, a class head and defect maps."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,14 +14,14 @@ from sem_lightning.plugins import load_plugins
 
 
 class NetworkOutput(NamedTuple):
-    """What the network gives for a batch.
+    """The output of the network for a batch.
 
     Attributes:
-        logits: [B, C], of the image's class.
+        logits: Class logits of each image, [B, C].
         maps: Class logits of each cell of the last two feature maps, [B, C, H/16, W/16] and [B, C, H/32, W/32].
-        features: [B, D], means of the feature maps at strides 8 and 16. They separate images unlike the training ones
-            better than the last feature map, which keeps little beside the class (measured on inverted images and on
-            extreme noise).
+        features: [B, D], means of the feature maps at strides 8 and 16. They separate out-of-distribution images better
+            than the last feature map, which holds little besides the class (measured on inverted images and on extreme
+            noise).
     """
 
     logits: Tensor
@@ -32,13 +32,13 @@ class NetworkOutput(NamedTuple):
 class ClassifierNetwork(nn.Module):
     """A backbone with a linear class head and two 1 x 1 convolutions for the defect maps.
 
-    The input is standardised image by image (mean 0, deviation 1), so that brightness and contrast, which the operator
-    sets, do not matter. The standardisation is a part of the network and so of every export.
+    The input is standardised image by image (mean 0, deviation 1), so that the operator's brightness and contrast do
+    not matter. The standardisation is part of the network and of every export.
 
     Args:
-        backbone: Takes [B, 1, H, W] and gives feature maps at strides 8, 16 and 32, whose channels its attribute
-            ``channels`` lists.
-        num_classes: Classes, good first.
+        backbone: Maps [B, 1, H, W] to feature maps at strides 8, 16 and 32. Its attribute ``channels`` lists their
+            channels.
+        num_classes: Number of classes, good first.
         pooling: ``average`` classifies from the mean of the last feature map, as ResNets do. ``peak_statistics`` adds
             statistics of the defect maps' peaks, see `peak_statistics`: a mean over the image hides a small defect.
     """
@@ -54,7 +54,7 @@ class ClassifierNetwork(nn.Module):
         self.peak_head = nn.Linear(peaks, num_classes) if pooling == "peak_statistics" else None
 
     def forward(self, image: Tensor) -> NetworkOutput:
-        """Classify grey images [B, 1, H, W] of any brightness scale."""
+        """Classify grey images [B, 1, H, W] at any brightness scale."""
         middle, fine, coarse = self.backbone(standardise(image))
         logits = self.class_head(torch.flatten(F.adaptive_avg_pool2d(coarse, 1), 1))
         maps = (self.map_heads[0](fine), self.map_heads[1](coarse))
@@ -65,19 +65,19 @@ class ClassifierNetwork(nn.Module):
         return NetworkOutput(logits, maps, features)
 
     def freeze_stem(self) -> None:
-        """Train neither the stem and first stage nor any batch norm."""
+        """Freeze the stem, the first stage and all batch norms."""
         stem: list[nn.Module] = list(getattr(self.backbone, "stem_modules", lambda: [])())
         for module in [*stem, *(each for each in self.modules() if isinstance(each, nn.BatchNorm2d))]:
             module.requires_grad_(False)
 
     def take_weights(self, other: "ClassifierNetwork", heads: bool) -> None:
-        """Copy another network's weights; without ``heads`` the layers that name classes stay as they are."""
+        """Copy another network's weights; with ``heads=False`` the class heads are not copied."""
         own = ("class_head.", "map_heads.", "peak_head.")
         state = {name: value for name, value in other.state_dict().items() if heads or not name.startswith(own)}
         self.load_state_dict(state, strict=heads)
 
     def fold_batch_norm(self) -> None:
-        """Merge each batch norm into the convolution before it: the same function, a tenth faster, for inference."""
+        """Merge each batch norm into the convolution before it: the same function, 10 % faster at inference."""
         pairs: list[tuple[nn.Module, str, str]] = list(getattr(self.backbone, "batch_norm_pairs", lambda: [])())
         for parent, convolution, norm in pairs:
             before, after = parent.get_submodule(convolution), parent.get_submodule(norm)
@@ -87,7 +87,7 @@ class ClassifierNetwork(nn.Module):
 
 
 def standardise(image: Tensor) -> Tensor:
-    """Each image [B, 1, H, W] shifted and scaled to mean 0 and deviation 1; a flat one becomes zeros."""
+    """Shift and scale each image [B, 1, H, W] to mean 0 and deviation 1; a flat image becomes zeros."""
     deviation, mean = torch.std_mean(image, dim=(1, 2, 3), keepdim=True)
     return (image - mean) / (deviation + 1e-5)
 
@@ -95,26 +95,26 @@ def standardise(image: Tensor) -> Tensor:
 def peak_statistics(evidence: Tensor) -> Tensor:
     """How far the highest peak of a defect map exceeds the rest of the same map.
 
-    A large layout has many places that look a little like a defect, so that its highest peak means less than the same
-    peak in a small layout. What counts is whether there is a second one.
+    A large layout has many places that resemble a defect, so that its highest peak means less than the same peak in a
+    small layout. The lead over the second peak corrects for this.
 
     Args:
-        evidence: Of each class in each cell of a map, [B, C, h, w].
+        evidence: Evidence of each class in each cell of a map, [B, C, h, w].
 
     Returns:
-        [B, 4 C]: of all classes the highest peak, then its lead over the second one (over the mean, where no second
-        peak exceeds the mean), then the mean, then the deviation.
+        [B, 4 C]: for all classes the highest peak, then its lead over the second one (over the mean, if no second peak
+        exceeds the mean), then the mean, then the deviation.
     """
     variance, mean = torch.var_mean(evidence, dim=(2, 3), correction=0)
-    deviation = (variance + 1e-4).sqrt()  # the root of 0 has no gradient
+    deviation = (variance + 1e-4).sqrt()  # the gradient of sqrt(0) is infinite
     summit = evidence >= F.max_pool2d(evidence, 3, stride=1, padding=1)
     heights = evidence.masked_fill(~summit, -torch.inf).flatten(2)
     first, second = torch.cat([heights, mean.unsqueeze(2)], dim=2).topk(2, dim=2).values.unbind(dim=2)
     return torch.cat([first, first - second, mean, deviation], dim=1)
 
 
-# Blocks of each stage, and channels of the first. ResNet10 has 44 % of ResNet18's weights and trains nearly twice as
-# fast; half as wide, ResNet18 has a quarter of them.
+# Blocks of each stage and channels of the first. ResNet10 has 44 % of ResNet18's weights and trains nearly twice as
+# fast. ResNet18 at half the width has a quarter of the weights.
 NETWORKS: dict[str, Callable[[str | None], nn.Module]] = {
     "resnet18": lambda name: GrayResNet((2, 2, 2, 2), 64),
     "resnet18_small": lambda name: GrayResNet((2, 2, 2, 2), 32),
@@ -123,10 +123,10 @@ NETWORKS: dict[str, Callable[[str | None], nn.Module]] = {
 
 
 def register_network(name: str) -> Callable[[Any], Any]:
-    """Make a backbone known by a name, for ``model.network=NAME`` and for checkpoints that were trained with it.
+    """Register a backbone under a name, for ``model.network=NAME`` and for checkpoints that use it.
 
-    The decorated class or function takes no arguments and gives a `torch.nn.Module`: float32 [B, 1, H, W] in, three
-    feature maps at strides 8, 16 and 32 out, their channels listed by the module's attribute ``channels``.
+    The decorated class or function takes no arguments and returns a `torch.nn.Module`. The module maps float32
+    [B, 1, H, W] to feature maps at strides 8, 16 and 32; its attribute ``channels`` lists their channels.
 
     Raises:
         ValueError: The name is taken.
@@ -145,7 +145,7 @@ def build_network(network: str, name: str | None, num_classes: int, pooling: str
     """A new network with random weights.
 
     Raises:
-        SettingError: No network is registered by that name.
+        SettingError: No network is registered under that name.
     """
     if network not in NETWORKS:
         load_plugins()

@@ -14,16 +14,16 @@ from sem_lightning.model.checkpoint import load_tensors
 def load_pretrained(backbone: nn.Module, weights_path: Path | None) -> None:
     """Fill a one-channel ResNet18 with RGB ImageNet weights; the stem's three colours are summed.
 
-    The sum answers a grey image as the RGB stem answers the same grey in all three channels. The final layer keeps
-    its own weights, since it names other classes.
+    The summed stem responds to a grey image as the RGB stem does to three equal channels. The final layer keeps
+    its own weights because its classes differ.
 
     Args:
         backbone: ResNet18 with a one-channel ``conv1``.
-        weights_path: A state dict of torchvision's ResNet18; ``None`` downloads ImageNet's, or takes them from
+        weights_path: A state dict of torchvision's ResNet18; ``None`` downloads the ImageNet weights or takes them from
             torch's cache.
 
     Raises:
-        UserError: No such file, not such weights, damaged, or no way to download them.
+        UserError: The file is missing, damaged or holds other weights, or the download fails.
     """
     if weights_path is None:
         weights_path = _download()
@@ -43,7 +43,7 @@ def load_pretrained(backbone: nn.Module, weights_path: Path | None) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict from a file, without unpickling anything but tensors.
+    """A state dict from a file; only tensors are unpickled.
 
     Raises:
         UserError: No such file, or not a state dict with a ResNet stem.
@@ -55,7 +55,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _download() -> Path:
-    """Torchvision's ImageNet weights in torch's cache, downloaded if need be and checked against their hash."""
+    """Torchvision's ImageNet weights in torch's cache, downloaded if necessary and checked against their hash."""
     url = ResNet18_Weights.IMAGENET1K_V1.url
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     if not path.is_file():

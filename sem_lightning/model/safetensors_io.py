@@ -1,4 +1,4 @@
-"""Classifiers as safetensors: half-precision weights and all that inference needs, in a small file."""
+"""Small classifier files in safetensors format: half-precision weights and everything that inference needs."""
 
 import json
 from pathlib import Path
@@ -18,9 +18,9 @@ _INFERENCE = ("network", "name", "pooling", "view_scales")  # the part of the re
 
 
 def write_safetensors(path: Path, state: dict[str, Any]) -> None:
-    """Write the content of a checkpoint (see `sem_lightning.model.checkpoint`) without what only training needs.
+    """Write the content of a checkpoint (see `sem_lightning.model.checkpoint`) without training state.
 
-    Weights become float16, which changes probabilities in the third digit; the rule's own arrays stay float32.
+    Weights become float16; this changes probabilities in the third digit. The rule's arrays stay float32.
     """
     weights: dict[str, Tensor] = {
         name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state["state_dict"].items()
@@ -38,10 +38,10 @@ def write_safetensors(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_safetensors(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, from what `write_safetensors` wrote.
+    """Read a file of `write_safetensors` as the content of a checkpoint.
 
     Raises:
-        UserError: No such file, or not such a one.
+        UserError: No such file, or a file of another kind.
     """
     expected = "a classifier that sem-calibrate wrote"
     if not path.is_file():
@@ -64,9 +64,9 @@ def read_safetensors(path: Path) -> dict[str, Any]:
 
 
 def _translate(content: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The names of today, for the packaged classifier: its file was written under earlier ones.
+    """Translate the earlier names in the file of the packaged classifier to the current ones.
 
-    To write the file again would add its 10 MB to the repository's history a second time.
+    Writing the file again would add another 10 MB to the repository's history.
     """
     settings, rule = dict(content["hyper_parameters"]), dict(content["rule"])
     settings["view_scales"] = settings.pop("scales")

@@ -1,4 +1,4 @@
-"""Saliency: which pixels the logits depend on, by captum's gradients."""
+"""Saliency from captum's gradients: the pixels on which the logits depend."""
 
 import cv2
 import numpy as np
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 from sem_lightning.errors import UserError
 
-_SMOOTHING = 1 / 32  # of the image: finer detail of a gradient is noise
+_SMOOTHING = 1 / 32  # share of the image; finer detail of the gradient is noise
 
 
 def check_captum() -> None:
-    """Refuse early where the extra is not installed.
+    """Check early that the extra is installed.
 
     Raises:
-        UserError: It is not.
+        UserError: The extra ``explain`` is not installed.
     """
     try:
         import captum.attr  # noqa: F401
@@ -22,13 +22,13 @@ def check_captum() -> None:
 
 
 def saliency(network: nn.Module, images: Tensor, targets: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """How much each pixel moves the logit of its image's target class.
+    """The effect of each pixel on the logit of its image's target class.
 
-    The absolute gradient (K. Simonyan et al., ICLR workshop 2014), smoothed. It points at defects better than the finer
-    and costlier methods that were tried, see docs/results/decisions.md.
+    The smoothed absolute gradient (K. Simonyan et al., ICLR workshop 2014). It localises defects better than the more
+    expensive methods in docs/results/decisions.md.
 
     Args:
-        network: Gives `sem_lightning.model.network.NetworkOutput`, on the images' device.
+        network: Returns `sem_lightning.model.network.NetworkOutput`; on the images' device.
         images: float32 [B, 1, H, W].
         targets: int64 [B].
 
@@ -36,7 +36,7 @@ def saliency(network: nn.Module, images: Tensor, targets: Tensor) -> np.ndarray[
         float32 [B, H, W], at most 1 in each image.
 
     Raises:
-        UserError: Without the extra ``explain``.
+        UserError: The extra ``explain`` is missing.
     """
     check_captum()
     from captum.attr import Saliency

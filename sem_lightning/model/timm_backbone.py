@@ -10,10 +10,10 @@ _STRIDES = (8, 16, 32)
 
 
 class TimmBackbone(nn.Module):
-    """Feature maps at strides 8, 16 and 32 of one of timm's networks, with random weights.
+    """A network of timm with random weights that returns feature maps at strides 8, 16 and 32.
 
     Args:
-        name: As `timm.list_models` lists it. Other names are refused: timm would download what ``hf-hub:`` names.
+        name: A name from `timm.list_models`. Other names are refused because timm would download ``hf-hub:`` names.
 
     Raises:
         UserError: The extra ``timm`` is not installed.
@@ -41,7 +41,7 @@ class TimmBackbone(nn.Module):
         self.channels = tuple(body.feature_info.channels()[place] for place in places)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Feature maps of float32 [B, 1, H, W]."""
+        """Feature maps of images, float32 [B, 1, H, W]."""
         maps = self.body(x)
         middle, fine, coarse = (maps[place] for place in self._places)
         return middle, fine, coarse

@@ -1,4 +1,4 @@
-"""Interpolating the weights of one network, batch norms' statistics included."""
+"""Interpolates the weights of a network, including batch norm statistics."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 def interpolate_weights(net: nn.Module, start: Mapping[str, Tensor], alpha: float) -> None:
     """WiSE-FT: ``start + alpha (net - start)``, in place.
 
-    Between the weights before and after fine-tuning lie networks that do better on what either knows than both
-    (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
+    Networks between the weights before and after fine-tuning are often more accurate on both distributions than either
+    end point (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
 
     Args:
-        net: After fine-tuning.
-        start: A state of the same network before it.
+        net: The network after fine-tuning.
+        start: State dict of the same network before fine-tuning.
         alpha: 0 is ``start``, 1 leaves ``net`` as it is.
     """
     with torch.no_grad():
@@ -24,10 +24,10 @@ def interpolate_weights(net: nn.Module, start: Mapping[str, Tensor], alpha: floa
 
 
 def average_weights(net: nn.Module, others: Sequence[nn.Module]) -> None:
-    """A uniform model soup: the mean of several networks' weights, into ``net``.
+    """A uniform model soup: set ``net`` to the mean weights of ``net`` and ``others``.
 
-    Of trainings that began with the same weights it often does better on images unlike the training ones than each of
-    them (Wortsman et al., Model soups, ICML 2022).
+    If the trainings started from the same weights, the mean is often more accurate on out-of-distribution images than
+    each network (Wortsman et al., Model soups, ICML 2022).
     """
     for number, other in enumerate(others, start=2):
         interpolate_weights(net, other.state_dict(), 1 - 1 / number)

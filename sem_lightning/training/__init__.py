@@ -1,1 +1,1 @@
-"""From settings to a trained, tested and calibrated checkpoint."""
+"""Training: from settings to a trained, calibrated and tested checkpoint."""

@@ -1,4 +1,4 @@
-"""The callbacks of a training."""
+"""The callbacks of a training run."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from sem_lightning.training.run_settings import CallbackSettings
 
 
 class ImageCounter(Callback):
-    """Counts the images that training has seen in this run, of all processes together."""
+    """Counts the training images of this run over all processes."""
 
     def __init__(self) -> None:
         self.images = 0
@@ -30,7 +30,7 @@ class ImageCounter(Callback):
 
 
 def build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
-    """``best.ckpt``, the best epoch's weights (under 50 MB), and ``last.ckpt``, all that resuming needs."""
+    """``best.ckpt`` with the best epoch's weights (under 50 MB), and ``last.ckpt`` for resuming."""
     folder = output / "checkpoints"
     best = FiniteCheckpoint(
         folder,
@@ -45,7 +45,7 @@ def build_checkpoints(settings: CallbackSettings, output: Path) -> tuple[ModelCh
 
 
 def optional_callbacks(settings: CallbackSettings, logger: Logger | None) -> list[Callback]:
-    """Those that the settings ask for."""
+    """The callbacks that the settings switch on."""
     callbacks: list[Callback] = []
     if logger is not None:
         callbacks.append(LearningRateMonitor(logging_interval="step"))
@@ -55,5 +55,5 @@ def optional_callbacks(settings: CallbackSettings, logger: Logger | None) -> lis
 
 
 def better(monitor: str) -> str:
-    """Whether a metric is the better the lower it is, ``min``, or the higher, ``max``."""
+    """``min`` if lower values of a metric are better, else ``max``."""
     return "min" if monitor == "val/loss" else "max"

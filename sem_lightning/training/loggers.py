@@ -1,4 +1,4 @@
-"""Where the curves of a training go."""
+"""Loggers for training curves."""
 
 import importlib.util
 import os
@@ -12,7 +12,7 @@ from sem_lightning.training.run_settings import LoggerSettings
 
 
 def build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
-    """The logger that the settings ask for.
+    """The logger of the settings.
 
     Raises:
         SettingError: See `build_mlflow_logger`.
@@ -25,10 +25,10 @@ def build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
 
 
 def build_mlflow_logger() -> Logger:
-    """Writes into the run that ``MLFLOW_RUN_ID`` names, as Azure ML does for its jobs, or a new one.
+    """A logger for the run ``MLFLOW_RUN_ID``, which Azure ML sets for its jobs, or for a new run.
 
     Raises:
-        SettingError: MLflow is not installed, or ``MLFLOW_TRACKING_URI`` does not say where it writes.
+        SettingError: MLflow is not installed, or ``MLFLOW_TRACKING_URI`` is not set or not usable.
     """
     if importlib.util.find_spec("mlflow") is None:
         raise SettingError("logger", "mlflow needs an extra: pip install 'sem-lightning[mlflow]'")
@@ -39,7 +39,7 @@ def build_mlflow_logger() -> Logger:
     logger = MLFlowLogger(experiment, tracking_uri=uri, run_id=os.environ.get("MLFLOW_RUN_ID"))
     try:
         logger.experiment.get_run(logger.run_id or "")
-    except Exception as error:  # whatever its store raises; its words may hold what the address holds
+    except Exception as error:  # any error of its store; its text may hold a password from the address
         where = re.sub(r"//[^/@]*@", "//", uri)
         raise SettingError("logger", f"MLflow cannot write to {where} ({type(error).__name__})") from None
     return logger

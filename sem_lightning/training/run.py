@@ -1,4 +1,4 @@
-"""One training: fit, restore the best checkpoint, choose the rule, test."""
+"""One training run: fit, restore the best checkpoint, make the rule, test."""
 
 import itertools
 import logging
@@ -41,18 +41,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What every training takes.
+    """Settings of a training run.
 
     Attributes:
         model: `sem_lightning.training.run_settings.ModelOptions`.
         data: Batch size, workers and source.
-        decision: How the rule is made.
-        logger: Where curves go.
-        callbacks: Which checkpoint is best, and when to stop early.
+        decision: Settings of the decision rule.
+        logger: Settings of the logger.
+        callbacks: Settings of checkpoints and early stopping.
         trainer: Arguments of Lightning's Trainer.
-        seed: Every random number follows from it.
-        more_callbacks: The user's own, and what ends a trial of a study early.
-        logger_of_users: In place of what ``logger`` says.
+        seed: Seed of all random numbers.
+        more_callbacks: The user's callbacks and the pruning callback of a study.
+        logger_of_users: The user's logger; it replaces ``logger``.
     """
 
     model: Any
@@ -68,19 +68,19 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Run:
-    """What a training leaves behind.
+    """The results of a training run.
 
     Attributes:
-        first: Whether this is the only process, or the first of several: the one that writes.
-        predictions: Of its test images.
-        logger: Where its curves went.
-        checkpoint: The best epoch's, where one was validated.
-        best_score: The monitored metric there.
-        images: That training has seen, each time counted.
-        seconds: Time that training took.
-        epochs: That were begun.
-        steps: Of the optimiser.
-        pruned: Whether a study ended it early.
+        first: Whether this is the first (or only) process, which writes files.
+        predictions: Predictions of the test images.
+        logger: Logger of its curves.
+        checkpoint: Checkpoint of the best epoch, if an epoch was validated.
+        best_score: The monitored metric of the best epoch.
+        images: Number of training images, with repetitions.
+        seconds: Duration of training.
+        epochs: Number of started epochs.
+        steps: Number of optimiser steps.
+        pruned: Whether a study pruned it.
     """
 
     first: bool
@@ -98,17 +98,17 @@ class Run:
 def run_training(
     settings: RunSettings, source: Source, classifier: SEMClassifier, output: Path, resume_from: Path | None
 ) -> Run:
-    """Train ``classifier``, which then has the best epoch's weights and its rule, and test it on unseen images.
+    """Train ``classifier``, load the best epoch's weights, make its rule, and test it on unseen images.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         source: The images of all splits.
-        classifier: To be trained.
+        classifier: The classifier to train.
         output: Folder of checkpoints and curves.
-        resume_from: A ``last.ckpt`` to go on from.
+        resume_from: A ``last.ckpt`` to resume from.
 
     Raises:
-        UserError: Training gave NaN or infinite weights before any epoch was validated.
+        UserError: Weights became NaN or infinite before any epoch was validated.
     """
     logger = settings.logger_of_users or build_logger(settings.logger, output)
     best, last = build_checkpoints(settings.callbacks, output)
@@ -160,7 +160,7 @@ def _compile(classifier: SEMClassifier) -> None:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise SettingError("model.compile", f"needs a C++ compiler, and there is no {compiler}")
-    classifier.net.compile()  # in place: names of weights stay
+    classifier.net.compile()  # in place: keeps the names of weights
 
 
 def _explain_non_finite(epoch: int, learning_rate: float, validated: bool) -> None:
@@ -180,7 +180,7 @@ def _calibrate_and_test(
     datamodule: SEMDataModule,
     checkpoint: str | None,
 ) -> TestPredictions:
-    """Give the classifier its rule, in the checkpoint, too, and judge the test images by it."""
+    """Make the rule of the classifier, write it to the checkpoint, and judge the test images."""
     options: dict[str, Any] = {
         "polarity": judged_polarity(classifier.settings, datamodule.source),
         "device": trainer.strategy.root_device,

@@ -1,4 +1,4 @@
-"""The config groups of a training: model, logger, callbacks."""
+"""The config groups ``model``, ``logger`` and ``callbacks`` of a training run."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sem_lightning.model.model_settings import RECIPE_FIELDS, check_recipe
 
 @dataclass
 class StartSettings:
-    """The keys of ``conf/model/*.yaml`` that say what training starts from; a checkpoint does not keep them."""
+    """The keys of ``conf/model/*.yaml`` for the start of training; a checkpoint does not keep them."""
 
     pretrained: bool
     weights_path: str | None
@@ -28,8 +28,8 @@ class StartSettings:
             raise SettingError("wise_ft_alpha", f"found {self.wise_ft_alpha:g}, expected a number above 0, to 1")
 
 
-# Every key of conf/model/*.yaml. Those that a checkpoint keeps are declared once, in `ModelSettings`; OmegaConf knows
-# lists where frozen settings hold tuples.
+# All keys of conf/model/*.yaml. `ModelSettings` declares the keys that a checkpoint keeps. OmegaConf uses lists instead
+# of the tuples of frozen settings.
 ModelOptions = dataclasses.make_dataclass(
     "ModelOptions",
     [(field.name, list[float] if field.name == "view_scales" else field.type) for field in RECIPE_FIELDS],
@@ -40,7 +40,7 @@ ModelOptions = dataclasses.make_dataclass(
 
 @dataclass
 class LoggerSettings:
-    """Where curves go (``conf/logger/*.yaml``)."""
+    """Settings of the logger (``conf/logger/*.yaml``)."""
 
     kind: str
     every_n_steps: int
@@ -53,7 +53,7 @@ class LoggerSettings:
 
 @dataclass
 class CallbackSettings:
-    """Which checkpoint is best, and when to stop early (``conf/callbacks/*.yaml``)."""
+    """Settings of checkpoints and early stopping (``conf/callbacks/*.yaml``)."""
 
     monitor: str
     early_stopping: bool

@@ -1,4 +1,4 @@
-"""What a training starts from: new weights, ImageNet's, another classifier's, or a run that stopped."""
+"""The start of training: new weights, ImageNet weights, another classifier, or a stopped run."""
 
 import difflib
 import logging
@@ -14,23 +14,23 @@ from sem_lightning.model.model_settings import RECIPE_FIELDS, ModelSettings
 from sem_lightning.model.pretrained import load_pretrained
 from sem_lightning.polarity import POLARITIES, Polarity
 
-_OF_START = ("network", "name", "pooling", "view_scales")  # of a classifier to start from, whatever the options say
-_NEARLY = 0.75  # of the letters of two names (difflib), from which on one is taken for the other misspelt
+_OF_START = ("network", "name", "pooling", "view_scales")  # taken from the classifier to start from
+_NEARLY = 0.75  # similarity of two names (difflib) from which one counts as a misspelling of the other
 _SAME_RUN = ("classes", "image_size", "pixel_size", "polarity", "network", "name", "pooling", "frozen")
 
 log = logging.getLogger(__name__)
 
 
 def open_start(init_from: str | None, options: Any, given: Collection[str] = ()) -> TrainedModel | None:
-    """The classifier to start from.
+    """Open the classifier to start from.
 
     Args:
         init_from: A checkpoint, or ``robust``.
         options: `sem_lightning.training.run_settings.ModelOptions`.
-        given: Keys that the user has set, of which none may contradict the checkpoint.
+        given: Keys that the user has set; they must not contradict the checkpoint.
 
     Raises:
-        SettingError: ImageNet's weights as well, another network, or something frozen that nobody has trained.
+        SettingError: ImageNet weights in addition, another network, or frozen layers without trained weights.
     """
     pretrained = options.pretrained or options.weights_path
     if init_from is None:
@@ -60,8 +60,8 @@ def build_classifier(options: Any, source: Source, seed: int = 0, start: Trained
     Args:
         options: `sem_lightning.training.run_settings.ModelOptions`.
         source: The images.
-        seed: Of the training.
-        start: A classifier whose network and weights it takes; ImageNet's are taken where ``options`` asks for them.
+        seed: Seed of training.
+        start: A classifier whose network and weights are used. ``options`` may ask for ImageNet weights instead.
 
     Raises:
         SettingError: ``start`` does not fit.
@@ -74,7 +74,7 @@ def build_classifier(options: Any, source: Source, seed: int = 0, start: Trained
         known = start.settings.polarity
         if {known, polarity} == set(POLARITIES):
             raise SettingError("init_from", f"it was trained on {known} features; the data has {polarity} ones")
-        # images are trained on as they are: what is known of inverted ones is not kept up
+        # training images are not inverted, so the accuracy on inverted images is not maintained
         polarity = polarity or (None if known == Polarity.EITHER else known)
         if pixel_size is None and start.settings.image_size == source.image_size:
             pixel_size = start.settings.pixel_size
@@ -90,19 +90,19 @@ def build_classifier(options: Any, source: Source, seed: int = 0, start: Trained
     }
     try:
         classifier = SEMClassifier(ModelSettings(**settings, **recipe))
-    except SettingError as error:  # of the network, which is looked up only now
+    except SettingError as error:  # for example an unknown network
         raise error.under("model") from None
     if start is not None:
         same = list(start.settings.classes) == source.classes
         if not same and options.wise_ft_alpha < 1:
             known_classes = ", ".join(start.settings.classes)
             raise SettingError(
-                "model.wise_ft_alpha", f"init_from knows {known_classes}, so the class head starts from nothing; use 1"
+                "model.wise_ft_alpha", f"init_from knows {known_classes}, so the class head has new weights; use 1"
             )
         classifier.net.take_weights(start.net, heads=same)
         if not same:
             both = ", ".join(start.settings.classes), ", ".join(counts)
-            log.warning("init_from knows %s: the class head for %s starts anew (only the same classes keep it)", *both)
+            log.warning("init_from knows %s: the class head for %s is new (only the same classes keep it)", *both)
     if options.pretrained or options.weights_path:
         path = Path(options.weights_path).expanduser() if options.weights_path else None
         load_pretrained(classifier.net.backbone, path)
@@ -110,7 +110,7 @@ def build_classifier(options: Any, source: Source, seed: int = 0, start: Trained
 
 
 def _check_spelling(classes: list[str], known: list[str]) -> None:
-    """Refuse classes that a checkpoint knows under nearly the same name: all that it knows of them would be lost."""
+    """Refuse classes with nearly the name of a class in the checkpoint, because its class head would be lost."""
     for name in classes:
         near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=_NEARLY)
         if name not in known and near and near[0] not in classes:
@@ -118,15 +118,15 @@ def _check_spelling(classes: list[str], known: list[str]) -> None:
 
 
 def _balance(counts: list[int]) -> list[float]:
-    """Weights that make every class count alike, whatever its number of images; their mean over images is 1."""
+    """Class weights that balance the numbers of images; their mean over images is 1."""
     return [sum(counts) / (len(counts) * max(count, 1)) for count in counts]
 
 
 def check_resumable(resume_from: str | None, classifier: SEMClassifier) -> Path | None:
-    """The checkpoint to go on from, if it was trained on what ours is and holds the optimiser's state.
+    """Check that a checkpoint fits the classifier and its data, and holds the optimiser's state. Returns its path.
 
     Raises:
-        SettingError: It was not, or does not.
+        SettingError: It does not.
     """
     if resume_from is None:
         return None
@@ -142,8 +142,8 @@ def check_resumable(resume_from: str | None, classifier: SEMClassifier) -> Path 
     if any(their_folder.get(name) != our_folder.get(name) for name in ("images", "seed", "shares")) and their_folder:
         raise SettingError(
             "resume_from",
-            f"the images that {path} was trained on have changed since, or how they are divided: training images would "
-            "come back as unseen ones; begin a new run without resume_from",
+            f"the images that {path} was trained on have changed since, or their division has: training images would "
+            "be judged as unseen ones; start a new run without resume_from",
         )
     if "optimizer_states" not in state:
         raise SettingError("resume_from", f"{path} holds weights only; resume from last.ckpt beside it")

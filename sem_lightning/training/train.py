@@ -1,4 +1,4 @@
-"""A training from its settings to its report, once or for each fold."""
+"""Training from settings to report, once or for each fold."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -33,17 +33,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """All that a training needs.
+    """Settings of a training.
 
     Attributes:
-        run: What every fold takes.
-        simulator: Of simulated images.
+        run: Settings of each run; with folds there is one run for each fold.
+        simulator: Simulator of simulated images.
         init_from: A classifier to start from.
-        resume_from: A ``last.ckpt`` to go on from.
-        optimized_metric: What a sweep optimises.
+        resume_from: A ``last.ckpt`` to resume from.
+        optimized_metric: The metric that a sweep optimises.
         given: Keys that the user has set.
         plain: The configuration as plain values, for TensorBoard.
-        facts: What ``result.json`` shall say beside the result.
+        facts: Further content of ``result.json``.
     """
 
     run: RunSettings
@@ -58,13 +58,13 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What a training found.
+    """The outcome of a training.
 
     Attributes:
-        metrics: Those of ``result.json``.
-        report: Of the test; of all folds together.
-        runs: Each fold's, or the one.
-        caption: What was done, in words.
+        metrics: The metrics in ``result.json``.
+        report: Report of the test, over all folds.
+        runs: One run, or one for each fold.
+        caption: A summary for the console.
     """
 
     metrics: dict[str, float]
@@ -74,16 +74,16 @@ class TrainingOutcome:
 
 
 def train(settings: TrainingSettings, output: Path) -> TrainingOutcome | None:
-    """One training, or one for each fold; its files go to ``output``.
+    """Train once, or once for each fold, and write files to ``output``.
 
     Returns:
-        What was found; ``None`` in all but the first of several processes.
+        The outcome; ``None`` in all but the first of several processes.
 
     Raises:
-        UserError: Settings that do not fit each other or the data.
+        UserError: Settings that contradict each other or do not fit the data.
     """
     quiet_lightning()
-    (output / RESULT).unlink(missing_ok=True)  # of an earlier run
+    (output / RESULT).unlink(missing_ok=True)  # from an earlier run
     run, seed = settings.run, settings.run.seed
     start = open_start(settings.init_from, run.model, settings.given)
     sources = run.data.sources(settings.simulator, seed)
@@ -106,7 +106,7 @@ def train(settings: TrainingSettings, output: Path) -> TrainingOutcome | None:
 def _in_order(
     data: DataSettings, sources: list[Source], classes: list[str], simulator: Simulator, seed: int
 ) -> list[Source]:
-    """The same images; where a folder's classes have no order of their own, in that of the classifier to start from."""
+    """Reorder the classes of a folder like those of the classifier to start from, unless their order is given."""
     if sources[0].classes == classes or not isinstance(data, FolderSettings) or data.classes is not None:
         return sources
     data.classes = classes
@@ -114,7 +114,7 @@ def _in_order(
 
 
 def _check(settings: TrainingSettings, sources: list[Source]) -> None:
-    """Refuse, before anything long begins, what cannot end well."""
+    """Check early for settings that would fail later."""
     run, classes, folds = settings.run, sources[0].classes, len(sources) > 1
     check_decision(run.decision, classes, sources[0].counts("calibration"))
     names = ["accuracy", *(f"{kind}_{label}" for kind in CLASS_METRICS.values() for label in classes)]
@@ -140,7 +140,7 @@ def _check(settings: TrainingSettings, sources: list[Source]) -> None:
 
 
 def _report(settings: TrainingSettings, output: Path, runs: list[Run]) -> TrainingOutcome:
-    """Write what the tests found, of all folds together."""
+    """Write the test results over all folds."""
     report = make_report(join([run.predictions for run in runs]))
     figures = save_figures(report, output)
     first = runs[0]

@@ -1,4 +1,4 @@
-"""Lightning's Trainer as this package uses it."""
+"""Builds Lightning's Trainer and handles its interrupts and warnings."""
 
 import logging
 import warnings
@@ -17,17 +17,17 @@ from sem_lightning.errors import SettingError
 
 
 def quiet_lightning() -> None:
-    """Silence advice that does not fit, and all but the first of several processes.
+    """Silence inapplicable warnings, and all processes except the first.
 
-    Of the advice: on these images a worker process is no use beyond the first.
+    For example the warning about few workers: with these images more than one worker process does not help.
     """
     if getattr(rank_zero_only, "rank", 0) > 0:
         logging.getLogger("sem_lightning").setLevel(logging.ERROR)
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Lightning 2.6 asks torch's tree code in a way that newer torch versions complain of.
+    # Lightning 2.6 uses a deprecated class of newer torch versions.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
-    # A resumed run has a folder of its own, and its best.ckpt is the best epoch since then.
+    # A resumed run has its own folder; its best.ckpt is the best epoch since resuming.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings(
@@ -47,13 +47,13 @@ def build_trainer(
     """A Trainer from the plain mapping ``trainer``.
 
     Raises:
-        SettingError: A key or value that Lightning's Trainer does not take.
+        SettingError: A key or value that Lightning's Trainer does not accept.
     """
     try:
         return lightning.Trainer(
             **options,
             default_root_dir=output,
-            use_distributed_sampler=False,  # the data module divides images between processes itself
+            use_distributed_sampler=False,  # the data module divides images among processes
             callbacks=list(callbacks),
             logger=logger if logger is not None else False,
             log_every_n_steps=log_every_n_steps,
@@ -65,7 +65,7 @@ def build_trainer(
 
 
 def has_one_process(trainer: Mapping[str, Any]) -> bool:
-    """Whether a training has one process: one device of one node."""
+    """Whether training uses one process: one device on one node."""
     devices = trainer.get("devices", 1)
     count = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else str(devices)
     return count in (1, "1") and trainer.get("num_nodes", 1) == 1
@@ -73,7 +73,7 @@ def has_one_process(trainer: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def explain_interrupt(trainer: lightning.Trainer, checkpoints: Path | None = None) -> Iterator[None]:
-    """Lightning turns Ctrl-C into exit code 1; ours is the shell's 130, with the way to go on where there is one."""
+    """Turn Ctrl-C into exit code 130 (Lightning gives 1), with a hint how to resume."""
     try:
         yield
     except SystemExit:
@@ -82,5 +82,5 @@ def explain_interrupt(trainer: lightning.Trainer, checkpoints: Path | None = Non
         if checkpoints is None:
             raise KeyboardInterrupt from None
         last = checkpoints / "last.ckpt"
-        hint = f"go on with resume_from={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
+        hint = f"resume with resume_from={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
         raise KeyboardInterrupt(hint) from None

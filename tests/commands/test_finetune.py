@@ -82,7 +82,7 @@ def test_other_classes_get_new_answers_over_the_same_features(run: Run, checkpoi
     write_labelled(tmp_path / "mine", ("good", "scratch"))
     done = run("train", *QUICK, f"init_from={checkpoint}", "trainer.max_epochs=1", "model.learning_rate=1e-9")
     assert done.code == 0, done.err
-    assert "init_from knows good, gap, bridge: the class head for good, scratch starts anew" in done.out
+    assert "init_from knows good, gap, bridge: the class head for good, scratch is new" in done.out
     before = load_classifier(checkpoint).net.state_dict()
     after = load_classifier(done.run_folder() / "checkpoints/best.ckpt")
     assert after.classes == ["good", "scratch"]
@@ -106,9 +106,9 @@ def test_folds_test_every_image_once_by_a_classifier_that_never_saw_it(
     assert "fold 3 of 3" in done.out and (done.run_folder() / "report.html").is_file()
     first = load_classifier(Path(result["folds"][0]["checkpoint"]))
     assert first.settings.folder is not None and first.settings.folder["fold"] == [0, 3]
-    # its training images must not come back as unseen ones
+    # its training images must not be judged as unseen ones
     again = run("evaluate", f"ckpt={result['folds'][0]['checkpoint']}", "data=folder", "data.root=mine")
-    assert again.code == 1 and "the folds of this folder but number 1" in again.err
+    assert again.code == 1 and "all folds of this folder except number 1" in again.err
 
 
 def test_weights_lie_between_those_before_and_after_training(run: Run, checkpoint: Path, tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_a_classifier_comes_with_the_package(run: Run, tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "in" / f"{number:02d}_{label}.png"), image)
     done = run("predict", "images=in", "pixel_size=0.8")
     assert done.code == 0, done.err
-    assert "pixel_size: not used, for images are judged whole at several sizes; tiling=on uses tiles" in done.out
+    assert "pixel_size: not used, because images are judged whole at several sizes; tiling=on uses tiles" in done.out
     rows = read_rows(tmp_path / "predictions.csv")
     assert list(rows[0])[4:] == ["p_good", "p_gap", "p_bridge"]
     assert sum(row["label"] in row["path"] for row in rows) >= 10

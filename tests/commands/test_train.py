@@ -298,7 +298,7 @@ def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> Non
     err = interrupt(process)
     assert process.returncode == 130, err
     [last] = tmp_path.glob("outputs/train/*/checkpoints/last.ckpt")
-    assert "interrupted; go on with resume_from=" in err and "Traceback" not in err
+    assert "interrupted; resume with resume_from=" in err and "Traceback" not in err
     assert load_weights(last)
     assert not list(tmp_path.glob("outputs/train/*/result.json"))
 

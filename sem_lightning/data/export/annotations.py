@@ -1,4 +1,4 @@
-"""Object annotations that detectors are trained on: COCO JSON and YOLO text."""
+"""Object annotations for training detectors: COCO JSON and YOLO text."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sem_lightning.synthesis.simulator import Instance, Sample
 
 
 def coco_annotations(sample: Sample, category_ids: dict[str, int]) -> list[dict[str, Any]]:
-    """The defects of an image as COCO annotations, without their ids (https://cocodataset.org/#format-data)."""
+    """The defects of an image as COCO annotations without ids (https://cocodataset.org/#format-data)."""
     return [
         {
             "category_id": category_ids[instance.label],
@@ -23,12 +23,12 @@ def coco_annotations(sample: Sample, category_ids: dict[str, int]) -> list[dict[
 
 
 def _run_lengths(instance: Instance, shape: tuple[int, ...]) -> dict[str, Any]:
-    """COCO's uncompressed run-length encoding: lengths of 0s, 1s, 0s, ... down the columns, one after the other.
+    """COCO's uncompressed run-length encoding: lengths of runs of 0s, 1s, 0s, ... in column order.
 
-    Written out, as sets are byte-identical from run to run and pycocotools needs the whole mask; a test compares both.
+    Own code, because sets are byte-identical from run to run and pycocotools needs the whole mask; tests compare both.
     """
     x, y, width, height = instance.box
-    columns = np.zeros((width, shape[0]), np.uint8)  # only the box's columns hold any 1
+    columns = np.zeros((width, shape[0]), np.uint8)  # only the columns of the box hold 1s
     columns[:, y : y + height] = instance.mask.T
     flat = columns.ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
@@ -46,7 +46,7 @@ def _run_lengths(instance: Instance, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def yolo_text(sample: Sample, category_ids: dict[str, int]) -> str:
-    """The defects of an image, one a line: class from 0, then centre and size of the box, of the image's."""
+    """One line for each defect: class from 0, then centre and size of the box relative to the image."""
     height, width = sample.image.shape
     lines = []
     for instance in sample.instances:

@@ -1,4 +1,4 @@
-"""Contact sheets: a row of images for each class, their defects outlined."""
+"""Contact sheets: a row of images for each class, with outlined defects."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _INK = (0, 0, 0)
 
 
 def draw_contact_sheet(rows: Sequence[tuple[str, Sequence[Sample]]], cell: int) -> Picture:
-    """A labelled sheet.
+    """Draw a labelled sheet.
 
     Args:
         rows: A title and its samples.
@@ -44,7 +44,7 @@ def _draw_cell(sample: Sample, cell: int) -> Picture:
         x, y, width, height = instance.box
         if not instance.mask.size:
             continue
-        # the outline runs two pixels outside the defect, which it would hide
+        # the outline is two pixels outside the defect, so that it does not hide it
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         mask = cv2.resize(instance.mask, size, interpolation=cv2.INTER_NEAREST)
         mask = cv2.dilate(cv2.copyMakeBorder(mask, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=0), np.ones((5, 5), np.uint8))

@@ -1,4 +1,4 @@
-"""The card of a set: what it holds and how it was made, for people (``README.md``) and programs (``dataset.json``)."""
+"""The card of a set: content and origin, for people (``README.md``) and programs (``dataset.json``)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,16 @@ LICENCE = "CC0-1.0"
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card says.
+    """The facts on a card.
 
     Attributes:
         classes: Class names in label order.
         counts: Images of each class in each split.
         image_size: Height and width, pixels.
         pixel_size: nm.
-        polarity: ``bright`` or ``dark``: which the feature is; ``None``, or ``either``, where both occur.
-        bits: 8 or 16 in each pixel.
-        command: The command that makes the set again.
+        polarity: Polarity of the feature: ``bright`` or ``dark``; ``None`` or ``either`` if both occur.
+        bits: Bits of a pixel, 8 or 16.
+        command: The command that reproduces the set.
         kind: ``files`` or ``shards``.
         seed: Seed of the scenes.
         identity: Version and configuration.
@@ -63,10 +63,10 @@ def write_card(path: Path, facts: CardFacts, severities: dict[str, list[int]], g
     """Write ``README.md``.
 
     Args:
-        path: Where to.
-        facts: What it says.
-        severities: Defects of each class in each fifth of the severity scale.
-        grey: Pixels in each sixteenth of the grey scale.
+        path: The output file.
+        facts: Its content.
+        severities: Number of defects of each class in each fifth of the severity scale.
+        grey: Number of pixels in each sixteenth of the grey scale.
     """
     splits = [split for split in facts.counts if sum(facts.counts[split].values())]
     features = facts.polarity if facts.polarity in POLARITIES else "bright and dark"

@@ -1,4 +1,4 @@
-"""What a set of simulated images holds, computed rather than listed: it takes no memory however large the set is."""
+"""The images of a simulated set, computed on demand, so that memory does not grow with the set."""
 
 import itertools
 import math
@@ -19,11 +19,11 @@ class Entry:
     """One image to write.
 
     Attributes:
-        number: Its place in the whole set.
+        number: Its position in the whole set.
         name: Path below the root without a suffix, ``<class>/<class>_0000``.
         label: Class.
         split: Name of its split.
-        index: Its place in the simulator's key (seed, split, index).
+        index: Its index in the simulator's key (seed, split, index).
     """
 
     number: int
@@ -34,7 +34,7 @@ class Entry:
 
 
 class ImageIndex:
-    """Every image of a set: the splits one after the other, the classes in turn as `SimulatedDataset` numbers them.
+    """All images of a set: the splits in order, the classes in turn as in `SimulatedDataset`.
 
     Args:
         classes: Class names.
@@ -42,7 +42,7 @@ class ImageIndex:
         weights: Relative frequency of each class, or ``None`` for equal ones.
 
     Raises:
-        SettingError: Weights that are not one number from 0 for each class, or all 0.
+        SettingError: Weights are not one number from 0 for each class, or all are 0.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ImageIndex:
         self.classes = list(classes)
         self.sizes = {split: sizes[split] for split in SPLITS}
         self.cycle = _spread([1.0] * len(classes) if weights is None else weights, classes)
-        # how often each label occurs before each place of the cycle
+        # number of images of each label before each position of the cycle
         self._before = [
             [0, *itertools.accumulate(each == label for each in self.cycle)] for label in range(len(classes))
         ]
@@ -71,7 +71,7 @@ class ImageIndex:
         return Entry(number, f"{name}/{name}_{self._count_before(label, number):0{self._digits}d}", name, split, index)
 
     def numbers(self, part: int, parts: int) -> range:
-        """The places of the images of one of several equal parts."""
+        """The numbers of the images in one of ``parts`` equal parts."""
         return range(part * len(self) // parts, (part + 1) * len(self) // parts)
 
     def first_of(self, label: str, count: int) -> list[Entry]:
@@ -104,7 +104,7 @@ class ImageIndex:
 
 
 def _spread(weights: Sequence[float], classes: Sequence[str]) -> list[int]:
-    """Labels in an order that repeats, each as often as its weight says and as evenly spread as can be."""
+    """A cycle of labels with frequencies proportional to the weights, spread as evenly as possible."""
     if len(weights) != len(classes) or min(weights) < 0 or sum(weights) <= 0:
         raise SettingError(
             "class_weights",

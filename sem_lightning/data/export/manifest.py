@@ -1,4 +1,4 @@
-"""The files that list a whole set, written once all its parts are there; one part's record is held at a time."""
+"""Writes the files that list a whole set once all its parts exist. Only one part's record is in memory at a time."""
 
 import csv
 import hashlib
@@ -26,14 +26,14 @@ _SEVERITY_BINS = 5
 
 @dataclass
 class PartRecord:
-    """What is known of the images of one finished part.
+    """The records of the images of one finished part.
 
     Attributes:
         rows: Their rows of ``labels.csv``.
         images: Their lines of ``metadata.jsonl``.
-        coco: The annotations of each.
+        coco: The COCO annotations of each image.
         sums: SHA-256 of each file of the part.
-        grey: Pixels in each sixteenth of the grey scale.
+        grey: Number of pixels in each sixteenth of the grey scale.
     """
 
     rows: list[list[Any]] = field(default_factory=list)
@@ -61,9 +61,9 @@ def write_manifest(
 
     Args:
         folder: Holds the images.
-        records: Of every part, in order.
-        settings: In which files the set is written.
-        facts: What the card says.
+        records: Records of all parts, in order.
+        settings: File formats of the set.
+        facts: Content of the card.
         previews: Class names and their first samples.
     """
     severities = {name: [0] * _SEVERITY_BINS for name in facts.classes[1:]}
@@ -110,7 +110,7 @@ def write_manifest(
 
 
 def _write_coco(stream: TextIO, images: Iterator[tuple[str, list[dict[str, Any]]]], facts: CardFacts) -> None:
-    """COCO JSON of any length: the annotations wait in a temporary file for the end of the list of images."""
+    """Write COCO JSON of any length. A temporary file holds the annotations until the list of images is complete."""
     categories = [{"id": number, "name": name} for number, name in enumerate(facts.classes) if number]
     info = {"description": "simulated SEM images", "version": facts.identity["made_by"]}
     stream.write(f'{{"info": {json.dumps(info)}, "categories": {json.dumps(categories)}, "images": [')
@@ -130,7 +130,7 @@ def _write_coco(stream: TextIO, images: Iterator[tuple[str, list[dict[str, Any]]
 
 
 def _write_yolo_lists(folder: Path, classes: Sequence[str]) -> list[str]:
-    """``yolo.yaml`` and one list of images for each split, as Ultralytics and its kin read them."""
+    """``yolo.yaml`` and one list of images for each split, in the format of Ultralytics."""
     written = []
     with (folder / LABELS).open(newline="") as stream:
         rows = csv.DictReader(stream)
@@ -144,7 +144,7 @@ def _write_yolo_lists(folder: Path, classes: Sequence[str]) -> list[str]:
             opened.close()
             written.append(name)
     names = "".join(f"  {number}: {name}\n" for number, name in enumerate(classes[1:]))
-    # Readers look for the lists beside this file as long as it names no path, and insist on train and val.
+    # Readers look for the lists next to this file if it names no path, and require train and val.
     lists_of = {name.removeprefix("yolo_").removesuffix(".txt"): name for name in written}
     for split, others in (("train", ("val", "test")), ("val", ("test", "train"))):
         lists_of.setdefault(split, next((lists_of[other] for other in others if other in lists_of), written[0]))

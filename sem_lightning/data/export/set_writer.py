@@ -1,4 +1,4 @@
-"""Writing a labelled set of simulated images to disk, part by part, so that a stopped run goes on where it was."""
+"""Writes a labelled set of simulated images to disk in parts, so that a stopped run can be continued."""
 
 import json
 import multiprocessing
@@ -36,20 +36,19 @@ _PREVIEWS = 8
 class SetWriter:
     """Writes one set.
 
-    The set grows in a hidden folder beside its place, ``.<name>.partial``, which holds a record of each finished part;
-    it takes its name when all parts are there. What is killed loses the parts it was at. Every file is a function of
-    the settings alone: however often a run is stopped, and however its parts are spread over processes or machines,
-    the bytes are the same.
+    The set is written to a hidden folder next to its target, ``.<name>.partial``, with a record of each finished part.
+    The folder is renamed when all parts exist. A killed run loses only its unfinished parts. The bytes of every file
+    depend only on the settings, not on interruptions or on the division of parts among processes or machines.
 
     Attributes:
-        root: The folder to make.
+        root: The output folder.
         simulator: Draws and renders the scenes.
         seed: Seed of the scenes.
-        plan: What to write.
-        parts: In how many parts.
-        settings: In which files.
-        description: Configuration, kept in ``dataset.json``: what makes this set this set.
-        command: The command that makes it again.
+        plan: The images to write.
+        parts: Number of parts.
+        settings: File formats.
+        description: Configuration that identifies the set, kept in ``dataset.json``.
+        command: The command that reproduces the set.
     """
 
     root: Path
@@ -70,13 +69,13 @@ class SetWriter:
         return {"made_by": f"sem-lightning {__version__}", "config": self.description}
 
     def start(self, overwrite: bool) -> bool:
-        """Make or find the hidden folder; returns whether anything is left to do.
+        """Make or find the hidden folder. Returns whether anything is left to do.
 
         Raises:
-            UserError: The output folder, or the hidden one, holds something else and is not to be replaced.
+            UserError: The output folder or the hidden folder holds something else, and ``overwrite`` is false.
         """
         if self.is_complete():
-            self._discard_partial()  # of a run that was killed after its last step
+            self._discard_partial()  # left by a run that was killed after its last step
             return False
         if self.root.exists():
             if not (self.root / DESCRIPTION).is_file():
@@ -92,35 +91,35 @@ class SetWriter:
                 difference = _difference(unfinished, self.identity)
                 raise UserError(
                     f"{self.partial} holds an unfinished set of other settings ({difference}); "
-                    "finish it with these, name another output, or throw it away with overwrite=true"
+                    "finish it with these, name another output, or discard it with overwrite=true"
                 )
-            self._discard_partial()  # without a plan nobody knows what it holds
+            self._discard_partial()  # without a plan its content is unknown
         (self.partial / _SET).mkdir(parents=True, exist_ok=True)
         (self.partial / _PARTS).mkdir(exist_ok=True)
         write_json(self.partial / _PLAN, self.identity)
         return True
 
     def is_complete(self) -> bool:
-        """Whether the output folder holds this very set."""
+        """Whether the output folder holds this set."""
         return _read_identity(self.root / DESCRIPTION) == self.identity
 
     def _discard_partial(self) -> None:
-        (self.partial / _PLAN).unlink(missing_ok=True)  # first, so that what is left after a kill is no set's
+        (self.partial / _PLAN).unlink(missing_ok=True)  # first, so that an interrupted removal leaves no valid set
         shutil.rmtree(self.partial, ignore_errors=True)
 
     def missing_parts(self) -> list[int]:
-        """Numbers of the parts that are not finished."""
+        """Numbers of the unfinished parts."""
         return [part for part in range(self.parts) if not self._record(part).is_file()]
 
     def _record(self, part: int) -> Path:
         return self.partial / _PARTS / f"{part:06d}.jsonl"
 
     def write_parts(self, parts: list[int], workers: int, progress: Callable[[int], None]) -> None:
-        """Write some parts with several processes.
+        """Write parts with several processes.
 
         Args:
             parts: Numbers of the parts.
-            workers: Processes.
+            workers: Number of processes.
             progress: Called with the number of images written since the last call.
 
         Raises:
@@ -129,7 +128,7 @@ class SetWriter:
         try:
             self._write_parts(parts, workers, progress)
         except FileNotFoundError:
-            if not self.is_complete():  # another job finished the set under our hands
+            if not self.is_complete():  # another job may have finished the set meanwhile
                 raise
 
     def _write_parts(self, parts: list[int], workers: int, progress: Callable[[int], None]) -> None:
@@ -139,7 +138,7 @@ class SetWriter:
             return
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-            # A few parts at a time: the queue, too, stays small however large the set is.
+            # A few parts at a time, so that the queue stays small for any size of set.
             waiting = list(reversed(parts))
             running: set[Future[int]] = set()
             try:
@@ -153,7 +152,7 @@ class SetWriter:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def write_part(self, part: int) -> int:
-        """Write one part and, last of all, its record; returns its number of images."""
+        """Write one part and finally its record. Returns its number of images."""
         folder = self.partial / _SET
         store: Store = FolderStore(folder) if self.settings.kind == "files" else ShardStore(folder, part)
         categories = {name: number for number, name in enumerate(self.plan.classes) if number}
@@ -191,9 +190,9 @@ class SetWriter:
         return blobs
 
     def finish(self) -> None:
-        """Write what lists the images, and give the set its name; whoever writes the last part does it.
+        """Write the files that list the images and rename the set; called by the job that writes the last part.
 
-        Jobs that come here together wait for each other, and find the set complete.
+        Concurrent jobs wait for each other; the later ones find the set complete.
         """
         lock = self.root.with_name(f".{self.root.name}.lock")
         with exclusive(lock):
@@ -206,7 +205,7 @@ class SetWriter:
                     self.root.rename(self.partial / _REPLACED)
                 (self.partial / _SET).rename(self.root)
             self._discard_partial()
-            lock.unlink(missing_ok=True)  # who waits for it finds the set complete
+            lock.unlink(missing_ok=True)  # waiting jobs find the set complete
 
     def _list_images(self, folder: Path) -> None:
         facts = CardFacts(
@@ -247,7 +246,7 @@ def _metadata(entry: Entry, sample: Sample, scene: dict[str, Any], names: dict[s
 
 
 def _read_identity(path: Path) -> dict[str, Any]:
-    """What a set says of how it was made; empty where there is none or it cannot be read."""
+    """Version and configuration stored in a set; empty if they are missing or unreadable."""
     try:
         content = json.loads(path.read_text())
         return {key: content[key] for key in ("made_by", "config")}

@@ -1,4 +1,4 @@
-"""Where the files of each simulated image go: into folders, or one after the other into a tar file."""
+"""Stores the files of simulated images in folders or in tar files."""
 
 import hashlib
 import io
@@ -16,12 +16,12 @@ KINDS = ("files", "shards")
 FORMATS = ("png", "tiff")
 ANNOTATIONS = ("coco", "yolo")
 
-Blobs = dict[str, tuple[str, bytes]]  # "image", "mask", ... to suffix and content
+Blobs = dict[str, tuple[str, bytes]]  # maps "image", "mask", ... to suffix and content
 
 
 @dataclass
 class WriterSettings:
-    """In which files a set is written (``conf/writer/*.yaml`` document each key)."""
+    """File formats of a set (``conf/writer/*.yaml`` document each key)."""
 
     kind: str
     format: str
@@ -38,23 +38,23 @@ class WriterSettings:
 
 
 class Store(Protocol):
-    """Takes the files of the images of one part, and knows their checksums.
+    """Stores the files of the images of one part and their checksums.
 
     Attributes:
-        columns: What it adds to the columns of labels.csv.
+        columns: Additional columns of labels.csv.
     """
 
     columns: tuple[str, ...]
 
     def add(self, entry: Entry, blobs: Blobs) -> tuple[dict[str, str], list[Any]]:
-        """Store an image's files; returns the name of each, and this image's values of ``columns``."""
+        """Store an image's files. Returns the name of each file and the image's values of ``columns``."""
 
     def close(self) -> dict[str, str]:
-        """Finish the part; returns the SHA-256 of each file written."""
+        """Finish the part. Returns the SHA-256 of each file."""
 
 
 class FolderStore:
-    """A file of its own for each thing, in one folder for each class."""
+    """Separate files, in one folder for each class."""
 
     columns: tuple[str, ...] = ()
 
@@ -78,9 +78,9 @@ class FolderStore:
 
 
 class ShardStore:
-    """A tar file as WebDataset reads them: files of one image lie together and share their name up to the first dot.
+    """A tar file for WebDataset: the files of one image are consecutive and share their name up to the first dot.
 
-    It is written under another name and renamed when complete. Times, owners and modes are fixed, so that the same
+    It is written under a temporary name and renamed when complete. Times, owners and modes are fixed, so that the same
     images give the same bytes.
     """
 
@@ -90,7 +90,7 @@ class ShardStore:
         self._root = root
         self._name = shard_name(part)
         self._temporary = root / f".{self._name}.{os.getpid()}.tmp"
-        self._stream: IO[bytes] | None = None  # opened with the first image: an empty part has no file
+        self._stream: IO[bytes] | None = None  # opened with the first image; an empty part has no file
         self._tar: tarfile.TarFile | None = None
 
     def add(self, entry: Entry, blobs: Blobs) -> tuple[dict[str, str], list[Any]]:
@@ -104,7 +104,7 @@ class ShardStore:
             self._tar.addfile(member, io.BytesIO(content))
             names[kind] = f"{self._name}/{member.name}"
             if kind in ("image", "mask"):
-                # the content ends where the next member begins, padded to whole blocks
+                # the content is padded to whole blocks; the next member begins there
                 padded = -(-len(content) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 spans += [self._tar.offset - padded, len(content)]
         return names, spans
