@@ -8,10 +8,14 @@ from typing import Any
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from sem_lightning.config.build import build, build_simulator, check_keys
+from sem_lightning.config.error_lines import describe
 from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, SimulationSettings
+from sem_lightning.errors import UserError
 from sem_lightning.fitting.fit_settings import FitSettings
 from sem_lightning.plugins import load_plugins
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, make_settings_types
@@ -75,14 +79,22 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
         overrides: As on the command line.
 
     Raises:
-        HydraException: Overrides that do not compose.
-        SettingError: A key that does not exist.
+        UserError: Overrides that do not compose, or a key that does not exist.
     """
     return compose_with_grid(command, overrides)[0]
 
 
 def compose_with_grid(command: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
     """Like `compose`, and also the grid of values that the configuration (an experiment) sweeps."""
+    if not all(isinstance(each, str) for each in overrides):
+        raise UserError(f"found {list(overrides)!r}, expected overrides as text, such as 'noise=high'")
+    try:
+        return _compose(command, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(describe(error)) from None
+
+
+def _compose(command: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
     register_schemas(command)
     running = GlobalHydra.instance().is_initialized()
     # A running command has its own Hydra with the user's folders. Otherwise a temporary one is initialised.

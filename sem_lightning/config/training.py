@@ -57,7 +57,7 @@ def _instantiate(key: str, node: Any, expected: type) -> Any:
     try:
         made = instantiate(dict(node), _convert_="all")
     except Exception as error:  # any error of the user's class
-        reason = str(error.__cause__ or error).splitlines()[0]
+        reason = " ".join(str(error.__cause__ or error).split())
         raise SettingError(
             key, f"{node['_target_']} cannot be made ({type(error.__cause__ or error).__name__}: {reason})"
         ) from error

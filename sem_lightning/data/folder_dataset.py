@@ -1,6 +1,7 @@
 """Labelled images on disk as a torch data set."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ class FolderDataset(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Every image once; indices beyond ``len`` repeat them, as further epochs do."""
+        return map(self.__getitem__, range(len(self)))
 
     def labelled(self, index: int) -> LabelledImage:
         """The image at its own size, for evaluation.

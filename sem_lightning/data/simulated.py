@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from sem_lightning.checks import at_least, one_of
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.image_metadata import ImageMetadata, total_dose
 from sem_lightning.data.labelled_image import LabelledImage
@@ -44,6 +45,8 @@ class SimulatedDataset(Dataset[dict[str, Any]]):
         class_weights: list[float] | None = None,
         curriculum: Curriculum = Curriculum(),
     ) -> None:
+        one_of("split", split, SPLITS)
+        at_least("size", size, 1)
         self.simulator = simulator
         self.seed = seed
         self.split = SPLITS.index(split)
@@ -55,6 +58,10 @@ class SimulatedDataset(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return self.size
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The images of the first epoch; indices beyond ``len`` are those of further epochs."""
+        return map(self.__getitem__, range(len(self)))
 
     def scene(self, index: int) -> Scene:
         """The scene of ``dataset[index]``."""

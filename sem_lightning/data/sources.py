@@ -21,6 +21,7 @@ from sem_lightning.io.images import whole_shape
 from sem_lightning.synthesis.simulator import Simulator
 
 Batch = dict[str, Any]
+_PER_CLASS = MappingProxyType({"train": 400, "val": 100, "test": 1000, "calibration": 200})
 
 
 class Source(Protocol):
@@ -71,11 +72,12 @@ class SimulatedSource:
         self,
         simulator: Simulator,
         seed: int = 0,
-        per_class: Mapping[str, int] = MappingProxyType({"train": 400, "val": 100, "test": 1000, "calibration": 200}),
+        per_class: Mapping[str, int] = _PER_CLASS,
         fresh: bool = True,
         class_weights: Sequence[float] | None = None,
         curriculum: Curriculum = Curriculum(),
     ) -> None:
+        per_class = {**_PER_CLASS, **per_class}
         for split in SPLITS:
             if per_class[split] < (split != "calibration"):
                 raise SettingError(f"data.{split}_per_class", f"found {per_class[split]}, expected at least 1")
@@ -166,6 +168,7 @@ class FolderSource:
         fold: tuple[int, int] | None = None,
         decode: bool = True,
     ) -> None:
+        root = Path(root)
         files, self.classes = read_folder(root, classes, on_bad_image, crop_data_bar, decode)
         if len(self.classes) < 2:
             raise UserError(f"{root} holds the one class {', '.join(self.classes)}; training needs at least two")

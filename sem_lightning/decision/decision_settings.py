@@ -13,11 +13,11 @@ from sem_lightning.synthesis.defects.mix import GOOD
 class DecisionSettings:
     """Settings of a decision rule (``conf/decision/*.yaml`` document every key)."""
 
-    rule: str
-    max_escape: float
-    confidence: float
-    ood_rate: float
-    ambiguous_rate: float
+    rule: str = "argmax"
+    max_escape: float = 0.01
+    confidence: float = 0.95
+    ood_rate: float = 0.01
+    ambiguous_rate: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:

@@ -10,6 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.data.datamodule import SEMDataModule
 from sem_lightning.data.sources import Source
+from sem_lightning.errors import SettingError
 from sem_lightning.evaluation.comparison import Comparison, compare
 from sem_lightning.evaluation.compatibility import check_fit, judged_polarity
 from sem_lightning.evaluation.html_report import Section, write_page
@@ -72,6 +73,9 @@ def evaluate(
         SettingError: The images do not fit a classifier.
         UserError: Files that cannot be used; the message names every one.
     """
+    if not models:
+        raise SettingError("models", "found none; name a classifier, or several")
+    output = Path(output)
     sections, pointing, skipped = [], [], []
     datamodule = SEMDataModule(source, num_workers=num_workers)
     for number, (name, model) in enumerate(models, start=1):

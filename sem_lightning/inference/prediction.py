@@ -45,7 +45,7 @@ class Region:
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """The prediction for one image.
 

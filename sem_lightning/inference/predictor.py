@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sem_lightning.checks import one_of
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
 from sem_lightning.decision.scores import Floats, log_odds_good, log_probabilities
 from sem_lightning.errors import SettingError, UserError
@@ -26,7 +27,9 @@ from sem_lightning.io.gray_image import GrayImage, open_image
 from sem_lightning.io.images import ImageError, resize_to
 from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
 from sem_lightning.model.checkpoint import TrainedModel, load_model
+from sem_lightning.model.device import choose_device
 from sem_lightning.model.network import ClassifierNetwork
+from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.field import Float32
 
 Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -79,11 +82,13 @@ class Predictor:
         self.preprocessing = Preprocessing.for_model(
             model.settings, tiling, overlap, pixel_size, view_scales, crop_data_bar
         )
+        if polarity is not None:
+            one_of("polarity", polarity, (*POLARITIES, "auto"))
         if polarity not in (None, "auto"):
             inversion = choose_inversion(str(polarity), model.settings.polarity)
             self.preprocessing = replace(self.preprocessing, inversion=inversion)
         self.explain = explain
-        self.device = torch.device(device)
+        self.device = torch.device(choose_device(str(device)))
         self._classes = list(model.settings.classes)
         self._decoded: dict[Path, GrayImage] = {}  # files that the polarity vote has decoded
         self._trained_net = model.net
@@ -192,6 +197,8 @@ class Predictor:
 
         A thread reads a sequence ahead. Any other iterable is consumed as predictions are requested.
         """
+        if isinstance(images, str | Path | GrayImage | np.ndarray):
+            images = list_images(images)
         ahead = isinstance(images, Sequence)
         prepared = read_ahead(images, self._prepare) if ahead else map(self._prepare, images)
         pending: deque[Job | UnreadableImage] = deque()
@@ -206,6 +213,8 @@ class Predictor:
 
     def _open(self, image: Image) -> GrayImage:
         """The decoded image without its data bar."""
+        if isinstance(image, str):
+            image = Path(image)
         if isinstance(image, Path):
             found = self._decoded.pop(image, None)
             return open_image(image, self.preprocessing.crop_data_bar) if found is None else found

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.io.data_bar import find_data_bar
-from sem_lightning.io.images import Span, read_gray
+from sem_lightning.io.images import ImageError, Span, read_gray
 from sem_lightning.io.pixel_size import read_pixel_size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GrayImage:
     """A grey image without its data bar.
 
@@ -20,6 +20,9 @@ class GrayImage:
         path: The file it comes from, where it comes from one.
         pixel_size: Width of a pixel, nm, where known.
         data_bar_rows: Rows of the data bar that were cut off at the bottom.
+
+    Raises:
+        ImageError: Pixels of another type or shape, or a pixel size that is not positive.
     """
 
     pixels: npt.NDArray[np.float32]
@@ -27,8 +30,17 @@ class GrayImage:
     pixel_size: float | None = None
     data_bar_rows: int = 0
 
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.float32 or self.pixels.ndim != 2 or not self.pixels.size:
+            raise ImageError(
+                f"{self.path or 'array'}: found {self.pixels.dtype} {self.pixels.shape}, expected float32 [H, W] in "
+                "[0, 1]"
+            )
+        if self.pixel_size is not None and not self.pixel_size > 0:
+            raise ImageError(f"{self.path or 'array'}: found a pixel size of {self.pixel_size}, expected nm above 0")
 
-def open_image(path: Path, crop_data_bar: bool = True, span: Span | None = None) -> GrayImage:
+
+def open_image(path: Path | str, crop_data_bar: bool = True, span: Span | None = None) -> GrayImage:
     """Decode an image file once.
 
     Args:
@@ -39,6 +51,7 @@ def open_image(path: Path, crop_data_bar: bool = True, span: Span | None = None)
     Raises:
         ImageError: The file cannot be used.
     """
+    path = Path(path)
     pixels = read_gray(path, span)
     rows = find_data_bar(pixels) if crop_data_bar else 0
     pixel_size = read_pixel_size(path) if span is None else None

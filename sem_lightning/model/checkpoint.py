@@ -43,7 +43,8 @@ class TrainedModel:
 
 def find_checkpoint(name: str | Path) -> Path:
     """The file of a checkpoint, or of a classifier in the package (``robust``)."""
-    return PACKAGED.get(str(name)) or Path(name).expanduser()
+    packaged = PACKAGED.get(name) if isinstance(name, str) else None
+    return packaged or Path(name).expanduser()
 
 
 def load_model(name: str | Path) -> TrainedModel:

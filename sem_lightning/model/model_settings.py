@@ -77,6 +77,12 @@ class ModelSettings:
         named = isinstance(self.classes, tuple) and all(isinstance(name, str) for name in self.classes)
         if not named or len(self.classes) < 2:
             raise SettingError("classes", f"found {self.classes!r}, expected two names or more")
+        if len(set(self.classes)) < len(self.classes):
+            raise SettingError("classes", f"found {', '.join(self.classes)}; name each class once")
+        if self.polarity is not None and self.polarity not in tuple(Polarity):
+            raise SettingError("polarity", f"found {self.polarity!r}, expected one of {', '.join(Polarity)}")
+        if self.pixel_size is not None and not (isinstance(self.pixel_size, int | float) and self.pixel_size > 0):
+            raise SettingError("pixel_size", f"found {self.pixel_size!r}, expected nm above 0")
         if not isinstance(self.image_size, int) or not 16 <= self.image_size <= MAX_IMAGE_SIZE:
             raise SettingError("image_size", f"found {self.image_size!r}, expected 16 to {MAX_IMAGE_SIZE} pixels")
         check_recipe(self)
@@ -118,8 +124,10 @@ def check_recipe(recipe: Any) -> None:
     for key, allowed in (("pooling", POOLINGS), ("schedule", SCHEDULES), ("frozen", FROZEN)):
         if getattr(recipe, key) not in allowed:
             raise SettingError(key, f"found {getattr(recipe, key)!r}, expected one of {', '.join(allowed)}")
-    if (recipe.name is None) is (recipe.network == "timm"):
-        raise SettingError("name", f"found {recipe.name!r} with network={recipe.network}; it is of network=timm alone")
+    if recipe.network == "timm" and recipe.name is None:
+        raise SettingError("name", "needs a value: one of timm's networks, such as resnet34")
+    if recipe.network != "timm" and recipe.name is not None:
+        raise SettingError("name", f"found {recipe.name!r}, which is for network=timm; leave it out")
     check_view_scales(recipe.view_scales or ())
     if not 0 < recipe.learning_rate < math.inf:
         raise SettingError("learning_rate", f"found {recipe.learning_rate:g}, expected a number above 0")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sem_lightning.data.sources import Source
-from sem_lightning.errors import SettingError
+from sem_lightning.errors import SettingError, UserError
 from sem_lightning.model.checkpoint import TrainedModel, load_model, read_checkpoint
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.model_settings import RECIPE_FIELDS, ModelSettings
@@ -43,7 +43,10 @@ def open_start(init_from: str | None, options: Any, given: Collection[str] = ())
         return None
     if pretrained:
         raise SettingError("model.pretrained", "init_from brings weights of its own; use one of both")
-    model = load_model(init_from)
+    try:
+        model = load_model(init_from)
+    except UserError as error:
+        raise SettingError("init_from", str(error)) from None
     for name in _OF_START:
         found, known = getattr(options, name), model.settings.to_dict()[name]
         said = f"model.{name}" in given or (name == "network" and "model" in given)
