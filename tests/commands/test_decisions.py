@@ -134,7 +134,9 @@ def test_a_folder_that_labels_divide_is_known_as_well(run: Run, tmp_path: Path) 
     assert done.code == 1 and "was trained on some images of this folder; use split=test" in done.err
     (tmp_path / "set" / "labels.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows))
     done = run("evaluate", best, *folder)
-    assert done.code == 1 and "column split of labels.csv, which is missing now" in done.err and done.err.count("\n") == 1
+    assert (
+        done.code == 1 and "column split of labels.csv, which is missing now" in done.err and done.err.count("\n") == 1
+    )
     last = best.replace("ckpt=", "resume_from=").replace("best.ckpt", "last.ckpt")
     done = run("train", *folder, *more, last)
     assert done.code == 1 and "was trained on have changed since" in done.err and done.err.count("\n") == 1
