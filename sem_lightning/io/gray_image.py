@@ -1,4 +1,4 @@
-"""A grey image with what its file says about it."""
+"""A grey image with the metadata of its file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ class GrayImage:
 
     Attributes:
         pixels: float32 [H, W] in [0, 1].
-        path: The file it comes from, where it comes from one.
-        pixel_size: Width of a pixel, nm, where known.
-        data_bar_rows: Rows of the data bar that were cut off at the bottom.
+        path: Its file, if any.
+        pixel_size: Width of a pixel in nm, if known.
+        data_bar_rows: Rows of the data bar that were cropped at the bottom.
     """
 
     pixels: npt.NDArray[np.float32]
@@ -33,7 +33,7 @@ def open_image(path: Path, crop_data_bar: bool = True, span: Span | None = None)
 
     Args:
         path: See `read_gray`.
-        crop_data_bar: Whether a data bar at the bottom is cut off.
+        crop_data_bar: Whether a data bar at the bottom is cropped.
         span: First byte and number of bytes of an image inside another file; such an image has no tags.
 
     Raises:
