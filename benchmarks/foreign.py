@@ -4,10 +4,10 @@ python benchmarks/foreign.py [--ckpt robust] [--polarity dark] [--images 150] [-
 
 Plain drawings: rectangles on a binary image at four times the resolution, then one of three styles. ``flat``: two grey
 levels. ``rims``: lines and spaces of equal grey, with bright edges. ``thick``: two levels and broad rims. Blur,
-Gaussian noise, salt and pepper; no signed distances, spectra or electrons. ``lines`` are parallel and bright. ``threads`` are
-lines with bridges two to four pixels thick at any file size. ``metal`` are wires on tracks that end anywhere, bright on
-dark or dark on bright. A defect is a rectangle or an ellipse that opens one wire or joins two; counting connected parts
-checks this. Files of 128 to 512 pixels are judged by sem-predict.
+Gaussian noise, salt and pepper; no signed distances, spectra or electrons. ``lines`` are parallel and bright.
+``threads`` are lines with bridges two to four pixels thick at any file size. ``metal`` are wires on tracks that end
+anywhere, bright on dark or dark on bright. A defect is a rectangle or an ellipse that opens one wire or joins two;
+counting connected parts checks this. Files of 128 to 512 pixels are judged by sem-predict.
 """
 
 import argparse

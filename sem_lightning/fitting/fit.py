@@ -54,7 +54,7 @@ _SATURATED = (
 )
 _NEVER = (
     "drift, vibration, charging, shadows, asymmetry, uneven light, defocus apart from the beam: one image does not "
-    "tell them"
+    "determine them"
 )
 
 
@@ -114,8 +114,8 @@ def fit(settings: FitSettings, say: Callable[[str], object] = lambda line: None)
     test = compare([pair.real for pair in pairs], [pair.simulated for pair in pairs])
     if settings.family == "auto" and _is_unlike(test) and not any(each.saturated for each in measured):
         raise UserError(
-            f"a classifier tells {test.accuracy:.1%} of {test.patches} patches from simulated ones, so "
-            f"{family} is not what the images show, and nothing was written; where it is, say so with family={family}"
+            f"a classifier separates {test.accuracy:.1%} of {test.patches} patches from simulated ones, so "
+            f"the images do not show {family}, and nothing was written; if they do, use family={family}"
         )
     missing = _not_estimated(result, measured)
     result.write_report(report, pairs, test, missing, describe_environment())
@@ -181,7 +181,7 @@ def _choose_microscope(
     if settings.polarity != "auto":
         polarity = settings.polarity
     elif not seen:
-        say(f"polarity: {polarity} features assumed, as is usual; the images look the same either way (polarity=...)")
+        say(f"polarity: {polarity} features assumed, as is usual; the images do not determine it (polarity=...)")
     wires = replace(settings.wires, direction=common_direction(usable), polarity=polarity)
     imaging = replace(settings.imaging, polarity=polarity)
     base = settings.lines if family == "line_space" else wires
@@ -231,7 +231,7 @@ def _without_guesses(
         key for key, each in found.items() if key not in _NEEDED and microscope.is_vague(key, each.value, each.sigma)
     ]
     if vague:
-        say(f"{name}: does not tell {', '.join(sorted(vague))}")
+        say(f"{name}: does not determine {', '.join(sorted(vague))}")
     if saturated:
         say(f"{name}: more than 2 % of the pixels are black or white, so its levels, rims and noise are not used")
         vague += _SATURATED

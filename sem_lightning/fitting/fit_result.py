@@ -66,7 +66,7 @@ class FitResult:
         lines = [
             f"{self.name}: what sem-fit estimated from {len(self.paths)} image{'s' * several}, "
             f"{printable(self.paths[0].name)}{' and others' * several}.",
-            "Beside each range: the estimate and its standard uncertainty; without one, the image does not tell.",
+            "After each range: the estimate and its standard uncertainty; keys without one were not estimated.",
             f"Pixel size of the files: {size}.",
             f"  python train.py microscope={option}",
         ]
@@ -81,8 +81,8 @@ class FitResult:
         if self.scale == 1:
             return []
         return [
-            f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen:",
-            "ranges of noise, streaks and jitter are of training pixels, the estimates beside them of the files'.",
+            f"A training pixel is {self.scale:.3g} of the files' pixels, so that an image shows enough of the pattern:",
+            "ranges of noise, streaks and jitter are in training pixels, their estimates in pixels of the files.",
         ]
 
     def write_report(
