@@ -1,10 +1,11 @@
-"""What a user's unlabelled images could teach the packaged classifier: batch norm's statistics, or its own answers.
+"""Adapting the packaged classifier to unlabelled images: batch norm statistics, or self-training.
 
 python benchmarks/adapt.py [--ckpt robust] [--images 300]        2 minutes
 
-Of each style a set of unlabelled images, and 600 other ones to test on. ``statistics`` replaces the means and variances
-of all batch norms by those of the unlabelled images, wholly or half (sem-predict adapt=true); ``self-training``
-goes on learning, stem and batch norms frozen, from the answers that it is surer than 0.9 of (Lee, ICML workshop 2013).
+Each style has a set of unlabelled images and 600 other images for the test. ``statistics`` moves the means and
+variances of all batch norms fully or halfway to those of the unlabelled images (halfway: sem-predict adapt=true).
+``self-training`` trains further on predictions with a confidence above 0.9, with frozen stem and batch norms (Lee, ICML
+workshop 2013).
 """
 
 import argparse
@@ -35,7 +36,7 @@ TESTED, SURE, EPOCHS, BATCH = 600, 0.9, 5, 16
 
 
 def draw(style: tuple[str, ...], split: int, count: int) -> tuple[Tensor, Tensor]:
-    """Images float32 [N, 1, H, W] and labels, all classes alike."""
+    """Images float32 [N, 1, H, W] and labels, with balanced classes."""
     simulator = compose_simulator(*style)
     labels = [number % len(simulator.classes) for number in range(count)]
     drawn = (render(simulator.draw(31, split, i, simulator.classes[label])).image for i, label in enumerate(labels))
@@ -58,7 +59,7 @@ def take_statistics(classifier: SEMClassifier, images: Tensor, share: float) -> 
 
 
 def train_itself(classifier: SEMClassifier, images: Tensor) -> SEMClassifier:
-    """A copy that has learnt from its own sure answers, all classes weighing alike."""
+    """A copy trained on its own confident predictions, with balanced classes."""
     adapted = copy.deepcopy(classifier)
     adapted.net.freeze_stem()
     sure, labels = probabilities_of(classifier, images).max(1)
@@ -66,7 +67,7 @@ def train_itself(classifier: SEMClassifier, images: Tensor) -> SEMClassifier:
     images, labels = images[kept], labels[kept].clone()
     counts = torch.bincount(labels, minlength=len(classifier.classes)).clamp(min=1)
     weights = len(labels) / (len(counts) * counts)
-    adapted.eval()  # batch norms stay
+    adapted.eval()  # keeps batch norm statistics
     optimizer = torch.optim.AdamW([p for p in adapted.parameters() if p.requires_grad], lr=3e-4)
     generator = torch.Generator().manual_seed(0)
     for _ in range(EPOCHS):

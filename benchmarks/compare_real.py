@@ -1,10 +1,10 @@
-"""Puts a simulated image beside each real one, and prints by how much they differ.
+"""Compares each real image with a simulated one, and prints their differences.
 
 python benchmarks/compare_real.py FOLDER [--output outputs/real]        1 minute for six images
 
 The exposure is fitted to the mean brightness at each distance from the outlines of the real image, the noise to its
-noise level. The sheet shows, for each image: the real one; the simulated one on the real one's outlines; a layer that
-pattern=routing draws at its pitch, under the same exposure and noise.
+noise level. The sheet shows for each image: the real image; a simulated image with the real outlines; a layer of
+pattern=routing with the same pitch, exposure and noise.
 """
 
 import argparse
@@ -37,7 +37,7 @@ REACH = 12  # pixels from an edge over which profiles are compared
 
 
 def levels(image: Float32) -> tuple[float, float]:
-    """Brightness of the dark and of the bright material: the peaks of the histogram on both sides of its valley."""
+    """Brightness of the dark and the bright material: the peaks of the histogram on both sides of its valley."""
     smooth = cv2.GaussianBlur(image, (0, 0), 1.5)
     counts = np.convolve(np.histogram(smooth, 128, (0, 1))[0], np.ones(7) / 7, "same")
     bright = int(counts.argmax())
@@ -57,9 +57,9 @@ def exposure_of(numbers: np.ndarray, like: Exposure) -> Exposure:
 def fit_exposure(
     image: Float32, phi: Float32, view: FieldOfView, like: Exposure, start: np.ndarray
 ) -> tuple[Exposure, float]:
-    """Least squares on the edge profile, one number at a time with shrinking steps.
+    """Least squares on the edge profile by coordinate search with decreasing steps.
 
-    The last number is how far the edge, where the rim is brightest, lies outside the outline ``phi``, pixels.
+    The last number is the distance of the edge (the brightest part of the rim) outside the outline ``phi``, pixels.
     """
     target = edge_profile(image, phi, REACH)
 
@@ -82,7 +82,7 @@ def fit_exposure(
 
 
 def fit_noise(image: Float32, flat: np.ndarray, exposure: Exposure, phi: Float32) -> tuple[Exposure, Detection]:
-    """Electrons that give the real image's pixel noise, and grain that gives what else varies where it is ``flat``."""
+    """Fit the dose to the real image's pixel noise, and grain to the other variance of ``flat`` areas."""
     wanted, brightness = noise_level(image), float(image[flat].mean())
     dose = 1000.0
     detection = Detection(dose, 1, 0.0, 0.0, 1.0, 0.0, 1.0, 8, key=1)
@@ -91,7 +91,7 @@ def fit_noise(image: Float32, flat: np.ndarray, exposure: Exposure, phi: Float32
         simulated = simulate(dataclasses.replace(exposure, grain=grain), detection, phi)
         dose *= (noise_level(simulated) / wanted) ** 2
         detection = dataclasses.replace(detection, dose=dose)
-        missing = (image[flat].var() - simulated[flat].var()) / brightness**2  # blurred: more is needed than is missing
+        missing = (image[flat].var() - simulated[flat].var()) / brightness**2  # grain is blurred later
         grain = dataclasses.replace(grain, amplitude=float(np.sqrt(max(grain.amplitude**2 + 2 * missing, 1e-8))))
     return dataclasses.replace(exposure, grain=grain), detection
 
@@ -116,7 +116,7 @@ def compare(path: Path) -> tuple[np.ndarray, str]:
 
     ridge = (phi >= cv2.dilate(phi, np.ones((3, 3), np.uint8))) & (phi > 1.5)
     cd = 2 * (float(np.median(phi[ridge])) + outwards)
-    duty = min(max(float(np.mean(phi > 0)) * 1.5, 0.35), 0.6)  # tracks are not full everywhere
+    duty = min(max(float(np.mean(phi > 0)) * 1.5, 0.35), 0.6)  # tracks are partly empty
     routing = compose_simulator(
         "pattern=routing",
         "imaging.image_size=512",

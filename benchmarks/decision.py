@@ -1,9 +1,9 @@
-"""What a bound on escapes costs: escape and overkill at several bounds and levels of noise, on unseen images.
+"""The cost of the risk bound: escape and overkill at several bounds and noise levels, on unseen images.
 
 python benchmarks/decision.py low=LOW.ckpt typical=TYPICAL.ckpt high=HIGH.ckpt        30 minutes on two CPU cores
 
-Each checkpoint comes from `python train.py noise=NAME`. Its rule is made from the calibration split (15,000 images of
-that noise) and tried on 12,000 images of the test split; temperature and out-of-distribution score come from the
+Each checkpoint comes from `python train.py noise=NAME`. Its rule is made from the calibration split (15,000 images with
+that noise) and tested on 12,000 images of the test split. Temperature and out-of-distribution score come from the
 validation split.
 """
 
@@ -21,7 +21,7 @@ from sem_lightning.inference.predictor import load
 
 PER_CLASS = {"train": 1, "val": 300, "calibration": 5000, "test": 4000}
 PROMISES = (0.05, 0.01, 0.001)
-SEED = 1000  # not that of the training
+SEED = 1000  # differs from the seed of training
 
 
 def show(rate: tuple[int, int]) -> str:

@@ -1,11 +1,10 @@
-"""What a handful of labelled images buys, with and without the packaged classifier to start from.
+"""Accuracy against the number of labelled images, with and without the packaged classifier as the start.
 
 python benchmarks/finetune.py [--seeds 0 1] [--output docs/images/finetune.png]     40 minutes on two cores
 
-Stand-ins for a real microscope are simulated ones that the classifier never saw: conf/microscope/metal.yaml, where it
-does well, and a fast scan of lines in extreme noise, where it does not. Of n labelled images of each class a quarter
-(at least one) serves for validation, the rest for training; a single one serves for both. The test images, 200 of each
-class, are others.
+Two unseen simulated microscopes replace a real one: conf/microscope/metal.yaml, where the classifier is accurate, and a
+fast scan of lines in extreme noise, where it is not. Of n labelled images of each class a quarter (at least one) is for
+validation, the rest for training; a single one is used for both. The test has 200 other images of each class.
 """
 
 import argparse
@@ -86,14 +85,14 @@ def run(module: str, *arguments: str) -> None:
 
 
 def measure_packaged(folder: Path, results: Path) -> float:
-    """Accuracy on the test images with no label."""
+    """Accuracy on the test images without labels."""
     data = ("data=folder", f"data.root={folder}", "device=cpu")
     run("evaluate", "ckpt=robust", *data, f"hydra.run.dir={results}")
     return float(json.loads((results / "report.json").read_text())["metrics"]["test/accuracy"])
 
 
 def measure(folder: Path, start: tuple[str, ...], seed: int, results: Path) -> float:
-    """Accuracy on the test images after training on the others that ``labels.csv`` names."""
+    """Accuracy on the test images after training on the other images in ``labels.csv``."""
     data = (f"data.root={folder}", "trainer.accelerator=cpu")
     run(
         "train", "experiment=finetune", *start, *data, f"seed={seed}", f"hydra.run.dir={results}", "logger=none",

@@ -1,9 +1,9 @@
-"""How well sem-fit recovers what images were simulated with: bias and spread of each estimate, and docs/images/fit.png.
+"""Bias and spread of the estimates of sem-fit on simulated images, and docs/images/fit.png.
 
 python benchmarks/fit.py [--scenes 200] [--output docs/images/fit.png]        20 minutes
 
-Three fifths of the scenes are lines and spaces (half of them upright, half in any direction), two fifths metal layers;
-every other setting is drawn from the ranges of conf/imaging/cdsem.yaml, effects that are not estimated among them.
+Three fifths of the scenes are lines and spaces (half of them vertical, half in any direction), two fifths metal layers.
+All other settings, also of effects that are not estimated, are drawn from the ranges of conf/imaging/cdsem.yaml.
 """
 
 import argparse
@@ -45,7 +45,7 @@ KEYS = {
 
 
 def draw(microscope: Microscope, number: int) -> dict[str, float]:
-    """The true settings of a scene; a key that the pattern does not have is left out."""
+    """The true settings of a scene, without keys that the pattern does not have."""
     rng = np.random.default_rng([4711, number])
     return {
         f"{group}.{name}": getattr(microscope, group).draw_value(rng, name)
@@ -56,7 +56,7 @@ def draw(microscope: Microscope, number: int) -> dict[str, float]:
 
 
 def recover(family: str, scenes: int, first: int) -> tuple[dict[str, list[tuple[float, float, float]]], list[str]]:
-    """Truth, error and stated uncertainty of each estimate; and what was refused."""
+    """True value, error and stated uncertainty of each estimate; and the reasons of refused images."""
     simulator = compose_simulator(*FAMILIES[family], *COMMON)
     assert simulator.polarity is not None
     usual = Microscope(simulator.pattern, simulator.imaging, simulator.noise, simulator.polarity)
@@ -88,7 +88,7 @@ def recover(family: str, scenes: int, first: int) -> tuple[dict[str, list[tuple[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=200)
-    parser.add_argument("--first", type=int, default=0, help="number of the first scene; others are other scenes")
+    parser.add_argument("--first", type=int, default=0, help="number of the first scene")
     parser.add_argument("--output", type=Path, default=Path("docs/images/fit.png"))
     arguments = parser.parse_args()
     shares = {"line_space": round(0.6 * arguments.scenes), "routing": arguments.scenes - round(0.6 * arguments.scenes)}
@@ -103,7 +103,7 @@ def main() -> None:
             middle = np.median(error)
             spread = 1.4826 * np.median(np.abs(error - middle))
             inside = np.mean(np.abs(error) <= 2 * np.maximum(sigma, 1e-9))
-            if key in LOGARITHMIC:  # a ratio: so many per cent more or less
+            if key in LOGARITHMIC:  # relative error
                 inside = np.mean(np.abs(np.log((true + error) / true)) <= 2 * sigma / (true + error))
             print(
                 f"| {family} | `{key}` | {len(each)} | {true.mean():.3g} | {middle:+.2g} | {spread:.2g} "

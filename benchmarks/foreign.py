@@ -1,14 +1,13 @@
-"""A classifier on images of another kind of generator, which shares nothing with ours but the three classes.
+"""A classifier on images of another generator that shares only the three classes with ours.
 
 python benchmarks/foreign.py [--ckpt robust] [--polarity dark] [--images 150] [--kinds lines] [--sheet F]   4 minutes
 
-Plain drawings as many projects make them: rectangles on a binary picture, four times as fine as the image, then one
-of three looks. ``flat``: two grey levels. ``rims``: lines as grey as their spaces, with bright edges. ``thick``: levels
-and broad rims. Blur, Gaussian noise, salt and pepper; no signed distances, spectra or electrons. ``lines`` are parallel
-and bright; ``threads`` are lines whose bridges are two to four of the file's pixels thick, however large the file;
-``metal`` are wires on tracks that end anywhere, bright on dark or dark on bright. A defect is a rectangle or an ellipse
-that opens one wire or joins two; that it does is checked by counting connected parts. Files of 128 to 512 pixels go
-through sem-predict itself.
+Plain drawings: rectangles on a binary image at four times the resolution, then one of three styles. ``flat``: two grey
+levels. ``rims``: lines and spaces of equal grey, with bright edges. ``thick``: two levels and broad rims. Blur,
+Gaussian noise, salt and pepper; no signed distances, spectra or electrons. ``lines`` are parallel and bright.
+``threads`` are lines with bridges two to four pixels thick at any file size. ``metal`` are wires on tracks that end
+anywhere, bright on dark or dark on bright. A defect is a rectangle or an ellipse that opens one wire or joins two;
+counting connected parts checks this. Files of 128 to 512 pixels are judged by sem-predict.
 """
 
 import argparse
@@ -25,7 +24,7 @@ import numpy.typing as npt
 from sem_lightning.decision.intervals import wilson_interval
 
 CLASSES = ("good", "gap", "bridge")
-CHANGE = {"gap": 1, "bridge": -1}  # of the number of connected parts
+CHANGE = {"gap": 1, "bridge": -1}  # change of the number of connected parts
 SIZES, LOOKS = (128, 256, 512), ("flat", "rims", "thick")
 KINDS = {"lines": False, "bright metal": False, "dark metal": True, "threads": False}  # whether wires are dark
 FINE = 4
@@ -33,7 +32,7 @@ Mask = npt.NDArray[np.uint8]
 
 
 def draw_lines(rng: np.random.Generator, size: int) -> tuple[Mask, list[tuple[int, int, int]]]:
-    """Upright lines: the mask, and left, right and pitch of each."""
+    """Vertical lines: the mask, and left, right and pitch of each line."""
     pitch = size * FINE / np.exp(rng.uniform(np.log(3), np.log(18)))
     width, phase = pitch * rng.uniform(0.35, 0.65), rng.uniform(0, pitch)
     mask = np.zeros((size * FINE, size * FINE), np.uint8)
@@ -45,7 +44,7 @@ def draw_lines(rng: np.random.Generator, size: int) -> tuple[Mask, list[tuple[in
 
 
 def draw_metal(rng: np.random.Generator, size: int) -> tuple[Mask, list[tuple[int, int, int]]]:
-    """Upright wires on tracks, each in pieces, some joined to the next by a crossing."""
+    """Vertical wires on tracks, each in pieces, some joined to the next track."""
     mask, lines = draw_lines(rng, size)
     tall = len(mask)
     for left, right, pitch in lines:
@@ -53,7 +52,7 @@ def draw_metal(rng: np.random.Generator, size: int) -> tuple[Mask, list[tuple[in
         y = int(rng.uniform(-4, 4) * pitch)
         while y < tall:
             y += int(pitch * rng.uniform(2, 12))
-            space = int(pitch * rng.uniform(1.6, 4))  # no gap is as long
+            space = int(pitch * rng.uniform(1.6, 4))  # longer than any gap
             mask[max(y, 0) : max(y + space, 0), left:right] = 0
             y += space
             if rng.random() < 0.2 and 0 < y < tall:
@@ -68,7 +67,7 @@ def parts(mask: Mask) -> int:
 def add_defect(
     rng: np.random.Generator, mask: Mask, lines: list[tuple[int, int, int]], label: str, thin: bool
 ) -> Mask | None:
-    """The mask with a gap or a bridge well inside the image, or ``None`` where none was found."""
+    """The mask with a gap or a bridge inside the image, or ``None`` if no place was found."""
     tall = len(mask)
     for _ in range(60):
         left, right, pitch = lines[int(rng.integers(len(lines)))]
@@ -78,7 +77,7 @@ def add_defect(
             left, right = right, left + pitch
         if left < 0.05 * tall or right > 0.95 * tall or right - left < 2 * FINE:
             continue
-        # straight on both sides, so that it is no piece of a design
+        # straight on both sides, so that it does not look intended
         near = mask[max(int(y - 1.5 * length - pitch / 2), 0) : int(y + 1.5 * length + pitch / 2), :]
         beside = near[:, [left - 1, min(right, tall - 1)]] if label == "bridge" else near[:, [(left + right) // 2]]
         if not beside.all() or (label == "bridge" and near[:, (left + right) // 2].any()):
@@ -132,7 +131,7 @@ def draw(rng: np.random.Generator, kind: str, size: int, look: str, label: str) 
 
 
 def predicted(folder: Path, ckpt: str, polarity: str) -> list[str]:
-    """What sem-predict calls each file, in the order of their names."""
+    """Labels of sem-predict for the files, sorted by name."""
     table = folder / "predictions.csv"
     module = [sys.executable, "-m", "sem_lightning.commands.predict"]
     options = [f"ckpt={ckpt}", f"images='{folder}/*.png'", f"polarity={polarity}"]
@@ -157,7 +156,7 @@ def measure(kind: str, size: int, ckpt: str, polarity: str, count: int) -> str:
 
 
 def save_sheet(path: str) -> None:
-    """Some images of each kind and look, a row for each class."""
+    """Some images of each kind and style, a row for each class."""
     rng = np.random.default_rng(1)
     rows = []
     for label in CLASSES:
@@ -169,10 +168,10 @@ def save_sheet(path: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ckpt", default="robust")
-    parser.add_argument("--polarity", default="null", help="as of sem-predict: null, bright or dark")
+    parser.add_argument("--polarity", default="null", help="as in sem-predict: null, bright or dark")
     parser.add_argument("--images", type=int, default=150)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--sheet", help="draw some of the images into this file, and measure nothing")
+    parser.add_argument("--sheet", help="only draw some of the images into this file")
     arguments = parser.parse_args()
     if arguments.sheet:
         save_sheet(arguments.sheet)

@@ -1,16 +1,15 @@
-"""Images a second of the simulator, against references in the same run.
+"""Images per second of the simulator, against references in the same run.
 
 python benchmarks/generate.py [--seconds 8]        2 minutes
 
-Contestants: everything that imaging=cdsem and noise=typical switch on; and the effects that ARTIMAGEN has, one for one
-(edge effect, fine structure, point spread, vibration and drift, Poisson and Gaussian noise). Masks and boxes are
-included. References: (a) the cost of drawing that image's noise alone with NumPy (one normal and one Poisson number a
-pixel), (b) a plain Pillow and NumPy drawing of a line/space image, line by line, pixel noise included, as the paper's
-own code does it.
+Contestants: all effects of imaging=cdsem and noise=typical; and the same effects as ARTIMAGEN (edge effect, fine
+structure, point spread, vibration and drift, Poisson and Gaussian noise). Masks and boxes are included. References:
+(a) drawing only the noise of that image with NumPy (one normal and one Poisson number per pixel), (b) a plain Pillow
+and NumPy drawing of a line/space image, line by line, with pixel noise, as in the paper's code.
 
-Medians over short rounds that alternate between the contestants, and their fastest tenth: what the machine does while
-nothing else runs on it. ARTIMAGEN's own rates at 512 x 512, measured on one core of
-such a machine: 0.9 images/s with everything on, 5.3 without its fine structure, 7.3 without vibration too.
+The results are medians over short rounds that alternate between the contestants, and their fastest tenth, which shows
+the rate of an idle machine. Rates of ARTIMAGEN at 512 x 512 on one core of such a machine: 0.9 images/s with all
+effects, 5.3 without fine structure, 7.3 also without vibration.
 """
 
 import argparse
@@ -63,7 +62,7 @@ def draw_as_the_paper_does(rng: np.random.Generator, size: int) -> None:
 
 
 def measure(contestants: dict[str, Callable[[int], None]], seconds: float) -> dict[str, tuple[float, float]]:
-    """Images a second of each over rounds of equal length: the median, and the fastest tenth's slowest."""
+    """Images per second over rounds of equal length: the median and the 90th percentile."""
     rates: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(_ROUNDS):
         for name, make in contestants.items():
@@ -89,7 +88,7 @@ def run_for(
 
 
 def measure_processes(processes: int, seconds: float) -> float:
-    """Images a second of several processes together."""
+    """Images per second of several processes together."""
     context = multiprocessing.get_context("spawn")
     barrier, counts = context.Barrier(processes), context.Queue()
     workers = [context.Process(target=run_for, args=(seconds, barrier, counts)) for _ in range(processes)]

@@ -1,10 +1,10 @@
-"""How a classifier does on a pattern, a microscope or a magnification that it was not trained on.
+"""Accuracy of a classifier on a pattern, a microscope or a magnification that it was not trained on.
 
 python benchmarks/leave_one_out.py [--axis pattern imaging zoom] [--seeds 0]    an hour, docs/images/leave_one_out.png
-python benchmarks/leave_one_out.py --table docs/results/real_images.md          draws what was printed before
+python benchmarks/leave_one_out.py --table docs/results/real_images.md          draws earlier results
 
-For each preset of an axis: train on the others, test on it; beside it the same training on all of them, tested on it.
-An unseen preset is the nearest to an unseen microscope that can be measured here.
+For each preset of an axis: train on the others and test on it; for comparison, train on all of them and test on it. An
+unseen preset is the best available model of an unseen microscope.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from sem_lightning.training.run import RunSettings, run_training
 from sem_lightning.training.start import build_classifier
 from sem_lightning.training.trainer import quiet_lightning
 
-FIELD = ("imaging.image_size=64", "noise=low")  # small ones, for many trainings
+FIELD = ("imaging.image_size=64", "noise=low")  # small fields, for many trainings
 AXES: dict[str, dict[str, tuple[str, ...]]] = {
     "pattern": {
         "line_space": ("pattern=line_space", "pattern.pitch=[10,20]", *FIELD),
@@ -57,9 +57,9 @@ AXES: dict[str, dict[str, tuple[str, ...]]] = {
         "7 to 10 lines": ("pattern=any_line_space", "pattern.pitch=[6.4,9]", *FIELD),
     },
 }
-EPOCHS, EASY = 6, 3  # of training; of these on longer defects and higher doses
-TRAINED = {"pattern": 900, "imaging": 300, "zoom": 600}  # images of a class in an epoch; upright lines need fewer
-VALIDATED, TESTED = 60, 300  # after each epoch, and at the end
+EPOCHS, EASY = 6, 3  # epochs; of these with higher severity and dose
+TRAINED = {"pattern": 900, "imaging": 300, "zoom": 600}  # images of a class in an epoch; vertical lines need fewer
+VALIDATED, TESTED = 60, 300  # images after each epoch, and at the end
 MODEL = ("model=resnet10", "model.pooling=peak_statistics", "model.learning_rate=0.0015", "imaging.image_size=64")
 
 
@@ -106,7 +106,7 @@ def settings_for(seed: int) -> RunSettings:
 
 
 def sources_for(names: Sequence[str], axis: str, seed: int) -> list[SimulatedSource]:
-    """One for each of the named presets, which share an epoch of ``TRAINED`` images of each class."""
+    """A source for each preset; together an epoch has ``TRAINED`` images of each class."""
     presets = AXES[axis]
     per_class = {"train": TRAINED[axis] // len(names), "val": VALIDATED // len(names), "test": TESTED, "calibration": 0}
     easy = Curriculum(easy_epochs=EASY)
@@ -116,7 +116,7 @@ def sources_for(names: Sequence[str], axis: str, seed: int) -> list[SimulatedSou
 def train_on(
     names: Sequence[str], axis: str, seed: int, change: Callable[[SEMClassifier], None] | None = None
 ) -> SEMClassifier:
-    """A classifier trained on the named presets; ``change`` may alter it before."""
+    """A classifier trained on the named presets; ``change`` may modify it before training."""
     settings = settings_for(seed)
     source = SeveralSources(sources_for(names, axis, seed))
     lightning.seed_everything(seed, workers=True, verbose=False)
@@ -129,7 +129,7 @@ def train_on(
 
 
 def count_right(classifier: SEMClassifier, name: str, axis: str, seed: int) -> list[int]:
-    """Right answers of each class among ``TESTED`` unseen images of it."""
+    """Number of correct predictions of each class among ``TESTED`` unseen images of it."""
     module = SEMDataModule(sources_for([name], axis, seed)[0])
     found = PredictionCollector(Predictor(classifier.trained)).run(module.labelled("test")).test_predictions()
     return [int(n) for n in found.confusion().diagonal()]
@@ -142,7 +142,7 @@ def describe(right: list[int]) -> str:
 
 
 def draw(table: str, path: Path) -> None:
-    """Accuracy without and with each preset in training, from rows as they are printed."""
+    """Draw the accuracy without and with each preset in training, from printed rows."""
     number = r"([\d.]+) \[([\d.]+), ([\d.]+)\][^|]*"
     rows = re.findall(rf"^\| `(.+?)` \| (\d+) \| {number}\| {number}\|", table, flags=re.M)
     names = list(dict.fromkeys(row[0] for row in rows))
@@ -151,7 +151,7 @@ def draw(table: str, path: Path) -> None:
         mean, low, high = np.array([row[first : first + 3] for row in rows], float).T
         places = [names.index(row[0]) + aside for row in rows]
         axes.errorbar(mean, places, xerr=[mean - low, high - mean], fmt="o", capsize=2, label=label)
-    axes.axvline(1 / 3, color="grey", linewidth=0.8, linestyle="--")  # what guessing reaches
+    axes.axvline(1 / 3, color="grey", linewidth=0.8, linestyle="--")  # chance level
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="accuracy on unseen images of the preset", xlim=(0, 1.02), ylim=(len(names) - 0.5, -0.5))
     axes.grid(axis="x", alpha=0.3)
@@ -163,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--axis", nargs="+", choices=AXES, default=list(AXES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--table", type=Path, help="a file that holds the rows already")
+    parser.add_argument("--table", type=Path, help="a file with rows of an earlier run")
     parser.add_argument("--output", type=Path, default=Path("docs/images/leave_one_out.png"))
     arguments = parser.parse_args()
     if arguments.table:

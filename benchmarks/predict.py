@@ -1,10 +1,10 @@
-"""Images a second of sem-predict, end to end from PNG files, against references in the same run.
+"""Images per second of sem-predict, end to end from PNG files, against references in the same run.
 
 python benchmarks/predict.py [--files 600] [--rounds 3] [--many 100000]        10 minutes
 
-References: (a) the bare network on ready tensors at its best batch size, (b) the plain loop that opens one file with
-Pillow, resizes, normalises and calls the network, (c) reading and preparing alone. Then memory over many files, with a
-network for 32 pixels, which is quick: their number is what matters.
+References: (a) the bare network on tensors at its best batch size, (b) a plain loop that opens one file with Pillow,
+resizes, normalises and calls the network, (c) only reading and preparing. Then memory over many files, with a fast
+network for 32 pixels, because only the number of files matters.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def clock(count: int, work: Callable[[], None]) -> float:
 
 
 def measure_memory(folder: Path, paths: list[Path], many: int) -> None:
-    """Peak memory of sem-predict over lists of different length."""
+    """Peak memory of sem-predict for lists of different length."""
     torch.manual_seed(0)
     classifier = SEMClassifier(classes=["good", "gap", "bridge"], image_size=32)
     state = {"state_dict": classifier.state_dict(), "decision_rule": rule_state(classifier.rule)}
@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--many", type=int, default=100_000, help="files for the memory; 0 leaves it out")
+    parser.add_argument("--many", type=int, default=100_000, help="files for the memory test; 0 for none")
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     classifier = SEMClassifier(classes=["good", "gap", "bridge"], image_size=SIZE).eval()

@@ -1,13 +1,12 @@
-"""A classifier on real images: as they are, and with gaps and bridges printed into them.
+"""A classifier on real images: unchanged, and with simulated gaps and bridges.
 
 python benchmarks/printed.py "../shared/real_sem/*reference*" [--ckpt robust] [--polarity dark] [--each 20]   3 minutes
 
-From good images of a metal layer (dark wires) pieces of several sizes are cut at random. A third stays as it is: real
-in every pixel. Into the others a gap or a bridge of defect=basic is printed: the outline of the real wires is changed
-as in the simulator; where it moved, brightness is the image's own mean profile across an edge, under noise with the
-spectrum of its own flat areas. That a gap opens a wire and a bridge joins two is checked by counting connected parts.
-Layout, noise and profile are real, a defect's shape is ours. Pieces overlap, and come from as few images as are given:
-so no intervals.
+Pieces of several sizes are cut at random from good images of a metal layer (dark wires). A third is not changed. The
+others get a gap or a bridge of defect=basic: the outline of the real wires is changed as in the simulator; where it
+moved, brightness follows the image's own mean edge profile, with noise of the spectrum of its own flat areas. Counting
+connected parts checks that a gap opens a wire and a bridge joins two. Layout, noise and profile are real; the shape of
+the defect is simulated. Pieces overlap and come from few images, so there are no intervals.
 """
 
 import argparse
@@ -31,14 +30,14 @@ from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.patterns.shapes import find_sites
 
 SIZES = (128, 192, 256, 320)
-REACH = 12  # pixels from an edge, beyond which brightness does not change
-FLAT = 32  # pixels: side of the patches that noise is taken from
-MOVED = 0.5  # pixels by which the outline must have moved for brightness to follow
+REACH = 12  # pixels from an edge beyond which brightness does not change
+FLAT = 32  # pixels: side of the patches for noise
+MOVED = 0.5  # pixels of outline movement from which brightness changes
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A good image and what it measures: signed distance in wires, pitch, mean profile, and its own noise."""
+    """A good image and its measurements: signed distance in wires, pitch, mean profile, noise."""
 
     image: Float32
     phi: Float32
@@ -60,7 +59,7 @@ def measure(path: Path) -> Subject:
     wires = measure_wires(image, "dark")
     profile = edge_profile(image, wires.phi, REACH)
     place = np.arange(len(profile))
-    known = profile > 0  # of what lies deeper in a wire than any does, nothing is known
+    known = profile > 0  # distances without pixels are unknown
     profile = np.interp(place, place[known], profile[known])
     return Subject(image, wires.phi, wires.pitch, profile, draw_noise(image, wires.phi))
 
@@ -85,14 +84,14 @@ def defect_types() -> dict[str, DefectSettings]:
 
 
 def add_defect(rng: np.random.Generator, piece: Subject, settings: DefectSettings) -> Float32 | None:
-    """The piece with a defect printed into it, or ``None`` where it has no place for one."""
+    """The piece with a defect, or ``None`` if there is no place for one."""
     height, width = piece.phi.shape
     view = FieldOfView(height, width, 1.0)
     sites = find_sites(piece.phi, settings.defect_type.site_kind, piece.pitch, view)
     if not len(sites):
         return None
 
-    class Traced:  # what candidates() asks of a pattern
+    class Traced:  # the part of a pattern that candidates() needs
         longest_gap = None
 
         def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> object:
@@ -157,9 +156,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images")
     parser.add_argument("--ckpt", default="robust")
-    parser.add_argument("--polarity", default="null", help="as of sem-predict: null, bright or dark")
+    parser.add_argument("--polarity", default="null", help="as in sem-predict: null, bright or dark")
     parser.add_argument("--each", type=int, default=20, help="pieces of each image, size and class")
-    parser.add_argument("--sheet", help="draw some of the pieces into this file, and measure nothing")
+    parser.add_argument("--sheet", help="only draw some of the pieces into this file")
     arguments = parser.parse_args()
     subjects = {path.stem: measure(path) for path in find_images(arguments.images)}
     if arguments.sheet:

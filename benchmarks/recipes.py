@@ -1,14 +1,14 @@
-"""Recipes that might carry further, on presets that training left out.
+"""Training recipes for better generalisation, tested on presets that training left out.
 
 python benchmarks/recipes.py [--seeds 0] [--recipes "as it is" AugMix] [--left-out imaging=low_dose]    10 minutes each
 
-The trainings of leave_one_out.py (ResNet10, fields of 64 pixels) without one preset, which they are then tested on, and
-on those that they saw. Each recipe changes one thing:
+The trainings of leave_one_out.py (ResNet10, fields of 64 pixels) without one preset, tested on this preset and on the
+others. Each recipe changes one thing:
 
-- blur-pool: what the stem's max-pooling keeps is smoothed before it is thinned out (Zhang, ICML 2019)
+- blur-pool: the output of the stem's max-pooling is smoothed before subsampling (Zhang, ICML 2019)
 - no max-pool: every feature map has twice the pixels along each side
-- larger input: the image enlarged twice before it is looked at
-- equalised: grey levels replaced by their ranks, so that no tone curve is left
+- larger input: the image is enlarged twice
+- equalised: grey levels are replaced by their ranks, which removes tone curves
 - AugMix: model.augmix_weight=4
 """
 
@@ -31,7 +31,7 @@ AUGMIX_WEIGHT = 4.0
 
 
 class Blur(nn.Module):
-    """Binomial smoothing of each channel, every other pixel kept."""
+    """Binomial smoothing of each channel and subsampling by 2."""
 
     def forward(self, x: Tensor) -> Tensor:
         taps = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype, device=x.device) / 4

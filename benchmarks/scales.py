@@ -1,9 +1,9 @@
-"""Accuracy of a classifier of any magnification against the size of the file, looked at once and at several scales.
+"""Accuracy of a classifier of any magnification against the size of the file, with one view and with several.
 
 python benchmarks/scales.py [--ckpt robust] [--images 300]        15 minutes
 
-The scenes are those of experiment=robust in larger fields: with the same pitches in pixels an image holds more of them,
-and a defect is a smaller part of it.
+The scenes are those of experiment=robust in larger fields: with the same pitch in pixels an image has more lines, and a
+defect is a smaller part of it.
 """
 
 import argparse

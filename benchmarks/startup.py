@@ -1,4 +1,4 @@
-"""Seconds from pressing return to the answer, beside ``python -c "import torch"`` in the same run.
+"""Run time of the commands in seconds, with ``python -c "import torch"`` as a reference in the same run.
 
 python benchmarks/startup.py [--rounds 5] [--images ../shared/real_sem]        2 minutes
 
@@ -26,7 +26,7 @@ MISTAKES = {  # a key that does not exist, for each command that has a configura
 
 
 def seconds(arguments: list[str], folder: str, code: int) -> float:
-    """Of one process, which has to end with ``code``."""
+    """Duration of one process; its exit code must be ``code``."""
     started = time.perf_counter()
     done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != code:

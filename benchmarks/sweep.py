@@ -1,4 +1,4 @@
-"""A sweep with launcher=joblib against the same jobs one after another, with one thread each and with all threads each.
+"""A sweep with launcher=joblib against the same jobs in sequence, with one thread each and with all threads each.
 
 python benchmarks/sweep.py [--jobs 8]          13 minutes on two cores, with nothing else running
 

@@ -1,4 +1,4 @@
-"""How training spends its time.
+"""Time and memory of training.
 
 python benchmarks/train.py            # waiting for data, the loop's overhead, memory; about 4 minutes
 python benchmarks/train.py --race     # seconds until 0.893 and 0.99 for the paper's and the default recipe; 10 minutes
@@ -141,7 +141,7 @@ def measure_memory() -> None:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it has started (Linux)."""
+    """A process and all its descendants (Linux)."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
@@ -159,7 +159,7 @@ def proportional_memory(pid: int) -> int:
 
 
 class Race(Callback):
-    """Accuracy on unseen images against training seconds; the test itself is not counted."""
+    """Accuracy on unseen images against training seconds, without the time of the test."""
 
     def __init__(self, module: SEMDataModule, every: int) -> None:
         self.items = list(itertools.islice(module.labelled("test"), 600))

@@ -102,7 +102,7 @@ def deploy(client: MLClient, endpoint: ManagedOnlineEndpoint, deployment: Manage
         raise KeyboardInterrupt(
             f"the deployment goes on in the cloud, and costs; sem-cloud action=delete cloud.endpoint={endpoint.name}"
         ) from None
-    print(f"{endpoint.name}: answers at {ready.scoring_uri}; it costs until sem-cloud action=delete")
+    print(f"{endpoint.name}: ready at {ready.scoring_uri}; it costs until sem-cloud action=delete")
 
 
 def make_request(image: Path, polarity: str | None) -> bytes:

@@ -136,7 +136,7 @@ def describe_azure(error: Exception, what: str) -> str:
     if status == 429:
         return f"{what}: Azure takes no more requests for now, after several tries; try again in a few minutes ({said})"
     if status is not None and status >= 500:
-        return f"{what}: Azure answers with an error of its own, after several tries; try again later ({said})"
+        return f"{what}: Azure has an internal error, after several tries; try again later ({said})"
     if "quota" in said.lower():
         return f"{what}: the quota does not suffice; ask for more in the portal, or take a smaller machine ({said})"
     return f"{what}: {said}"

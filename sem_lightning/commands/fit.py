@@ -46,9 +46,9 @@ def _print(outcome: "FitOutcome") -> None:
         print(f"not estimated: {line}")
     if result.narrowed:
         print(f"narrower than their uncertainty, for the simulator cannot draw all of it: {', '.join(result.narrowed)}")
-    print(f"a classifier tells {test.accuracy:.3f} of {test.patches} patches from simulated ones (0.5: none)")
+    print(f"a classifier separates {test.accuracy:.3f} of {test.patches} patches from simulated ones (0.5: chance)")
     if outcome.is_unlike:
-        print("so the configuration does not look like the images: see the report before you use it")
+        print("so simulated images differ from the real ones: see the report before you use the configuration")
     folder = output.parent.parent.resolve()
     found_by_itself = folder in (config_folder().resolve(), Path("conf").resolve())
     print(f"{output} and {outcome.report / 'report.html'}; use it with:")

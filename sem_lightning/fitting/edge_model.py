@@ -1,4 +1,4 @@
-"""The brightness across an edge, and its fit: levels, rim and blur."""
+"""A model of the brightness across an edge, and its fit: levels, rim and blur."""
 
 from dataclasses import astuple, dataclass
 
@@ -12,21 +12,21 @@ Float64 = npt.NDArray[np.float64]
 _STEP = 0.125  # pixels between samples of the model
 _MOST_TRIES = 100
 _USUAL = (1.8, 1.3, 0.7)  # decays of the rim inside and outside, pixels, and its height over the contrast
-_PRIOR = 0.006  # brightness, that one e times the usual counts as
+_PRIOR = 0.006  # brightness misfit that a factor e from the usual value counts as
 _LOW = (0.0, 0.03, 0.0, 0.3, 0.3, 0.3)
 _HIGH = (1.0, 1.0, 3.0, 5.0, 4.0, 6.0)
 
 
 @dataclass(frozen=True)
 class EdgeModel:
-    """What the simulator makes of lines, but for shadows and asymmetry: see `Exposure`.
+    """The simulator's brightness of lines without shadows and asymmetry, see `Exposure`.
 
     Attributes:
         dark: Brightness of the darker material.
-        contrast: Of the brighter one above it.
+        contrast: Brightness of the brighter material above the darker one.
         bloom: Extra brightness at the edge.
-        bloom_inside: Its decay inside the feature, pixels.
-        bloom_outside: Outside of it.
+        bloom_inside: Decay length of the bloom inside the feature, pixels.
+        bloom_outside: Decay length outside the feature, pixels.
         beam: Standard deviation of all blur, pixels.
         cd: Width of the feature, pixels.
     """
@@ -40,7 +40,7 @@ class EdgeModel:
     cd: float
 
     def across(self, place: Float64, pitch: float, polarity: str) -> Float64:
-        """Brightness at places relative to a feature's middle, in a row of them one pitch apart; pixels."""
+        """Brightness at positions (pixels) relative to a feature's middle, in a periodic row of features."""
         count = max(16, round(pitch / _STEP))
         centres = (np.arange(count) + 0.5) * (pitch / count) - pitch / 2
         phi = self.cd / 2 - np.abs(centres)
@@ -61,16 +61,16 @@ def fit_edges(
     start: EdgeModel | None = None,
     tolerance: float = 1e-8,
 ) -> EdgeModel:
-    """Least squares, from several starts where none is given.
+    """Fit by least squares, from several starting points unless one is given.
 
     Args:
-        place: Pixels from a feature's middle, within half a pitch.
-        brightness: Mean there.
-        weight: How much each counts: pixels behind it.
+        place: Positions relative to a feature's middle, within half a pitch, pixels.
+        brightness: Mean brightness there.
+        weight: Weights: the number of pixels.
         pitch: Pixels.
-        polarity: ``bright`` or ``dark``: which the feature is.
+        polarity: ``bright`` or ``dark``: brightness of the feature.
         start: A model of the same lines.
-        tolerance: Ends where a step makes the squares less by a smaller part than this.
+        tolerance: Relative decrease of the sum of squares at which the fit stops.
     """
     low, high = (float(n) for n in np.quantile(brightness, [0.02, 0.98]))
     root = np.sqrt(weight / weight.mean())
@@ -78,7 +78,7 @@ def fit_edges(
     def misfit(numbers: Float64) -> Float64:
         model = EdgeModel(*(float(n) for n in numbers))
         wrong = (model.across(place, pitch, polarity) - brightness) * root
-        # a long decay looks like contrast, a high rim under a wide beam like a wide line: else the usual
+        # a long decay resembles contrast, a high rim with a wide beam resembles a wide line: a prior decides
         rim = (model.bloom + 0.01) / model.contrast
         unusual = _PRIOR * np.log([model.bloom_inside / _USUAL[0], model.bloom_outside / _USUAL[1], rim / _USUAL[2]])
         return np.concatenate([wrong, unusual])

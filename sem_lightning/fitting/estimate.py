@@ -1,10 +1,10 @@
-"""From an image to the simulator's settings, each with an uncertainty.
+"""Estimates the simulator's settings from an image, each with an uncertainty.
 
-An image is measured, images are simulated with what was found, and these are measured in the same way. What the second
-measurement says more than the first is its bias, which is taken off; how much it varies from image to image is its
+An image is measured, images are simulated with these values, and the simulated images are measured in the same way. The
+difference between the two measurements is the bias, which is subtracted. The spread over simulated images is the
 uncertainty (indirect inference: Gourieroux, Monfort and Renault, J. Appl. Econometrics 8, S85 (1993); parametric
-bootstrap: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 6.5). So it matters little that a measure
-is crude, as long as the simulator is right.
+bootstrap: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 6.5). So a crude measurement is sufficient
+if the simulator is correct.
 """
 
 import math
@@ -18,11 +18,11 @@ from sem_lightning.fitting.measure import measure
 from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope, Values
 from sem_lightning.synthesis.field import Float32
 
-_ROUNDS = (7, 15)  # simulated images for each round of corrections; the last gives the uncertainty
-_FEWEST_MEASURED = 6  # of them, that must show what the real one shows
-_NORMAL = 1.4826  # standard deviation over median absolute deviation of normal numbers
-# What is drawn at the values found varies less than the values do, most where the fit is held near what is usual. These
-# factors make 95 % of the truths lie within two standard uncertainties (benchmarks/fit.py, on scenes of its own).
+_ROUNDS = (7, 15)  # simulated images in each round of corrections; the last round gives the uncertainty
+_FEWEST_MEASURED = 6  # simulated images that must be measurable
+_NORMAL = 1.4826  # ratio of standard deviation to median absolute deviation of normal numbers
+# The simulated spread underestimates the uncertainty, most for keys with a prior. With these factors 95 % of the true
+# values are within two standard uncertainties (benchmarks/fit.py, on separate scenes).
 _USUAL_DOUBT = 1.5
 _DOUBT = {
     "imaging.bloom": 2.0,
@@ -36,8 +36,8 @@ _DOUBT = {
     "pattern.edge_correlation": 2.0,
     "pattern.pitch": 2.0,
 }
-# What a single image says so little about that estimates go far astray without varying much: the least uncertainty of
-# the logarithm. They are held near what is usual (`_hold`).
+# Keys that a single image determines poorly, so that estimates have large errors but a small spread: the smallest
+# uncertainty of the logarithm. A prior is combined with these estimates (`_hold`).
 _HELD = {"pattern.correlation_length": 0.5, "imaging.bloom_inside": 0.2, "imaging.bloom_outside": 0.2}
 _LEAST = {
     "pattern.angle": 0.01,
@@ -52,22 +52,22 @@ _LEAST = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its standard uncertainty, for keys in ``LOGARITHMIC`` that of its logarithm times the number."""
+    """A number and its standard uncertainty (for keys in ``LOGARITHMIC`` that of the logarithm, times the number)."""
 
     value: float
     sigma: float
 
 
 def estimate(image: Float32, family: str, microscope: Microscope) -> dict[str, Estimate]:
-    """The settings behind an image, corrected for what the measurement itself adds.
+    """Estimate the settings of an image, corrected for the bias of the measurement.
 
     Args:
         image: float32 [H, W] in [0, 1].
         family: ``line_space`` or ``routing``.
-        microscope: What is not measured; its polarity.
+        microscope: Values that are not measured, and the polarity.
 
     Raises:
-        NotMeasuredError: It does not show the pattern, or nothing like it can be simulated.
+        NotMeasuredError: The image does not show the pattern, or similar images cannot be simulated.
     """
     raw = {key: _scaled(key, value) for key, value in measure(image, family, microscope.polarity).items()}
     corrected, spread = dict(raw), dict.fromkeys(raw, 0.0)
@@ -82,12 +82,12 @@ def estimate(image: Float32, family: str, microscope: Microscope) -> dict[str, E
             if len(again) < _FEWEST_MEASURED:
                 continue
             drawn = _scaled(key, microscope.clip(key, _unscaled(key, corrected[key])))
-            middle = float(np.median(again))  # an image that shows too little goes far astray
+            middle = float(np.median(again))  # an image that shows too little gives large errors
             bias = middle - drawn
             corrected[key] = value - bias
             near, far = np.quantile(np.abs(again - middle), [0.5, 0.68])
             deviation = max(_NORMAL * float(near), float(far)) * (1 + 2 / len(again)) ** 0.5
-            # a correction is itself no more than half known, and what is found to be none may be a little
+            # a correction is itself uncertain by half, and an estimate of 0 may be slightly above
             spread[key] = math.hypot(deviation, bias / 2, _LEAST.get(key, 0.0))
     estimates = {}
     for key, value in corrected.items():
@@ -100,9 +100,9 @@ def estimate(image: Float32, family: str, microscope: Microscope) -> dict[str, E
 
 
 def _hold(key: str, value: float, sigma: float, microscope: Microscope) -> tuple[float, float]:
-    """The logarithm of an estimate and its uncertainty, together with what is usual, each weighed by its certainty.
+    """Combine the logarithm of an estimate with a prior, weighted by their uncertainties.
 
-    Usual is the middle of the microscope's range, on a logarithmic scale, give or take the whole range.
+    The prior is the middle of the microscope's range on a logarithmic scale, with the whole range as its uncertainty.
     """
     group, name = key.split(".")
     low, high = np.log(getattr(getattr(microscope, group), name))
@@ -117,7 +117,7 @@ def _measure_simulated(simulated: Microscope, family: str, shape: tuple[int, int
     for number in range(3 * count):
         try:
             found.append(measure(simulated.simulate(shape, number), family, simulated.polarity))
-        except UserError:  # one image of many may show too little
+        except UserError:  # a single image may show too little
             continue
         if len(found) == count:
             return found
@@ -127,7 +127,7 @@ def _measure_simulated(simulated: Microscope, family: str, shape: tuple[int, int
 
 
 def _beside(key: str, value: float, other: float) -> float:
-    """The same value, as near to another as it can be: lines turned by half a circle are the same."""
+    """The equivalent value nearest to ``other``; lines turned by 180 degrees are the same."""
     return other + (value - other + 90) % 180 - 90 if key == "pattern.angle" else value
 
 
@@ -140,7 +140,7 @@ def _unscaled(key: str, value: float) -> float:
 
 
 def pool(found: Sequence[dict[str, Estimate]]) -> dict[str, Estimate]:
-    """One estimate of each key from several images; its uncertainty is that of one image, for they differ."""
+    """One estimate of each key from several images. Its uncertainty is that of one image, because images differ."""
     pooled = {}
     for key in sorted(set().union(*found)):
         each = [one[key] for one in found if key in one]
@@ -152,7 +152,7 @@ def pool(found: Sequence[dict[str, Estimate]]) -> dict[str, Estimate]:
 
 
 def align(found: Sequence[dict[str, Estimate]]) -> list[dict[str, Estimate]]:
-    """The same estimates, angles of different images not half a circle apart."""
+    """The estimates with angles chosen so that those of different images are close."""
     key = "pattern.angle"
     if key not in found[0]:
         return list(found)

@@ -1,4 +1,4 @@
-"""Estimating the simulator's settings from real images without labels."""
+"""Estimates the simulator's settings from real images without labels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,9 +26,9 @@ from sem_lightning.io.find import find_images
 from sem_lightning.provenance import describe_environment
 from sem_lightning.synthesis.field import Float32
 
-_TRIES = 5  # images simulated likewise, of which one has to show the pattern
-_UNLIKE, _FEWEST_PATCHES = 0.98, 64  # share of so many patches told apart, above which the fit is of no use
-_NEEDED, _GUESS = ("pattern.pitch", "pattern.duty"), 0.4  # without which there is no fit; uncertainty that is too much
+_TRIES = 5  # images simulated with the estimates, of which one must be measurable
+_UNLIKE, _FEWEST_PATCHES = 0.98, 64  # accuracy on at least so many patches above which the fit is rejected
+_NEEDED, _GUESS = ("pattern.pitch", "pattern.duty"), 0.4  # keys that a fit needs; their largest relative uncertainty
 _WHY = {
     "line_space": {
         "imaging.jitter": "the lines do not run down the image, so they do not show how rows were shifted",
@@ -54,20 +54,20 @@ _SATURATED = (
 )
 _NEVER = (
     "drift, vibration, charging, shadows, asymmetry, uneven light, defocus apart from the beam: one image does not "
-    "tell them"
+    "determine them"
 )
 
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """A fit that was written.
+    """The outcome of a fit.
 
     Attributes:
         result: The estimates.
-        test: How well a classifier tells patches of the images from simulated ones.
-        missing: What has no estimate, and why.
-        unused: Why each image that could not be used cannot.
-        settings_file: The configuration.
+        test: Two-sample test between patches of the images and simulated ones.
+        missing: Keys without an estimate, and the reasons.
+        unused: Images that could not be used, and the reasons.
+        settings_file: The written configuration.
         report: Folder of the report.
     """
 
@@ -80,7 +80,7 @@ class FitOutcome:
 
     @property
     def is_unlike(self) -> bool:
-        """Whether simulated images are so easily told from the real ones that the configuration is of no use."""
+        """Whether simulated images differ so much from the real ones that the configuration is of no use."""
         return _is_unlike(self.test)
 
 
@@ -89,10 +89,10 @@ def fit(settings: FitSettings, say: Callable[[str], object] = lambda line: None)
 
     Args:
         settings: See ``conf/fit.yaml``.
-        say: Called with each remark, in words.
+        say: Called with each remark.
 
     Raises:
-        UserError: No image could be measured, or they do not show what the simulator can make; nothing was written.
+        UserError: No image could be measured, or the simulator cannot make such images; nothing was written.
     """
     output = Path(settings.output or f"conf/microscope/{settings.name}.yaml").expanduser()
     report = Path(settings.report or f"outputs/fit/{settings.name}").expanduser()
@@ -114,8 +114,8 @@ def fit(settings: FitSettings, say: Callable[[str], object] = lambda line: None)
     test = compare([pair.real for pair in pairs], [pair.simulated for pair in pairs])
     if settings.family == "auto" and _is_unlike(test) and not any(each.saturated for each in measured):
         raise UserError(
-            f"a classifier tells {test.accuracy:.1%} of {test.patches} patches from simulated ones, so "
-            f"{family} is not what the images show, and nothing was written; where it is, say so with family={family}"
+            f"a classifier separates {test.accuracy:.1%} of {test.patches} patches from simulated ones, so "
+            f"the images do not show {family}, and nothing was written; if they do, use family={family}"
         )
     missing = _not_estimated(result, measured)
     result.write_report(report, pairs, test, missing, describe_environment())
@@ -124,7 +124,7 @@ def fit(settings: FitSettings, say: Callable[[str], object] = lambda line: None)
 
 
 def _check_places(settings: FitSettings, output: Path, report: Path) -> None:
-    """Refuse, before anything is measured, what could not be written or would be lost."""
+    """Check before measuring that the outputs can be written and overwrite nothing."""
     if output.is_dir():
         raise SettingError("output", f"{output} is a folder; name a file")
     if output.exists() and not settings.overwrite:
@@ -144,7 +144,7 @@ def _fail(unused: list[str]) -> None:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What one image told: estimates, those that say nothing left out; the keys that were tried; images to compare."""
+    """The measurements of one image: informative estimates, the keys that were tried, and images to compare."""
 
     path: Path
     found: dict[str, Estimate]
@@ -156,7 +156,7 @@ class _Measured:
 def _measure(
     usable: list[UsableImage], family: str, microscope: Microscope, unused: list[str], say: Callable[[str], object]
 ) -> list[_Measured]:
-    """Measure every image; why others cannot be goes into ``unused``."""
+    """Measure every image. ``unused`` collects the reasons for images that cannot be measured."""
     measured = []
     for item in usable:
         saturated = is_saturated(item.image)
@@ -175,13 +175,13 @@ def _measure(
 def _choose_microscope(
     settings: FitSettings, usable: list[UsableImage], say: Callable[[str], object]
 ) -> tuple[Microscope, str, float | None]:
-    """What nobody measures; the family of the pattern; and nm of the files' pixels, where known."""
+    """Values that are not measured; the family of the pattern; and the files' pixel size in nm, if known."""
     family, pixel_size = common_family(usable), common_pixel_size(usable)
     polarity, seen = common_polarity(usable)
     if settings.polarity != "auto":
         polarity = settings.polarity
     elif not seen:
-        say(f"polarity: {polarity} features assumed, as is usual; the images look the same either way (polarity=...)")
+        say(f"polarity: {polarity} features assumed, as is usual; the images do not determine it (polarity=...)")
     wires = replace(settings.wires, direction=common_direction(usable), polarity=polarity)
     imaging = replace(settings.imaging, polarity=polarity)
     base = settings.lines if family == "line_space" else wires
@@ -189,10 +189,10 @@ def _choose_microscope(
 
 
 def _simulate_likewise(image: Float32, family: str, microscope: Microscope, found: dict[str, Estimate]) -> Pair:
-    """A real image beside one that is simulated with its estimates.
+    """A real image and one that is simulated with its estimates.
 
     Raises:
-        NotMeasuredError: None of several such images shows its pattern.
+        NotMeasuredError: None of several simulated images shows the pattern.
     """
     phi = distance_from_edges(image, family, microscope.polarity)
     try:
@@ -215,10 +215,10 @@ def _without_guesses(
     saturated: bool,
     say: Callable[[str], object],
 ) -> dict[str, Estimate]:
-    """The estimates that say more than what is usual does.
+    """The estimates that are more precise than the usual range.
 
     Raises:
-        NotMeasuredError: The pattern itself is not among them.
+        NotMeasuredError: The pitch or duty is not among them.
     """
     for key in _NEEDED:
         each = found[key]
@@ -231,7 +231,7 @@ def _without_guesses(
         key for key, each in found.items() if key not in _NEEDED and microscope.is_vague(key, each.value, each.sigma)
     ]
     if vague:
-        say(f"{name}: does not tell {', '.join(sorted(vague))}")
+        say(f"{name}: does not determine {', '.join(sorted(vague))}")
     if saturated:
         say(f"{name}: more than 2 % of the pixels are black or white, so its levels, rims and noise are not used")
         vague += _SATURATED
@@ -239,7 +239,7 @@ def _without_guesses(
 
 
 def _not_estimated(fitted: FitResult, measured: list[_Measured]) -> list[str]:
-    """What has no estimate, and why."""
+    """Keys without an estimate, and the reasons."""
     tried = set().union(*(each.tried for each in measured))
     saturated = all(each.saturated for each in measured)
     missing = [f"{key}: {why}" for key, why in _WHY[fitted.family].items() if key not in tried]

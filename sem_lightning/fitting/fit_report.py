@@ -1,4 +1,4 @@
-"""The one-page report of a fit: real images beside simulated ones, and every number."""
+"""The report of a fit on one page: real and simulated images, and all numbers."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 _SHOWN = 4  # images
 _SIDE = 420  # pixels of each on the page
-_REACH = 10  # pixels from an edge over which profiles are drawn
+_REACH = 10  # range of profiles, pixels from an edge
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Pair:
     Attributes:
         real: float32 [H, W] in [0, 1].
         real_phi: Signed distance of its pixels from the nearest edge, pixels.
-        simulated: As ``real``.
-        simulated_phi: Of that.
+        simulated: Like ``real``.
+        simulated_phi: Like ``real_phi``.
     """
 
     real: Float32
@@ -43,14 +43,14 @@ class Pair:
 
 
 def write_page(path: Path, pairs: Sequence[Pair], likeness: TwoSampleTest, facts: dict[str, Any]) -> None:
-    """Write the report, whole or not at all; it opens without a network.
+    """Write the self-contained report atomically.
 
     Args:
-        path: Where.
+        path: The output file.
         pairs: Images to show.
-        likeness: How far apart they are.
-        facts: ``name``, ``family``, ``polarity``, ``unit``, ``images``, ``rows``, ``scaling`` (of what is written),
-            ``missing`` and ``facts`` (how it was made) of the template ``fit.html.j2``.
+        likeness: Their two-sample test.
+        facts: Variables of the template ``fit.html.j2``: ``name``, ``family``, ``polarity``, ``unit``, ``images``,
+            ``rows``, ``scaling`` (of the written values), ``missing`` and ``facts`` (provenance).
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sem_lightning.fitting", "."), autoescape=True, undefined=jinja2.StrictUndefined
@@ -62,7 +62,7 @@ def write_page(path: Path, pairs: Sequence[Pair], likeness: TwoSampleTest, facts
 
 
 def _picture(pairs: Sequence[Pair]) -> bytes:
-    """The first images, one pair a row, at their own scale where they are small enough."""
+    """The first images, one pair in each row, at their own scale if they are small enough."""
     rows = []
     for pair in pairs[:_SHOWN]:
         scale = min(1.0, _SIDE / max(pair.real.shape))

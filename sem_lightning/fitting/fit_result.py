@@ -1,4 +1,4 @@
-"""The outcome of a fit, and the files that it leaves."""
+"""The result of a fit, and its output files."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,18 +14,18 @@ from sem_lightning.io.atomic import printable, write_atomically, write_json
 
 @dataclass(frozen=True)
 class FitResult:
-    """A microscope that was learnt from images.
+    """A microscope estimated from images.
 
     Attributes:
-        name: What it is called.
+        name: Its name.
         family: ``line_space`` or ``routing``.
-        polarity: ``bright`` or ``dark``: which the feature is.
-        pixel_size: nm of the files' pixels, where known.
+        polarity: ``bright`` or ``dark``: brightness of the feature.
+        pixel_size: Pixel size of the files in nm, if known.
         paths: The images.
-        found: Estimates of each, lengths in its pixels.
-        ranges: The settings that follow.
-        narrowed: The keys whose ranges are narrower than their uncertainty.
-        scale: Pixels of the files for one of the training images.
+        found: Estimates of each image, lengths in its pixels.
+        ranges: The resulting settings.
+        narrowed: Keys with ranges that are narrower than their uncertainty.
+        scale: Pixels of the files in one pixel of the training images.
     """
 
     name: str
@@ -48,13 +48,13 @@ class FitResult:
         return "lengths in nm" if self.pixel_size else "lengths in pixels of the files"
 
     def in_words(self, key: str, each: Estimate) -> str:
-        """A value and its uncertainty, lengths in nm where pixels have a size."""
+        """A value and its uncertainty as text, lengths in nm if the pixel size is known."""
         group, name = key.split(".")
         factor = (self.pixel_size or 1.0) if name in LENGTHS.get(group, ()) else 1.0
         return f"{each.value * factor:.4g} +- {each.sigma * factor:.2g}"
 
     def write_settings(self, path: Path) -> None:
-        """``conf/microscope/<name>.yaml``, whole or not at all."""
+        """Write ``conf/microscope/<name>.yaml`` atomically."""
         remarks = {key: self.in_words(key, each) for key, each in self.pooled.items()}
         text = to_yaml(self._header(path.stem), self.family, self.ranges, remarks)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ class FitResult:
         lines = [
             f"{self.name}: what sem-fit estimated from {len(self.paths)} image{'s' * several}, "
             f"{printable(self.paths[0].name)}{' and others' * several}.",
-            "Beside each range: the estimate and its standard uncertainty; without one, the image does not tell.",
+            "After each range: the estimate and its standard uncertainty; keys without one were not estimated.",
             f"Pixel size of the files: {size}.",
             f"  python train.py microscope={option}",
         ]
@@ -81,21 +81,21 @@ class FitResult:
         if self.scale == 1:
             return []
         return [
-            f"A training pixel is {self.scale:.3g} of the files' pixels, so that enough of the pattern is seen:",
-            "ranges of noise, streaks and jitter are of training pixels, the estimates beside them of the files'.",
+            f"A training pixel is {self.scale:.3g} of the files' pixels, so that an image shows enough of the pattern:",
+            "ranges of noise, streaks and jitter are in training pixels, their estimates in pixels of the files.",
         ]
 
     def write_report(
         self, folder: Path, pairs: list[Pair], likeness: TwoSampleTest, missing: list[str], environment: dict[str, Any]
     ) -> None:
-        """``report.html`` and ``fit.json``.
+        """Write ``report.html`` and ``fit.json``.
 
         Args:
-            folder: Where.
-            pairs: Real images beside simulated ones.
-            likeness: How far these are apart.
-            missing: What was not estimated, and why.
-            environment: What the result came from, its ``command`` among it.
+            folder: The output folder.
+            pairs: Real and simulated images.
+            likeness: Their two-sample test.
+            missing: Keys without an estimate, and the reasons.
+            environment: Provenance of the result, with its ``command``.
         """
         rows = []
         for key in sorted(self.pooled):

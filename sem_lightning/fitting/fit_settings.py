@@ -13,7 +13,7 @@ from sem_lightning.synthesis.noise import Noise
 from sem_lightning.synthesis.patterns.line_space import LineSpace
 from sem_lightning.synthesis.patterns.routing import Routing
 
-_OURS = ("metal",)  # microscopes that come with the package
+_OURS = ("metal",)  # microscopes in the package
 _FAMILIES = ("line_space", "routing")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -1,4 +1,4 @@
-"""Which of a user's images show something to measure, and what they have in common."""
+"""Checks which images can be measured, and finds their common properties."""
 
 import math
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.field import Float32
 
 _LEAST_SIDE = 2 * PATCH
-_LARGEST_SIDE = 1024  # pixels: of larger images the middle is measured, which says as much
-_LEAST_SPAN = 0.07  # of full scale: images of less contrast are not simulated
-_SAME_SIZE = 1e-3  # relative difference of pixel sizes that are the same: TIFF writes them as fractions
+_LARGEST_SIDE = 1024  # pixels; only the middle of larger images is measured
+_LEAST_SPAN = 0.07  # of full scale; images of less contrast are not simulated
+_SAME_SIZE = 1e-3  # relative difference of equal pixel sizes, because TIFF stores fractions
 
 
 @dataclass(frozen=True)
 class UsableImage:
-    """An image that shows something to measure.
+    """An image that can be measured.
 
     Attributes:
         path: The file.
         image: float32 [H, W] in [0, 1], without its data bar.
         family: ``line_space`` or ``routing``.
-        polarity: ``bright`` or ``dark``: which the feature is.
-        polarity_seen: Whether the image says so.
-        pixel_size: nm, where known.
+        polarity: ``bright`` or ``dark``: brightness of the feature.
+        polarity_seen: Whether the image determines the polarity.
+        pixel_size: nm, if known.
     """
 
     path: Path
@@ -45,17 +45,17 @@ class UsableImage:
 
 
 def open_image(path: Path, family: str, pixel_size: float | None, crop: bool) -> UsableImage:
-    """Read an image and find out what it shows.
+    """Read an image and find its pattern.
 
     Args:
         path: The file.
-        family: What it shows, or ``auto``.
-        pixel_size: nm; ``None`` takes what its tags say.
-        crop: Whether its data bar is left out.
+        family: Its pattern, or ``auto``.
+        pixel_size: nm; ``None`` takes that of its tags.
+        crop: Whether its data bar is cropped.
 
     Raises:
-        ImageError: It cannot be read.
-        NotMeasuredError: It shows nothing to measure.
+        ImageError: The file cannot be read.
+        NotMeasuredError: The image shows no measurable pattern.
     """
     image = read_gray(path)
     if crop:
@@ -79,7 +79,7 @@ def open_image(path: Path, family: str, pixel_size: float | None, crop: bool) ->
 def open_images(
     paths: Sequence[Path], family: str, pixel_size: float | None, crop: bool
 ) -> tuple[list[UsableImage], list[str]]:
-    """The images that show a pattern, and in words why each other one does not; see `open_image`."""
+    """The images that show a pattern, and the reasons for the other ones; see `open_image`."""
     usable, unused = [], []
     for path in paths:
         try:
@@ -92,7 +92,7 @@ def open_images(
 
 
 def common_family(usable: Sequence[UsableImage]) -> str:
-    """What all images show.
+    """The pattern family of all images.
 
     Raises:
         SettingError: They differ.
@@ -107,20 +107,20 @@ def common_family(usable: Sequence[UsableImage]) -> str:
 
 
 def common_polarity(usable: Sequence[UsableImage]) -> tuple[str, bool]:
-    """Which the feature is in most images, and whether any of them says so."""
+    """The polarity of most images, and whether any image determines it."""
     seen = [item.polarity for item in usable if item.polarity_seen]
     votes = seen or [item.polarity for item in usable]
     return max(POLARITIES, key=votes.count), bool(seen)
 
 
 def common_direction(usable: Sequence[UsableImage]) -> str:
-    """Which way wires run."""
+    """The direction of wires."""
     found = {find_direction(item.image) for item in usable}
     return found.pop() if len(found) == 1 else "either"
 
 
 def common_pixel_size(usable: Sequence[UsableImage]) -> float | None:
-    """The size of the files' pixels, nm, where known.
+    """The pixel size of the files in nm, if known.
 
     Raises:
         SettingError: They differ.

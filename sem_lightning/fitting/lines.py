@@ -1,4 +1,4 @@
-"""Measures lines and spaces in an image: pitch, CD, edges, roughness, and how the scan shook them."""
+"""Measures lines and spaces in an image: pitch, CD, edges, roughness and jitter."""
 
 from dataclasses import dataclass
 
@@ -12,32 +12,32 @@ from sem_lightning.fitting.edge_model import EdgeModel, Float64, fit_edges
 from sem_lightning.metrology.orientation import refine, turned_back, upright
 from sem_lightning.synthesis.field import Float32
 
-HURST = 0.65  # of the spectrum that is fitted: images of usual size do not tell it from its neighbours
+HURST = 0.65  # fixed in the fit of the spectrum; images of usual size do not determine it
 _FEWEST_LINES = 3
 _LEAST_PITCH = 4.0  # pixels
-_EXPLAINED = 0.6  # share of the mean row's variance that lines of one pitch make
+_EXPLAINED = 0.6  # least share of the mean row's variance that lines of one pitch explain
 _FOLD_STEP = 0.25  # pixels between bins of the folded profile
-_ROUGHLY = 1e-4  # tolerance of the first fit: an exact one hardly ends where it takes spaces for lines
-_ROUNDS = 3  # of following the edges
+_ROUGHLY = 1e-4  # tolerance of the first fit; with spaces as lines, a fine one converges slowly
+_ROUNDS = 3  # rounds of following the edges
 _FOLLOW = 3.0  # rows over which an edge is smoothed between rounds
-_WINDOW = 6  # pixels to either side of an edge that tell where it is
-_SEEN_SHIFT = 2.0  # degrees from upright up to which rows are nearly scan lines
+_WINDOW = 6  # pixels on either side of an edge that determine its position
+_SEEN_SHIFT = 2.0  # degrees from vertical up to which rows are nearly scan lines
 
 
 @dataclass(frozen=True)
 class Lines:
-    """What lines measure.
+    """Measurements of lines.
 
     Attributes:
         angle: Degrees; 0 runs down the image.
         pitch: Pixels.
-        model: Brightness across them, its ``cd`` among it.
+        model: Brightness across the lines, with ``cd``.
         sigma: Standard deviation of an edge, pixels.
-        correlation_length: Of its spectrum, pixels.
-        edge_correlation: Of the two edges of a line.
-        jitter: Standard deviation of what all edges of a row have in common from row to row, pixels along the row;
-            ``None`` where lines are too oblique.
-        phi: Signed distance to the nearest edge, positive inside a line, [H, W], pixels; 0 where it was not measured.
+        correlation_length: Correlation length of an edge, pixels.
+        edge_correlation: Correlation of the two edges of a line.
+        jitter: Standard deviation of the common shift of all edges of a row, pixels along the row; ``None`` if lines
+            are too oblique.
+        phi: Signed distance to the nearest edge, positive inside a line, [H, W], pixels; 0 where not measured.
     """
 
     angle: float
@@ -55,22 +55,22 @@ def measure_lines(image: Float32, angle: float, polarity: str) -> Lines:
 
     Args:
         image: float32 [H, W] in [0, 1].
-        angle: Their direction, to a few degrees.
-        polarity: ``bright`` or ``dark``: which is the line.
+        angle: Direction of the lines, to within a few degrees.
+        polarity: ``bright`` or ``dark``: brightness of the lines.
 
     Raises:
         NotMeasuredError: Fewer than three periods, or lines finer than four pixels.
     """
     angle = refine(image, angle)
     snapped = round(angle / 90) * 90
-    if abs(angle - snapped) * np.pi / 180 * max(image.shape) < 0.5:  # no pixel would move by more
+    if abs(angle - snapped) * np.pi / 180 * max(image.shape) < 0.5:  # the turn would move no pixel by more
         angle = float(snapped) if snapped != -90 else 90.0
     turned = upright(image, angle)
     pitch = _find_pitch(turned)
     centre, model = _fold(turned, pitch, polarity)
     edges, straight, pitch = _follow(turned, centre, pitch, model, polarity)
     phi = _distance(turned.shape, straight + _smooth(edges), pitch - model.cd)
-    place = np.float32(model.cd / 2) - phi  # from the middle of a line outwards
+    place = np.float32(model.cd / 2) - phi  # distance from the middle of a line
     model = _fit_profile(turned, place, pitch, polarity, model)
     sigma, xi = _fit_roughness(edges)
     return Lines(
@@ -86,7 +86,7 @@ def measure_lines(image: Float32, angle: float, polarity: str) -> Lines:
 
 
 def _find_pitch(turned: Float32) -> float:
-    """From the autocorrelation of the mean row, then where folding keeps the most of it."""
+    """The pitch from the autocorrelation of the mean row, refined by folding with maximum variance."""
     profile = turned.mean(axis=0).astype(np.float64)
     width = len(profile)
     profile -= np.polyval(np.polyfit(np.arange(width), profile, 2), np.arange(width))
@@ -99,7 +99,7 @@ def _find_pitch(turned: Float32) -> float:
     peaks = peaks[peaks >= _LEAST_PITCH - 1]
     if not len(peaks) or correlation[peaks].max() < 0.2:
         raise NotMeasuredError("no pitch: the lines do not repeat; give images with at least three of them")
-    # the first that is nearly as good as the best: rims repeat within a pitch, but less well
+    # the first nearly maximal peak; rims repeat within a pitch, but less strongly
     first = float(next(peak for peak in peaks if correlation[peak] >= 0.85 * correlation[peaks].max()))
     if width < _FEWEST_LINES * first:
         raise NotMeasuredError(
@@ -127,12 +127,12 @@ def _find_pitch(turned: Float32) -> float:
 
 
 def _fold(turned: Float32, pitch: float, polarity: str) -> tuple[float, EdgeModel]:
-    """Column of a line's middle, and a first model of the lines, from the mean row alone."""
+    """Column of a line's middle and a first model of the lines, from the mean row."""
     profile = turned.mean(axis=0).astype(np.float64)
     columns = np.arange(len(profile))
     phase = np.angle(np.sum((profile - profile.mean()) * np.exp(2j * np.pi * columns / pitch))) / (2 * np.pi) * pitch
     centre = phase if polarity == "bright" else phase + pitch / 2
-    # strong rims are brighter than the lines: both halves of the period are tried, and the better fit counts
+    # strong rims are brighter than the lines, so both halves of the period are tried and the better fit is used
     best: tuple[float, float, EdgeModel] | None = None
     for middle in (centre, centre + pitch / 2):
         place = (columns - middle + pitch / 2) % pitch - pitch / 2
@@ -147,13 +147,13 @@ def _fold(turned: Float32, pitch: float, polarity: str) -> tuple[float, EdgeMode
 def _follow(
     turned: Float32, centre: float, pitch: float, model: EdgeModel, polarity: str
 ) -> tuple[Float64, Float64, float]:
-    """Where every edge lies in every row.
+    """Find the position of every edge in every row.
 
-    Each row's shift of each edge is the least-squares one of the model's brightness there, with a level of its own.
+    The shift of each edge in each row is the least-squares fit of the model's brightness, with a free level.
 
     Returns:
-        Deviations from straight edges [H, edges], those edges [H, edges] (left and right of each line in turn), and the
-        pitch that their means give.
+        Deviations from straight edges [H, edges], the straight edges [H, edges] (left and right of each line in turn),
+        and the pitch from their means.
     """
     height, width = turned.shape
     first, last = int(np.ceil((0 - centre) / pitch)), int(np.floor((width - 1 - centre) / pitch))
@@ -183,7 +183,7 @@ def _follow(
             seen = cv2.remap(turned, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             raw[:, edge] = np.clip((seen - expected) @ solve, -2.0, 2.0)
         places = middle + raw
-        # straight edges through them: a tilt that all share is the angle's, and no roughness
+        # straight edges: a common tilt is an error of the angle, not roughness
         time = np.arange(height) - (height - 1) / 2
         tilt = float(np.mean(time @ places) / np.sum(time**2))
         level = places.mean(axis=0) + tilt * time[:, None]
@@ -199,7 +199,7 @@ def _smooth(edges: Float64) -> Float64:
 
 
 def _distance(shape: tuple[int, int], places: Float64, space: float) -> Float32:
-    """Signed distance to the nearest edge of its row; 0 where nobody looked, beyond the outermost lines."""
+    """Signed distance to the nearest edge of the row; 0 beyond the outermost lines, where not measured."""
     columns = np.arange(shape[1], dtype=np.float32)
     phi = np.full(shape, -np.inf, np.float32)
     for line in range(places.shape[1] // 2):
@@ -210,13 +210,13 @@ def _distance(shape: tuple[int, int], places: Float64, space: float) -> Float32:
 
 
 def _turned_back(phi: Float32, angle: float, shape: tuple[int, int]) -> Float32:
-    """At its old place in the image; 0 also where interpolation would mix in what nobody looked at."""
+    """Turn back into the image; 0 also where interpolation would use values that were not measured."""
     seen = turned_back((phi != 0).astype(np.float32), angle, shape) > 0.999
     return np.asarray(np.where(seen, turned_back(phi, angle, shape), 0), np.float32)
 
 
 def _fit_profile(turned: Float32, place: Float32, pitch: float, polarity: str, start: EdgeModel) -> EdgeModel:
-    """The model of lines from every pixel, by its distance from the middle of its line."""
+    """The model of lines from all pixels, by distance from the middle of the line."""
     near = (place <= pitch / 2) & (place != np.float32(start.cd / 2))
     bins = np.floor(place[near] / _FOLD_STEP).astype(int)
     bins -= bins.min()
@@ -229,9 +229,9 @@ def _fit_profile(turned: Float32, place: Float32, pitch: float, polarity: str, s
 
 
 def _fit_roughness(edges: Float64) -> tuple[float, float]:
-    """Sigma and xi by Whittle's likelihood of a Palasantzas spectrum over white noise, which single rows have."""
+    """Sigma and xi by Whittle's likelihood of a Palasantzas spectrum plus the white noise of single rows."""
     count = edges.shape[1]
-    alone = edges - edges.mean(axis=1, keepdims=True)  # without what shook all of them
+    alone = edges - edges.mean(axis=1, keepdims=True)  # without the common shift
     periodogram = np.abs(np.fft.rfft(alone, axis=0)[1:]) ** 2 / len(edges)
     power = periodogram.mean(axis=1) * count / (count - 1)
     frequency = np.asarray(np.fft.rfftfreq(len(edges))[1:], np.float64)
@@ -266,17 +266,17 @@ def _palasantzas(frequency: Float64, xi: float) -> Float64:
 
 
 def _edge_correlation(edges: Float64, sigma: float) -> float:
-    """Of the left and right edges of a line, from their covariance: noise of single rows has none."""
+    """Correlation of the two edges of a line from their covariance, to which noise of single rows adds nothing."""
     count = edges.shape[1]
     alone = _smooth(edges - edges.mean(axis=1, keepdims=True))
     pair = float(np.mean(alone[:, ::2] * alone[:, 1::2]))
     own = float(np.mean(alone**2))
-    # taking the mean of all edges off correlates what was not
+    # subtracting the mean of all edges makes them correlated
     return float(np.clip((pair + own / count) / max(own * (1 + 1 / count), 1e-9), -1, 1)) if sigma > 0 else 0.0
 
 
 def _jitter(edges: Float64) -> float:
-    """Of the motion that edges share, the part that changes from row to row, without what their mean has by itself."""
+    """Row-to-row part of the common shift of the edges, without the contribution of their own roughness."""
     count = edges.shape[1]
     common = edges.mean(axis=1)
     alone = edges - common[:, None]

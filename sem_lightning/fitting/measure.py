@@ -1,4 +1,4 @@
-"""What an image shows, and what it measures, by the keys of the configuration."""
+"""Measures an image, by the keys of the configuration."""
 
 import numpy as np
 
@@ -10,27 +10,27 @@ from sem_lightning.metrology.orientation import find_orientation
 from sem_lightning.metrology.polarity_estimate import bright_share, guess_polarity
 from sem_lightning.synthesis.field import Float32
 
-_SATURATED = 0.02  # share of the pixels at black or at white from which on levels and noise are not theirs
-_ALONG_ROWS = 10.0  # degrees from level, within which lines and uneven rows look alike
-_ROUTED = 0.85  # share of the tracks' length that routing fills when no wire is left out
+_SATURATED = 0.02  # share of black or white pixels from which levels and noise cannot be measured
+_ALONG_ROWS = 10.0  # degrees from horizontal within which lines and uneven rows look alike
+_ROUTED = 0.85  # share of the tracks' length that routing fills without omitted wires
 
 
 def find_polarity(image: Float32, family: str) -> tuple[str, bool]:
-    """Which the feature is, and whether the image says so; else what is usual for such patterns."""
+    """The polarity, and whether the image determines it; otherwise the usual polarity of such patterns."""
     found = guess_polarity([bright_share(image)])
     return found or ("bright" if family == "line_space" else "dark"), found is not None
 
 
 def is_saturated(image: Float32) -> bool:
-    """Whether so many pixels are black or white that levels and noise cannot be seen."""
+    """Whether too many pixels are black or white to measure levels and noise."""
     return bool(np.mean(image <= 0) > _SATURATED or np.mean(image >= 1) > _SATURATED)
 
 
 def measure(image: Float32, family: str, polarity: str) -> Values:
-    """What an image measures, by the keys of the configuration; lengths in pixels.
+    """Measure an image, by the keys of the configuration; lengths in pixels.
 
     Raises:
-        NotMeasuredError: It does not show the pattern.
+        NotMeasuredError: The image does not show the pattern.
     """
     values: Values = {}
     if family == "line_space":

@@ -1,4 +1,4 @@
-"""Measures the wires of a metal layer: their width and distance, how much they cover, and their edges."""
+"""Measures the wires of a metal layer: width, spacing, coverage and edges."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,19 @@ from sem_lightning.fitting.edge_model import EdgeModel, fit_edges
 from sem_lightning.metrology.edges import edge_profile, outline_distance
 from sem_lightning.synthesis.field import Float32
 
-_SMOOTHING = 1.0  # pixels, before outlines are drawn
-_REACH = 10  # pixels to either side of an outline
+_SMOOTHING = 1.0  # pixels, before outlines are found
+_REACH = 10  # pixels on either side of an outline
 _FEWEST_RIDGES = 20  # pixels
 
 
 @dataclass(frozen=True)
 class Wires:
-    """What wires measure.
+    """Measurements of wires.
 
     Attributes:
-        pitch: Width of the usual wire and of the narrow spaces, pixels.
+        pitch: Width of the usual wire plus that of the narrow spaces, pixels.
         cd: Width of the usual wire, pixels.
-        model: Brightness across an edge; its ``cd`` means nothing.
+        model: Brightness across an edge; its ``cd`` is not used.
         cover: Share of the image that is wire.
         phi: Signed distance to the nearest edge, positive inside a wire, [H, W], pixels.
     """
@@ -38,7 +38,7 @@ def measure_wires(image: Float32, polarity: str) -> Wires:
     """Measure an image, float32 [H, W] in [0, 1], of wires that run along its sides.
 
     Raises:
-        NotMeasuredError: Nothing in it is as long as a wire.
+        NotMeasuredError: The image shows nothing as long as a wire.
     """
     dark, bright = find_levels(image)
     phi = outline_distance(image, (dark + bright) / 2, _SMOOTHING)
@@ -47,7 +47,7 @@ def measure_wires(image: Float32, polarity: str) -> Wires:
     inside, outside = _ridges(phi), _ridges(-phi)
     if min(len(inside), len(outside)) < _FEWEST_RIDGES:
         raise NotMeasuredError("no wires: nothing in the image is long and narrow")
-    # an edge alone: as if wires and spaces were wider than what is looked at
+    # a single edge: wires and spaces are wider than the profile
     half = 2.0 * _REACH
     distance = np.arange(-2 * _REACH, 2 * _REACH + 1) / 2
     brightness = edge_profile(image, phi, _REACH)
@@ -55,7 +55,7 @@ def measure_wires(image: Float32, polarity: str) -> Wires:
     seen = count > 0
     start = EdgeModel(dark, bright - dark, 0.5 * (bright - dark), 1.5, 1.5, 1.2, 2 * half)
     model = fit_edges((half - distance)[seen], brightness[seen], count[seen], 4 * half, polarity, start)
-    outwards = model.cd / 2 - half  # the brightest part of a rim lies beside the outline
+    outwards = model.cd / 2 - half  # the brightest part of a rim is next to the outline
     cd = 2 * (float(np.quantile(inside, 0.4)) + outwards)
     space = 2 * (float(np.quantile(outside, 0.25)) - outwards)
     return Wires(
@@ -68,7 +68,7 @@ def measure_wires(image: Float32, polarity: str) -> Wires:
 
 
 def find_levels(image: Float32) -> tuple[float, float]:
-    """Brightness of the dark and of the bright material: two groups of the pixels where the image is flat."""
+    """Brightness of the dark and the bright material, from two clusters of flat pixels."""
     smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), 1.5), np.float32)
     slope = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))
     flat = smooth[slope <= np.quantile(slope, 0.5)]
@@ -85,7 +85,7 @@ def find_levels(image: Float32) -> tuple[float, float]:
 
 
 def _ridges(phi: Float32) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
-    """Distances from the edges along the middle of what is positive, the image's border left out."""
+    """Distances from the edges along the ridges of positive ``phi``, without the image's border."""
     ridge = (phi >= cv2.dilate(phi, np.ones((3, 3), np.uint8))) & (phi > 1.5)
     ridge[:3] = ridge[-3:] = False
     ridge[:, :3] = ridge[:, -3:] = False

@@ -1,4 +1,4 @@
-"""The settings that images of a microscope are simulated with."""
+"""The settings for simulating images of a microscope."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.processing import Processing
 from sem_lightning.synthesis.simulator import Scene, render
 
-_SPLIT, _SEED = 9, 20  # of the streams of random numbers: nobody else's
+_SPLIT, _SEED = 9, 20  # reserved for this module
 _WIDEST = {
     "pattern.pitch": (4.0, 4096.0),
     "pattern.duty": (0.15, 0.85),
@@ -31,13 +31,13 @@ Values = dict[str, float]
 
 @dataclass(frozen=True)
 class Microscope:
-    """The settings that everything is drawn from, lengths in pixels.
+    """The settings of the simulator, lengths in pixels.
 
     Attributes:
-        pattern: Of the kind that the images show.
-        imaging: Its ``pixel_size`` is 1.
-        noise: What is detected.
-        polarity: ``bright`` or ``dark``: which the feature is.
+        pattern: The pattern's settings.
+        imaging: Image formation; its ``pixel_size`` is 1.
+        noise: Detection.
+        polarity: ``bright`` or ``dark``: brightness of the feature.
     """
 
     pattern: PatternSettings
@@ -46,7 +46,7 @@ class Microscope:
     polarity: str
 
     def with_values(self, values: Values) -> "Microscope":
-        """The same with single numbers for some keys, brought inside what is allowed."""
+        """A copy with single numbers for some keys, clipped to the allowed range."""
         groups: dict[str, dict[str, Any]] = {"pattern": {}, "imaging": {}, "noise": {}}
         for key, value in values.items():
             group, name = key.split(".")
@@ -56,14 +56,14 @@ class Microscope:
         return dataclasses.replace(self, **parts)
 
     def clip(self, key: str, value: float) -> float:
-        """The nearest value that the simulator takes."""
+        """The nearest value that the simulator accepts."""
         group, name = key.split(".")
         limits = getattr(self, group).__dataclass_fields__[name].metadata["limits"]
         least, most = _WIDEST.get(key, (limits.low + (1e-3 if limits.above else 0.0), limits.high))
         return float(np.clip(value, least, most))
 
     def is_vague(self, key: str, value: float, sigma: float) -> bool:
-        """Whether the standard uncertainty of an estimate is wider than all that is usual."""
+        """Whether the standard uncertainty of an estimate is larger than the usual range."""
         group, name = key.split(".")
         ends = getattr(getattr(self, group), name)
         if ends is None:  # such as the dose of an image without noise

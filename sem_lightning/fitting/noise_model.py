@@ -1,4 +1,4 @@
-"""Measures noise, grain and uneven scan lines where an image is flat."""
+"""Measures noise, grain and uneven scan lines in flat parts of an image."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,22 +9,22 @@ import numpy.typing as npt
 
 from sem_lightning.synthesis.field import Float32
 
-_LEVELS = 12  # of brightness, at which variances are compared
-_FURTHEST = 40  # pixels from an edge beyond which its light reaches nothing
+_LEVELS = 12  # brightness levels at which variances are compared
+_FURTHEST = 40  # pixels from an edge beyond which its bloom is negligible
 _FEWEST = 200  # pixels
-_FLAT = 2.5  # pixels from an edge, from which on a surface counts as flat
-_STUCK = 0.3  # of full scale, by which a stuck pixel differs from those around it
-_LEAST_ELECTRONS = 0.3  # of the variance: the digitiser's noise is known so well only
-_AWAY = 5  # pixels, beyond which neither grain nor smear reaches far
+_FLAT = 2.5  # pixels from an edge from which a surface counts as flat
+_STUCK = 0.3  # of full scale; a stuck pixel differs at least so much from its neighbours
+_LEAST_ELECTRONS = 0.3  # share of the variance; the digitiser's noise is not known better
+_AWAY = 5  # pixels beyond which grain and smear are negligible
 _ROUNDING = 1 / 12 / 255**2  # variance of 8-bit numbers
 MOST_DOSE = 20000.0
 
 
 def _smeared(smear: float) -> tuple[float, float]:
-    """What a Gaussian of a width in pixels makes of white noise along a row.
+    """The effect of a Gaussian blur along a row (width in pixels) on white noise.
 
     Returns:
-        The correlation of neighbours, and the variance of second differences, of that without it.
+        The correlation of neighbours, and the variance of second differences relative to that without blur.
     """
     weights = np.exp(-(np.arange(-9, 10) ** 2) / (2 * smear**2))
     weights /= weights.sum()
@@ -38,14 +38,14 @@ _SHARED, _LEFT = np.transpose([_smeared(smear) for smear in _SMEARS])
 
 @dataclass(frozen=True)
 class Graininess:
-    """What makes flat areas uneven.
+    """Noise and texture of flat areas.
 
     Attributes:
-        dose: Electrons at white, from how the variance grows with brightness.
-        smear: Standard deviation, pixels, of what runs along the rows.
+        dose: Electrons at white, from the increase of the variance with brightness.
+        smear: Standard deviation of the detector's blur along the rows, pixels.
         gaussian: Standard deviation at black, of full scale.
-        grain: Standard deviation of what is smoother than pixel noise, of the brightness.
-        streaks: Standard deviation of the brightness of rows, beyond what noise gives them.
+        grain: Standard deviation of texture that is smoother than pixel noise, of the brightness.
+        streaks: Standard deviation of the brightness of rows, without the contribution of noise.
         salt_pepper: Share of pixels stuck at black or white.
     """
 
@@ -66,7 +66,7 @@ def measure_graininess(image: Float32, phi: Float32) -> Graininess:
     flat = depth > max(_FLAT, min(2 * _FLAT, float(np.quantile(depth, 0.6))))
     if flat.sum() < _FEWEST:
         flat = depth > float(np.quantile(depth, 0.7))
-    # second differences along and across do not see slopes; grain is smooth beside them
+    # second differences in both directions cancel slopes and most of the grain
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     rough = cv2.filter2D(image, -1, kernel) ** 2
     local = cv2.blur(image, (5, 5))
@@ -81,22 +81,22 @@ def measure_graininess(image: Float32, phi: Float32) -> Graininess:
     rest = np.where(flat, image - _expected(image, phi), 0).astype(np.float32)
     streaks = _streaks(rest, flat)
     level = float(np.mean(image[flat]))
-    # the detector smears noise along the rows only, so rows below each other share nothing but the grain
+    # the detector smears noise only along rows, so adjacent rows share only the grain
     grain = np.sqrt(max(_covariance(rest.T, flat.T, 1), 0.0)) / max(level, 0.02)
     return Graininess(dose, smear, gaussian, float(grain), streaks, float(stuck.mean()))
 
 
 def _covariance(rest: Float32, flat: npt.NDArray[np.bool_], lag: int) -> float:
-    """Of pixels that are ``lag`` apart along the rows."""
+    """Covariance of pixels that are ``lag`` apart along the rows."""
     both = flat[:, lag:] & flat[:, :-lag]
     return float(np.mean((rest[:, lag:] * rest[:, :-lag])[both])) if both.any() else 0.0
 
 
 def _smear(image: Float32, flat: npt.NDArray[np.bool_], gaussian: float) -> float:
-    """The width of a Gaussian from what neighbours along the rows share.
+    """The width of a Gaussian blur from the covariance of neighbours along the rows.
 
-    Second differences across the rows leave of slopes, grain and upright edges next to nothing; what whole rows share
-    (uneven rows) is taken off as what pixels further apart do, and the digitiser's noise, which is not smeared.
+    Second differences across the rows nearly cancel slopes, grain and vertical edges. The covariance of distant pixels
+    (uneven rows) and the digitiser's noise, which is not smeared, are subtracted.
     """
     across = np.zeros_like(image)
     across[1:-1] = image[2:] - 2 * image[1:-1] + image[:-2]
@@ -112,7 +112,7 @@ def _smear(image: Float32, flat: npt.NDArray[np.bool_], gaussian: float) -> floa
 
 
 def _expected(image: Float32, phi: Float32) -> Float32:
-    """The mean brightness at each pixel's distance from the edges: what is left of an image is uneven."""
+    """The mean brightness at each pixel's distance from the edges; the residual is noise and texture."""
     place = np.rint(np.clip(phi, -_FURTHEST, _FURTHEST) * 2).astype(int) + 2 * _FURTHEST
     count = np.bincount(place.ravel(), minlength=4 * _FURTHEST + 1)
     means = np.bincount(place.ravel(), weights=image.ravel(), minlength=4 * _FURTHEST + 1) / np.maximum(count, 1)
@@ -127,8 +127,8 @@ def _regress(brightness: npt.NDArray[Any], variance: npt.NDArray[Any]) -> tuple[
     used = count > 10
     x = (np.bincount(group, weights=brightness, minlength=_LEVELS) / np.maximum(count, 1))[used]
     y = (np.bincount(group, weights=variance, minlength=_LEVELS) / np.maximum(count, 1))[used] - _ROUNDING
-    weight = np.sqrt(count[used]) / np.maximum(y, 1e-7)  # a variance is known in proportion to itself
-    if not len(x) or not np.sum(weight**2 * x * x) > 0:  # black throughout
+    weight = np.sqrt(count[used]) / np.maximum(y, 1e-7)  # the error of a variance is proportional to it
+    if not len(x) or not np.sum(weight**2 * x * x) > 0:  # all black
         return MOST_DOSE, 0.0
     slope, offset = np.polyfit(x, y, 1, w=weight) if len(x) > 1 else (0.0, float(y.mean()))
     if offset < 0:

@@ -1,4 +1,4 @@
-"""The configuration that a fit leaves: ranges around the estimates, checked as the commands will check them."""
+"""The configuration from a fit: ranges around the estimates, with the checks of the commands."""
 
 import dataclasses
 from collections import Counter
@@ -10,11 +10,11 @@ from sem_lightning.fitting.estimate import Estimate
 from sem_lightning.fitting.microscope import LOGARITHMIC, Microscope
 from sem_lightning.synthesis.field import FieldOfView
 
-_FEWEST = {"line_space": 3.0, "routing": 4.0}  # pitches that these must show
-_WIDTH = 2.0  # standard uncertainties to either side of the estimates
-_LEAST_WIDTH = 0.05  # of the value: no two images of a microscope are quite alike
-_LEAST_WIDTHS = {"pattern.angle": 0.5, "pattern.edge_correlation": 0.05}  # of these in their own unit
-# what a pixel that holds several of the files' does to numbers: it gathers electrons, and averages noise and rows
+_FEWEST = {"line_space": 3.0, "routing": 4.0}  # pitches that a training image must show
+_WIDTH = 2.0  # standard uncertainties on either side of the estimates
+_LEAST_WIDTH = 0.05  # of the value, because images of a microscope differ
+_LEAST_WIDTHS = {"pattern.angle": 0.5, "pattern.edge_correlation": 0.05}  # least widths in the key's unit
+# exponents for pixels that hold several of the files' pixels: they sum electrons and average noise and rows
 _BY_SCALE = {
     "noise.dose": 2.0,
     "noise.gaussian": -1.0,
@@ -30,21 +30,21 @@ LENGTHS = {
     ),
 }  # fmt: skip
 _DIGITS = 3
-# what the simulator refuses in the name of a key depends on these
+# the simulator's checks of a key depend on these keys
 _TOGETHER = {
     "duty": ("duty", "pitch"),
     "walk": ("duty", "pitch"),
     "taper": ("duty", "pitch"),
     "roughness": ("roughness", "edge_correlation", "duty"),
 }
-_NARROWINGS = 5  # by half, the last to the estimates themselves
-_SMOOTHER = 0.8  # times the highest roughness, where estimates of several images cannot be drawn together
+_NARROWINGS = 5  # by half each; the last one to the estimates
+_SMOOTHER = 0.8  # factor for the highest roughness if estimates of several images exclude each other
 
 Ranges = dict[str, dict[str, Any]]
 
 
 def choose_scale(family: str, estimates: Sequence[dict[str, Estimate]], image_size: int) -> float:
-    """Pixels of the files for one of the training images: 1, or more where the pattern is too coarse for these."""
+    """Pixels of the files in one pixel of the training images: 1, or more if the pattern is too coarse."""
     coarsest = max(each["pattern.pitch"].value for each in estimates)
     return max(1.0, _FEWEST[family] * coarsest / image_size)
 
@@ -52,18 +52,18 @@ def choose_scale(family: str, estimates: Sequence[dict[str, Estimate]], image_si
 def make_ranges(
     family: str, microscope: Microscope, estimates: Sequence[dict[str, Estimate]], pixel_size: float
 ) -> tuple[Ranges, list[str]]:
-    """Settings for ``pattern``, ``imaging`` and ``noise``, as the configuration takes them.
+    """Settings for ``pattern``, ``imaging`` and ``noise`` in the form of the configuration.
 
-    What was measured gets a range around the estimates, narrower where the simulator could not draw all of it.
+    Measured keys get a range around the estimates, or a narrower one if the simulator cannot draw all of it.
 
     Args:
         family: ``line_space`` or ``routing``.
-        microscope: What was not measured.
-        estimates: Of each image, lengths in its pixels.
-        pixel_size: nm of these.
+        microscope: Values that were not measured.
+        estimates: Estimates of each image, lengths in its pixels.
+        pixel_size: nm of these pixels.
 
     Returns:
-        The settings, and the keys whose ranges are narrower than they would be.
+        The settings, and the keys whose ranges were narrowed.
 
     Raises:
         NotMeasuredError: The simulator cannot draw such a pattern.
@@ -77,11 +77,11 @@ def make_ranges(
         margin = _LEAST_WIDTHS.get(key, max(_LEAST_WIDTH * abs(each.value) for each in found))
         low = min(each.value - max(_WIDTH * each.sigma, margin) for each in found)
         high = max(each.value + max(_WIDTH * each.sigma, margin) for each in found)
-        if key in LOGARITHMIC:  # never as far down as zero
+        if key in LOGARITHMIC:  # always above zero
             low = max(low, min(each.value for each in found) / 3)
         ranges[group][name] = [microscope.clip(key, low), microscope.clip(key, high)]
         measured[group][name] = [pick(microscope.clip(key, each.value) for each in found) for pick in (min, max)]
-    # what was not measured stays as it was drawn here, whatever the configuration's own defaults
+    # keys that were not measured keep the values used here, independent of the configuration's defaults
     for group, values in ranges.items():
         for field in dataclasses.fields(getattr(microscope, group)):
             value = getattr(getattr(microscope, group), field.name)
@@ -100,7 +100,7 @@ def make_ranges(
 
 
 def _in_training_pixels(ranges: Ranges, scale: float, pixel_size: float) -> Ranges:
-    """Lengths in nm, and what depends on what a pixel holds for pixels ``scale`` times as large."""
+    """Convert lengths to nm, and values that depend on the pixel to pixels ``scale`` times as large."""
     changed = {group: dict(values) for group, values in ranges.items()}
     for key, power in _BY_SCALE.items():
         group, name = key.split(".")
@@ -121,13 +121,13 @@ def _rounded(value: Any) -> Any:
 
 
 def _narrow(microscope: Microscope, ranges: Ranges, measured: Ranges, pixel_size: float) -> list[str]:
-    """Bring ranges in place nearer to what was measured, as far as the simulator refuses them together.
+    """Narrow ranges in place towards the estimates until the simulator accepts them together.
 
-    Estimates stay in their ranges, but for roughness: its highest values go where those of several images exclude each
-    other. What was not measured stays as it is.
+    Ranges still contain the estimates, except for roughness: its highest values are removed if estimates of several
+    images exclude each other. Keys that were not measured do not change.
 
     Returns:
-        The keys that are narrower now.
+        The narrowed keys.
 
     Raises:
         SettingError: Even the estimates cannot be drawn.
@@ -166,10 +166,10 @@ def to_yaml(header: Sequence[str], family: str, ranges: Ranges, remarks: dict[st
     """The text of ``conf/microscope/<name>.yaml``.
 
     Args:
-        header: Lines that say what this is.
-        family: Of the pattern.
+        header: Comment lines at the top.
+        family: Family of the pattern.
         ranges: From `make_ranges`.
-        remarks: What stands beside some keys.
+        remarks: Comments on some keys.
     """
     lines = ["# @package _global_", *(f"# {line}".rstrip() for line in header)]
     lines += ["defaults:", f"  - override /pattern: {family}", "  - override /imaging: cdsem", ""]

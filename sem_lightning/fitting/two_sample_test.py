@@ -1,4 +1,4 @@
-"""How far apart two sets of images are: how well a classifier tells them apart."""
+"""A two-sample test: the accuracy of a classifier that separates two sets of images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from sem_lightning.synthesis.field import Float32
 PATCH = 32
 _RINGS = 6
 _QUANTILES = np.linspace(0.02, 0.98, 9)
-_DECAY = 1e-2  # of the classifier's weights
+_DECAY = 1e-2  # weight decay of the classifier
 
 Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class TwoSampleTest:
-    """What a two-sample classifier finds (Lopez-Paz and Oquab, ICLR 2017).
+    """The result of a classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017).
 
     Attributes:
-        right: Unseen patches that it assigns rightly.
-        patches: Of how many; half of each set.
+        right: Number of correctly assigned unseen patches.
+        patches: Number of unseen patches, half from each set.
     """
 
     right: int
@@ -32,19 +32,19 @@ class TwoSampleTest:
 
     @property
     def accuracy(self) -> float:
-        """0.5 where the sets look the same to it, 1 where no patch of one could be of the other."""
+        """0.5 if the classifier cannot separate the sets, 1 if it separates all patches."""
         return self.right / self.patches
 
 
 def compare(real: Sequence[Float32], simulated: Sequence[Float32]) -> TwoSampleTest:
-    """Tell patches of ``PATCH`` pixels apart by grey levels, spectrum and neighbours, logistic regression.
+    """Separate patches of ``PATCH`` pixels by logistic regression on grey levels, spectrum and neighbours.
 
-    Trained on one half of the images and tried on the other, then the other way round; of a single image, on the halves
-    of it. As many patches of each set.
+    It is trained on one half of the images and tested on the other, then the other way round. A single image is cut
+    into halves. Both sets have the same number of patches.
 
     Args:
         real: Images, float32 [H, W] in [0, 1].
-        simulated: As many, of the same shapes.
+        simulated: The same number of images of the same shapes.
     """
     halves = [[_describe(_half(images, which)) for images in (real, simulated)] for which in (0, 1)]
     right = patches = 0
@@ -59,7 +59,7 @@ def compare(real: Sequence[Float32], simulated: Sequence[Float32]) -> TwoSampleT
 
 
 def _alike(features: Float64, count: int) -> Float64:
-    """``count`` of them, evenly spaced."""
+    """``count`` evenly spaced rows."""
     return np.asarray(features[np.linspace(0, len(features) - 1, count).round().astype(int)], np.float64)
 
 
@@ -94,7 +94,7 @@ def _features(patch: Float32) -> Float64:
 
 
 def _train(one: Float64, other: Float64) -> tuple[Float64, Float64, Float64]:
-    # Written out: scikit-learn is not in the core install, and this is all that would be used of it.
+    # Own code, because scikit-learn is not in the core install.
     features = np.concatenate([one, other])
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-9
     design = np.column_stack([(features - mean) / deviation, np.ones(len(features))])

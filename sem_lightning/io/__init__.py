@@ -1,1 +1,1 @@
-"""Image files, their pixel sizes and data bars, the files of a labelled folder, and atomic writes."""
+"""Image files, pixel sizes, data bars, the files of a labelled folder, and atomic writes."""

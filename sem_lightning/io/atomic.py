@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees a whole file or none, and locks between processes."""
+"""Atomic file writes, and locks between processes."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from sem_lightning.errors import SettingError
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then move it there.
+    """Let ``write`` fill a temporary file next to ``path``, then rename it.
 
     Raises:
-        OSError: The folder cannot be written to or is full; nothing is left behind.
+        OSError: The folder is not writable or full; the temporary file is removed.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
@@ -27,13 +27,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """A readable JSON file, whole or not at all."""
+    """Write an indented JSON file atomically."""
     text = json.dumps(content, indent=2) + "\n"
     write_atomically(path, lambda temporary: temporary.write_text(text))
 
 
 def check_writable(key: str, folder: Path) -> None:
-    """Refuse a folder, before any work, that files could not be written to, or that could not be made.
+    """Check early that files can be written to a folder, or that it can be made.
 
     Raises:
         SettingError: For ``key``.
@@ -46,18 +46,18 @@ def check_writable(key: str, folder: Path) -> None:
 
 
 def printable(name: Path | str) -> str:
-    """A file's name on one line, with bytes that are not UTF-8 escaped, which no terminal or text file takes."""
+    """A file name on one line, with bytes that are not UTF-8 escaped for terminals and text files."""
     text = str(name).replace("\r", "\\r").replace("\n", "\\n")
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager
 def exclusive(lock: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Let one process at a time in; the lock ends with the process that holds it, however that process ends.
+    """Admit one process at a time. The lock ends with its process, also if that is killed.
 
     Args:
-        lock: The lock file, which stays.
-        on_wait: Called once if another process holds the lock; if it raises, there is no waiting.
+        lock: The lock file; it is not removed.
+        on_wait: Called once if another process holds the lock. It may raise instead of waiting.
     """
     held = FileLock(lock)
     try:

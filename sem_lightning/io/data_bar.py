@@ -1,4 +1,4 @@
-"""The bar that microscopes burn into the bottom of an image: magnification, voltage, a scale."""
+"""Finds the data bar at the bottom of an image: magnification, voltage, scale bar."""
 
 import cv2
 import numpy as np
@@ -7,27 +7,26 @@ import numpy.typing as npt
 _DEEPEST = 0.3  # of the image's height
 _LEAST_ROWS = 6
 _THICKEST_FRAME = 4  # rows of a line around the bar
-_THICKEST_RULE = 5  # rows that writing or a rule may cover from side to side
-_FLAT_SHARE = 0.4  # of a row's pixels that have the bar's ground colour
-_FLAT_ABOVE = 0.35  # the same share in the image just above is less
-_TOLERANCE = 3 / 255  # of the image's range: JPEG stirs flat colours by so much
-_EXACT_SHARE = 0.5  # of those, how many have the very same value: a surface, even without noise, has not
-_INK = 40 / 255  # of the range: writing differs from its ground by more
+_THICKEST_RULE = 5  # rows that text or a rule may cover over the whole width
+_FLAT_SHARE = 0.4  # of a row's pixels with the background colour of the bar
+_FLAT_ABOVE = 0.35  # the share in the image just above is below this
+_TOLERANCE = 3 / 255  # of the image's range; JPEG changes flat colours by so much
+_EXACT_SHARE = 0.5  # of these pixels with exactly equal values; a real surface has fewer
+_INK = 40 / 255  # of the range; text differs from its background by more
 _LEAST_INK, _MOST_INK = 0.003, 0.6  # share of the bar
-_FEWEST_SIGNS = 4  # separate pieces of writing; a defect or two in a plain line are fewer
+_FEWEST_SIGNS = 4  # separate characters; a few defects in a plain line are fewer
 
 
 def find_data_bar(image: npt.NDArray[np.float32]) -> int:
-    """Rows at the bottom of an image [H, W] in [0, 1] that are a data bar; 0 where there is none.
+    """Number of rows of the data bar at the bottom of an image [H, W] in [0, 1]; 0 without a bar.
 
-    A bar has one colour, free of noise, over most of every row, several pieces of writing on it, and ends where the
-    image begins.
+    A bar has one noise-free colour over most of every row, several characters on it, and a sharp upper end.
     """
     height = len(image)
     deepest = int(height * _DEEPEST)
     if deepest < _LEAST_ROWS:
         return 0
-    # most images have no bar, and noise tells them at once: few neighbours along a row are the same
+    # most images have no bar; with noise, few neighbours along a row are equal
     last = image[-(_THICKEST_FRAME + 2) :]
     if float((last[:, 1:] == last[:, :-1]).mean(axis=1).max()) < _EXACT_SHARE * _FLAT_SHARE:
         return 0
@@ -43,7 +42,7 @@ def find_data_bar(image: npt.NDArray[np.float32]) -> int:
 
 
 def crop_data_bar(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """An image without its data bar, also where it was turned and the bar is at another side."""
+    """An image without its data bar, which is at another side if the image was turned."""
     for turns in range(4):
         turned = np.rot90(image, turns)
         rows = find_data_bar(np.ascontiguousarray(turned))
@@ -77,6 +76,6 @@ def _bar_rows(image: npt.NDArray[np.float32], deepest: int, span: float) -> int:
 
 
 def _count_signs(ink: npt.NDArray[np.uint8]) -> int:
-    """Pieces of writing that do not hang down from the image above."""
+    """Number of characters that are not connected to the image above."""
     count, _, boxes, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     return sum(int(boxes[number][cv2.CC_STAT_TOP]) > 0 for number in range(1, count))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-LABELS = "labels.csv"  # filename,label and optionally split; for tar files also where in them each image lies
+LABELS = "labels.csv"  # filename,label and optionally split; for tar files also the position of each image
 DESCRIPTION = "dataset.json"  # classes, pixel size, polarity, counts, configuration
 METADATA = "metadata.jsonl"  # one image a line: boxes, severity, the scene
 COCO = "annotations.json"
@@ -10,13 +10,13 @@ CARD = "README.md"
 CHECKSUMS = "checksums.sha256"  # sha256sum -c reads it
 PREVIEW = "preview.png"
 MASKS = "masks"  # mirrors the folder, with one mask PNG for each image
-CLEAN = "clean"  # mirrors it too, with each image as it would be without its defects
-MASK_UNKNOWN = 255  # value of mask pixels of which nobody knows whether a defect is there
+CLEAN = "clean"  # mirrors the folder, with each image without its defects
+MASK_UNKNOWN = 255  # value of mask pixels that are unknown
 SPANS = ("image_start", "image_bytes", "mask_start", "mask_bytes")  # columns of labels.csv for tar files
 
 
 def mask_path(root: Path, image: Path) -> Path | None:
-    """Where the mask of an image lies, if anywhere; images outside ``root`` have none."""
+    """Path of the mask of an image, if it exists; images outside ``root`` have none."""
     if not image.is_relative_to(root):
         return None
     return (root / MASKS / image.relative_to(root)).with_suffix(".png")

@@ -1,4 +1,4 @@
-"""Which image files a user means."""
+"""Finds the image files that a user names."""
 
 import glob
 from pathlib import Path
@@ -14,9 +14,9 @@ def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
     """The image files of a folder, of a glob, or of a list.
 
     Args:
-        pattern: A folder (with the folders in it, but for ``masks``), a glob, both in order of name; or a text file
-            with one path a line, in that order, relative to the file's own folder.
-        leave_out: A folder whose files are not meant: pictures that this package draws.
+        pattern: A folder (with subfolders except ``masks``) or a glob, both sorted by name; or a text file with one
+            path a line, in that order, relative to the file's folder.
+        leave_out: A folder to skip, with images that this package draws.
 
     Raises:
         SettingError: There are none, or the list cannot be read.
@@ -26,12 +26,12 @@ def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
     place = Path(pattern).expanduser()
     if place.is_dir():
         found = (path for path in place.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-        ours = {PREVIEW, CLEAN} if (place / DESCRIPTION).is_file() else set()  # a set that generate.py wrote
+        ours = {PREVIEW, CLEAN} if (place / DESCRIPTION).is_file() else set()  # a set of generate.py
         paths = sorted(path for path in found if not {MASKS, *ours} & set(path.relative_to(place).parts))
     elif place.suffix.lower() == LIST_SUFFIX and place.is_file():
         paths = _read_list(place)
     elif place.is_file():
-        paths = [place]  # also where its name would be a pattern
+        paths = [place]  # even if its name is also a pattern
     else:
         names = glob.glob(str(place), recursive=True)  # noqa: PTH207
         paths = sorted({Path(name) for name in names if Path(name).is_file()})

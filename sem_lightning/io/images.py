@@ -1,4 +1,4 @@
-"""Reading grey images from files that anybody may have made, and writing our own."""
+"""Reads grey images from untrusted files, and encodes images."""
 
 import io
 import itertools
@@ -19,9 +19,9 @@ from sem_lightning.errors import UserError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
-# Headers are judged by our own limits, which say what to do.
+# Headers are checked against our own limits, with messages that name the fix.
 Image.MAX_IMAGE_PIXELS = None
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say ourselves what is wrong with a file
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors describe bad files
 MAX_PIXELS = 1 << 28  # 16,384 x 16,384; 1 GiB as float32
 MAX_BYTES = 2 << 30
 _PAGES_COUNTED = 100
@@ -31,27 +31,27 @@ Span = tuple[int, int]  # first byte, number of bytes
 
 
 class ImageError(UserError):
-    """A file that cannot be used as an image; the message names it and says why."""
+    """A file that cannot be used as an image. The message names the file and the reason."""
 
 
 def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
-    """An image file as brightness in [0, 1].
+    """Read an image file as brightness in [0, 1].
 
     Args:
         path: PNG, JPEG, BMP or TIFF, 8 or 16 bits, grey or colour (weighted to luma); or a TIFF of floats.
         span: First byte and number of bytes, for an image inside another file.
 
     Returns:
-        float32 [H, W]: 8-bit values over 255, 16-bit values over 65535, floating-point numbers as they are where they
-        lie in [0, 1] and else stretched to it.
+        float32 [H, W]: 8-bit values over 255, 16-bit values over 65535, floating-point numbers unchanged if they are in
+        [0, 1], else stretched to it.
 
     Raises:
-        ImageError: Missing, unreadable, truncated, too large, of several pages, CMYK, with numbers that are none,
-            changed while it was read, or not an image of those kinds.
+        ImageError: Missing, unreadable, truncated, too large, several pages, CMYK, NaN or infinite, changed while it
+            was read, or another kind of file.
     """
     try:
         data = _read_file(path) if span is None else _read_span(path, span)
-    except (OSError, ValueError) as error:  # ValueError for a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: the name is invalid
         raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not data:
         raise ImageError(f"{path}: the file is empty")
@@ -77,8 +77,8 @@ def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
 
 
 def _read_file(path: Path) -> bytes:
-    """All of a file whose header promises something readable."""
-    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+    """Read a file after its header has been checked."""
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
         raise ImageError(f"{path}: is no file but a folder, a pipe or a device")
     with path.open("rb") as stream:
         before = os.fstat(stream.fileno())
@@ -88,7 +88,7 @@ def _read_file(path: Path) -> bytes:
             )
         _check_header(path, stream)
         stream.seek(0)
-        data = stream.read(before.st_size + 1)  # no more than that, should it grow
+        data = stream.read(before.st_size + 1)  # limits a growing file
         after = os.fstat(stream.fileno())
     if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
         raise ImageError(f"{path}: changed while it was read; try again when it is complete")
@@ -96,9 +96,9 @@ def _read_file(path: Path) -> bytes:
 
 
 def _check_header(path: Path, stream: BinaryIO) -> None:
-    """Refuse, before any pixel is decoded, what would take too much memory or has more than one meaning.
+    """Refuse files that are too large or ambiguous before any pixel is decoded.
 
-    Files whose header says nothing pass: decoding will tell.
+    Files with an unreadable header pass; decoding will reject them.
     """
     start = stream.read(4)
     stream.seek(0)
@@ -110,7 +110,7 @@ def _check_header(path: Path, stream: BinaryIO) -> None:
                 (width, height), mode, pages = header.size, header.mode, getattr(header, "n_frames", 1)
     except ImageError:
         raise
-    except Exception:  # foreign bytes make the parsers raise whatever they run into
+    except Exception:  # the parsers raise many types of errors on foreign files
         return
     if height * width > MAX_PIXELS:
         raise ImageError(
@@ -123,7 +123,7 @@ def _check_header(path: Path, stream: BinaryIO) -> None:
 
 
 def _describe_tiff(path: Path, stream: BinaryIO) -> tuple[int, int, int, str]:
-    """Height, width, pages that are not thumbnails, and the colour mode of a TIFF."""
+    """Height, width, number of pages without thumbnails, and colour mode of a TIFF."""
     with tifffile.TiffFile(stream) as tiff:
         page = tiff.pages.first
         if getattr(page, "is_reduced", False):
@@ -145,7 +145,7 @@ def _from_floats(path: Path, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]
 
 def _read_span(path: Path, span: Span) -> bytes:
     start, count = span
-    if start + count > path.stat().st_size:  # also keeps a broken listing from asking for all memory
+    if start + count > path.stat().st_size:  # a broken listing must not request all memory
         raise ImageError(f"{path}: shorter than the image listed at byte {start}")
     with path.open("rb") as stream:
         stream.seek(start)
@@ -153,10 +153,10 @@ def _read_span(path: Path, span: Span) -> bytes:
 
 
 def encode_image(image: npt.NDArray[Any], suffix: str, pixel_size: float) -> bytes:
-    """An image as the content of a file.
+    """Encode an image as the content of a file.
 
     Args:
-        image: uint8 or uint16 [H, W], or uint8 [H, W, 3] in OpenCV's order of colours.
+        image: uint8 or uint16 [H, W], or uint8 [H, W, 3] in BGR order.
         suffix: ``.png``, or ``.tif`` for grey images with the pixel size in their tags.
         pixel_size: nm.
 
@@ -181,10 +181,10 @@ def encode_image(image: npt.NDArray[Any], suffix: str, pixel_size: float) -> byt
 
 
 def _is_truncated(data: bytes) -> bool:
-    """Whether a PNG or JPEG lacks its end: OpenCV would fill what is missing with grey and only log a warning."""
+    """Whether a PNG or JPEG is truncated. OpenCV would fill the rest with grey and only log a warning."""
     if data.startswith(b"\x89PNG"):
         return b"IEND" not in data
-    # A JPEG may carry a whole thumbnail, so only an end marker at the very end counts; some cameras pad with zeros.
+    # A JPEG may hold a thumbnail, so only an end marker at the end counts; some cameras pad with zeros.
     return data.startswith(b"\xff\xd8\xff") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
@@ -195,18 +195,18 @@ def center_crop(image: npt.NDArray[np.float32], largest: int) -> npt.NDArray[np.
 
 
 def whole_shape(aspect: float, size: int) -> tuple[int, int]:
-    """Height and width at which a whole image is looked at: as many pixels as a square of ``size`` has.
+    """Height and width of a whole image resized to the number of pixels of a square of ``size``.
 
     Args:
-        aspect: Height over width of the image; kept from 1/4 to 4, beyond which too few pixels would be left across.
-        size: Of the square, pixels.
+        aspect: Height over width of the image; limited to 1/4 to 4, because longer images would be too narrow.
+        size: Side of the square, pixels.
     """
     root = math.sqrt(min(max(aspect, 1 / MAX_ASPECT), MAX_ASPECT))
     return round(size * root), round(size / root)
 
 
 def resize_to(image: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """The whole image resized to a height and width, averaging where both shrink."""
+    """Resize the whole image to a height and width; pixels are averaged if both shrink."""
     if image.shape == shape:
         return image
     shrinks = shape[0] < image.shape[0] and shape[1] < image.shape[1]

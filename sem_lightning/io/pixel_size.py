@@ -1,4 +1,4 @@
-"""The pixel size that a microscope wrote into the tags of its TIFF."""
+"""Reads the pixel size from the tags of a microscope's TIFF."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import tifffile
 
-TAGGED = (".tif", ".tiff")  # names of files that may say it
-LARGEST = 1000.0  # nm: the resolutions of printers, screens and scanners are coarser
+TAGGED = (".tif", ".tiff")  # suffixes of files that may hold it
+LARGEST = 1000.0  # nm; resolutions of printers, screens and scanners are coarser
 _MICROMETRE = 1e3
 _UNITS = {
     "pm": 1e-3,
@@ -22,22 +22,22 @@ _TIFF_UNITS = {2: 2.54e7, 3: 1e7}  # inch and centimetre, nm
 
 
 def read_pixel_size(path: Path) -> float | None:
-    """Width of a pixel, nm, where the file says it in a way that is understood; ``None`` elsewhere.
+    """Width of a pixel in nm, if the file holds it in a known format; else ``None``.
 
-    Understood are the private tags of FEI and Thermo Fisher, Zeiss and Olympus (as tifffile reads them), ImageJ's
-    description, and TIFF's own resolution where it is finer than a printer's.
+    Known formats are the private tags of FEI and Thermo Fisher, Zeiss and Olympus (read by tifffile), ImageJ's
+    description, and the TIFF resolution if it is finer than a printer's.
     """
     if path.suffix.lower() not in TAGGED:
         return None
     try:
         with tifffile.TiffFile(path) as tiff:
             return next((size for read in _READERS if (size := _try(read, tiff)) is not None), None)
-    except Exception:  # foreign bytes make the parser raise whatever it runs into
+    except Exception:  # the parser raises many types of errors on foreign files
         return None
 
 
 def _try(read: Callable[[tifffile.TiffFile], float | None], tiff: tifffile.TiffFile) -> float | None:
-    """One maker's tags; those that cannot be read say nothing."""
+    """Read one vendor's tags; ``None`` if they are unreadable."""
     try:
         size = read(tiff)
     except Exception:

@@ -1,1 +1,1 @@
-"""What a CD-SEM measures in an image: edges, noise, direction, polarity."""
+"""Measurements in images: edges, noise, orientation, pattern family, polarity."""

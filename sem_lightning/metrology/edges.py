@@ -1,4 +1,4 @@
-"""What a CD-SEM measures in an image, simulated or real: edges, CD, roughness, blur, noise.
+"""Measures edges, CD, roughness, blur and noise in simulated and real images.
 
 Images are float32 [H, W], 1 is white; lengths are in pixels.
 """
@@ -13,14 +13,14 @@ Float64 = npt.NDArray[np.float64]
 
 
 def find_edges(image: Float32, level: float) -> Float64:
-    """Sub-pixel columns at which upright lines cross a brightness, in every row.
+    """Sub-pixel columns at which vertical lines cross a brightness, in every row.
 
     Args:
-        image: Lines that run down the image and keep their number from the first row to the last.
-        level: Brightness at an edge; CD-SEMs take half way between ground and top.
+        image: Vertical lines; their number is the same in every row.
+        level: Brightness at an edge; CD-SEMs use the middle between ground and top.
 
     Returns:
-        float64 [H, edges]: each edge followed from its place in the mean row, by the nearest crossing.
+        float64 [H, edges]: for each edge of the mean row, the nearest crossing in each row.
     """
     starts = _crossings(image.mean(axis=0), level)
     edges = np.empty((len(image), len(starts)))
@@ -45,7 +45,7 @@ def power_spectrum(edges: Float64) -> tuple[Float64, Float64]:
 
     Returns:
         Frequency in cycles per pixel, and density in pixels squared times pixels; both [H // 2], without frequency 0.
-        The density summed over positive and negative frequencies, over H, is the variance.
+        The sum of the density over positive and negative frequencies, divided by H, is the variance.
     """
     deviations = edges - edges.mean(axis=0)
     density = np.mean(np.abs(np.fft.rfft(deviations, axis=0)) ** 2, axis=1) / len(edges)
@@ -54,23 +54,23 @@ def power_spectrum(edges: Float64) -> tuple[Float64, Float64]:
 
 
 def common_motion(edges: Float64) -> Float64:
-    """How far each scan line lies from where it should, by all of its edges together: float64 [H]."""
+    """Displacement of each scan line, averaged over its edges: float64 [H]."""
     return np.asarray(np.median(edges - edges.mean(axis=0), axis=1), np.float64)
 
 
 def edge_spread(profile: npt.NDArray[np.float32]) -> float:
-    """Standard deviation of the blur of a step, from its differences, less what two pixel widths blur."""
+    """Standard deviation of the blur of a step, from its differences, without the blur of two pixel widths."""
     spread = np.abs(np.diff(profile.astype(np.float64)))
     spread /= spread.sum()
     place = np.arange(len(spread)) - np.sum(spread * np.arange(len(spread)))
-    # the step is averaged over a pixel once when it is sampled, and again by taking differences
+    # sampling averages the step over a pixel, and so does the difference
     return float(np.sqrt(max(np.sum(spread * place**2) - 2 / 12, 0)))
 
 
 def noise_level(image: Float32) -> float:
-    """Standard deviation of white noise on a smooth picture (J. Immerkaer, Comput. Vis. Image Underst. 64, 300 (1996)).
+    """Standard deviation of white noise on a smooth image (J. Immerkaer, Comput. Vis. Image Underst. 64, 300 (1996)).
 
-    The Laplacian difference that it looks at does not see slopes and, by its median, hardly edges.
+    The Laplacian difference cancels slopes, and its median nearly ignores edges.
     """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     difference = np.abs(np.asarray(cv2.filter2D(image, -1, kernel), np.float32)[1:-1, 1:-1])
@@ -81,9 +81,9 @@ def edge_profile(image: Float32, phi: Float32, reach: int) -> Float64:
     """Mean brightness at each distance from the edges.
 
     Args:
-        image: Picture.
-        phi: Signed distance from its edges, in pixels.
-        reach: Furthest distance.
+        image: The image.
+        phi: Signed distance from its edges, pixels.
+        reach: Largest distance, pixels.
 
     Returns:
         float64 [4 * reach + 1], at distances from ``-reach`` to ``reach`` in steps of half a pixel.
@@ -95,7 +95,7 @@ def edge_profile(image: Float32, phi: Float32, reach: int) -> Float64:
 
 
 def outline_distance(image: Float32, level: float, smoothing: float) -> Float32:
-    """Signed distance from where a smoothed picture crosses a brightness, positive where darker: [H, W], pixels."""
+    """Signed distance from the contour of a smoothed image at a level, positive where darker: [H, W], pixels."""
     smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), smoothing), np.float32)
     fine = np.asarray(cv2.resize(smooth, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR), np.float32)
     dark = (fine < level).astype(np.uint8)
@@ -106,5 +106,5 @@ def outline_distance(image: Float32, level: float, smoothing: float) -> Float32:
 
 
 def histogram_distance(one: Float32, other: Float32) -> float:
-    """Earth mover's distance between the grey levels of two pictures of one size, of full scale."""
+    """Earth mover's distance between the grey levels of two images of equal size, of full scale."""
     return float(np.mean(np.abs(np.sort(one.ravel()) - np.sort(other.ravel()))))

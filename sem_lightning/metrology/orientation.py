@@ -1,4 +1,4 @@
-"""Which way the edges of an image run, and so what kind of pattern it shows."""
+"""Finds the orientation of edges in an image, and from it the kind of pattern."""
 
 import math
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ import numpy as np
 from sem_lightning.metrology.edges import noise_level
 from sem_lightning.synthesis.field import Float32
 
-_SMOOTHING = 2.0  # pixels: of the image before gradients are taken
-_LINES_FROM = 0.75  # coherence of gradients from which on they have one direction
-_WIRES_FROM = 0.45  # of twice their angle: from which on they have two, at right angles
+_SMOOTHING = 2.0  # pixels, before gradients are computed
+_LINES_FROM = 0.75  # coherence of gradients from which they have one direction
+_WIRES_FROM = 0.45  # coherence of doubled angles from which they have two perpendicular directions
 _FINE_STEPS = (0.4, 0.08, 0.016)  # degrees
 
 
@@ -20,11 +20,11 @@ class Orientation:
     """The directions of an image's edges.
 
     Attributes:
-        angle: Of the edges, degrees; 0 runs down the image, as in ``pattern.angle``.
-        coherence: 1 where all edges are parallel, 0 where they run anywhere (structure tensor:
+        angle: Angle of the edges, degrees; 0 is vertical, as in ``pattern.angle``.
+        coherence: 1 if all edges are parallel, 0 if they have random directions (structure tensor:
             Bigun and Granlund, ICCV 1987).
-        cross: The same where edges run in two directions at right angles.
-        strength: Power of the gradients over what noise alone would give.
+        cross: The same for edges in two perpendicular directions.
+        strength: Power of the gradients relative to that of noise.
     """
 
     angle: float
@@ -45,12 +45,12 @@ def find_orientation(image: Float32) -> Orientation:
     smooth = cv2.GaussianBlur(image, (0, 0), _SMOOTHING)
     x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8).astype(np.float64)
     y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8).astype(np.float64)
-    # white noise after the blur: its gradient's power per axis, which has no direction
+    # power of the gradient of blurred white noise per axis
     noise = noise_level(image) ** 2 / (8 * math.pi * _SMOOTHING**4)
     power = float(np.mean(x * x + y * y))
     signal = max(power - 2 * noise, 1e-12)
     double = complex(np.mean(x * x - y * y), np.mean(2 * x * y))
-    # the fourfold angle weighs strong gradients by their power, so that noise counts little
+    # the fourfold angle is weighted by the power of gradients, so that noise counts little
     squared = (x + 1j * y) ** 4 / np.maximum(x * x + y * y, 1e-12)
     angle = math.degrees(math.atan2(double.imag, double.real)) / 2
     return Orientation(
@@ -62,7 +62,7 @@ def find_orientation(image: Float32) -> Orientation:
 
 
 def upright(image: Float32, angle: float) -> Float32:
-    """The largest rectangle in an image, turned so that lines of this angle run down it."""
+    """The largest rectangle in an image, turned so that lines of this angle are vertical."""
     if angle == 0:
         return image
     if abs(angle) == 90:
@@ -71,14 +71,14 @@ def upright(image: Float32, angle: float) -> Float32:
 
 
 def _turned(image: Float32, angle: float, rows: int, columns: int) -> Float32:
-    """A rectangle of this size about the middle of an image, turned so that lines of this angle run down it."""
+    """A rectangle of this size around the middle of an image, turned so that lines of this angle are vertical."""
     matrix = _from_upright(image.shape, (rows, columns), angle)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpAffine(image, matrix, (columns, rows), flags=flags), np.float32)
 
 
 def turned_back(part: Float32, angle: float, shape: tuple[int, int]) -> Float32:
-    """What `upright` cut out of an image of this shape, at its old place; 0 around it."""
+    """Turn a result of `upright` back into an image of this shape; 0 outside."""
     if angle == 0:
         return part
     if angle == 90:
@@ -90,7 +90,7 @@ def turned_back(part: Float32, angle: float, shape: tuple[int, int]) -> Float32:
 def _from_upright(
     shape: tuple[int, ...], part: tuple[int, int], angle: float
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
-    """From (x, y) in the turned part to the image, both turned about their middles."""
+    """The transform from (x, y) in the turned part to the image, both around their middles."""
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     matrix = np.array([[cos, -sin, 0.0], [sin, cos, 0.0]])
     middle, inner = np.array(shape[1::-1]) / 2 - 0.5, np.array(part[::-1]) / 2 - 0.5
@@ -99,7 +99,7 @@ def _from_upright(
 
 
 def _inscribed(height: int, width: int, turn: float) -> tuple[int, int]:
-    """Rows and columns of the largest rectangle that a turned image holds."""
+    """Rows and columns of the largest rectangle inside a turned image."""
     turn = min(turn, math.pi - turn)
     if turn > math.pi / 4:
         rows, columns = _inscribed(width, height, math.pi / 2 - turn)
@@ -117,12 +117,12 @@ def _inscribed(height: int, width: int, turn: float) -> tuple[int, int]:
 
 
 def refine(image: Float32, angle: float) -> float:
-    """The angle at which the mean over the lines has the most contrast, near a first guess; degrees."""
+    """The angle near a first guess at which the mean along the lines has maximum contrast; degrees."""
     smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.float32)
     for step in _FINE_STEPS:
         tried = angle + step * np.arange(-5, 6)
-        # The largest rectangle of each angle would not do: with its size, contrast also changes with how much of a
-        # period the last line fills. All angles get one size, which fits into the image at each of them.
+        # All angles use one rectangle size that fits at each of them, because the contrast also depends on the fraction
+        # of a period at the border.
         sizes = [_inscribed(image.shape[0], image.shape[1], abs(math.radians(each))) for each in tried]
         rows, columns = (min(lengths) for lengths in zip(*sizes, strict=True))
         contrast = [float(_turned(smooth, each, rows, columns).mean(axis=0).var()) for each in tried]

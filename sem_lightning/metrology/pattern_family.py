@@ -1,4 +1,4 @@
-"""Which kind of pattern an image shows: lines and spaces, or wires of a metal layer."""
+"""Finds the pattern family of an image: lines and spaces, or wires of a metal layer."""
 
 import cv2
 import numpy as np
@@ -10,11 +10,11 @@ from sem_lightning.metrology.orientation import Orientation, find_orientation, r
 from sem_lightning.metrology.polarity_estimate import LARGEST, VISIBLE, bright_pieces
 from sem_lightning.synthesis.field import Float32
 
-_FLAT = 1e-3  # standard deviation of an image, of full scale, below which there is nothing on it
-_LEAST_STRENGTH = 1.5  # of gradients, over those of noise
-_STRAIGHT = 0.78  # share of the variance, from which on lines have no ends
-_BLURS = (2.0, 1.0)  # pixels: the second for fine lines, of which the first leaves little
-_ONE_WAY = 0.4  # coherence, from which on wires have one main direction
+_FLAT = 1e-3  # standard deviation of an empty image, of full scale
+_LEAST_STRENGTH = 1.5  # power of gradients relative to noise
+_STRAIGHT = 0.78  # share of the variance from which lines have no ends
+_BLURS = (2.0, 1.0)  # pixels; the second is for fine lines
+_ONE_WAY = 0.4  # coherence from which wires have one main direction
 _AGREE = 8.0  # degrees by which quarters of an image may differ
 
 
@@ -22,7 +22,7 @@ def find_family(image: Float32, known: str | None = None) -> str:
     """``line_space`` or ``routing``; ``known`` is the family where the user has named it.
 
     Raises:
-        NotMeasuredError: The image shows nothing or more than one pattern, or, where nobody tells, neither of both.
+        NotMeasuredError: The image shows no pattern, several patterns, or, without ``known``, another family.
     """
     if float(image.std()) < _FLAT:
         raise NotMeasuredError("one flat colour; there is nothing to measure")
@@ -45,7 +45,7 @@ def find_family(image: Float32, known: str | None = None) -> str:
 
 
 def is_straight(image: Float32, orientation: Orientation) -> bool:
-    """Whether an image shows lines without ends: the mean along them keeps most of its variance, noise aside."""
+    """Whether an image shows lines without ends: the mean along them keeps most of the variance without noise."""
     if orientation.family != "line_space" or orientation.strength < _LEAST_STRENGTH:
         return False
     turned = upright(image, refine(image, orientation.angle))
@@ -58,7 +58,7 @@ def is_straight(image: Float32, orientation: Orientation) -> bool:
 
 
 def find_direction(image: Float32) -> str:
-    """Which way most wires run: ``vertical``, ``horizontal`` or ``either``."""
+    """The direction of most wires: ``vertical``, ``horizontal`` or ``either``."""
     found = find_orientation(image)
     if found.coherence < _ONE_WAY:
         return "either"
@@ -66,7 +66,7 @@ def find_direction(image: Float32) -> str:
 
 
 def wire_end_balance(image: Float32) -> float:
-    """`bright_pieces` of an image of wires, 0 of any other: noise tears the rims of lines into what looks like ends."""
+    """`bright_pieces` for an image of wires, else 0, because noise breaks the rims of lines into apparent ends."""
     pieces = bright_pieces(image)
     try:
         return pieces if abs(pieces) >= VISIBLE and find_family(center_crop(image, LARGEST)) == "routing" else 0.0

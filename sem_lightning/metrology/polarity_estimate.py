@@ -1,4 +1,4 @@
-"""Whether the lines of images are bright or dark, as far as images can tell."""
+"""Estimates whether the lines of images are bright or dark."""
 
 from collections.abc import Sequence
 
@@ -9,55 +9,53 @@ import numpy.typing as npt
 from sem_lightning.io.images import center_crop
 from sem_lightning.synthesis.field import Float32
 
-# Lines as wide as their spaces look the same either way; only a clear minority tells. Bright rims of edges add about
-# 0.06 to what is bright, so that the doubtful shares lie around that much more than a half.
+# Lines as wide as their spaces fit both polarities; only a clear minority of one grey level decides. Bright rims add
+# about 0.06 to the bright share, so the undecided interval is centred above one half.
 _LEAST, _MOST = 0.47, 0.65
 
-LARGEST = 512  # pixels along a side: of larger images the middle, which says as much
+LARGEST = 512  # pixels along a side; only the middle of larger images is used
 _SMOOTHING = 1.2  # pixels
-_NARROWEST = 4.5  # pixels: noise alone, so smoothed, has lines of 3.8, and finer ones break
-_UNEVEN = 0.85  # of the longer side: means over such squares are the light's doing
-_SPECK = 0.5  # of the square of a line's width; what is smaller is noise
-VISIBLE = 1.75  # pieces: more than one defect makes of lines without ends
+_NARROWEST = 4.5  # pixels; smoothed noise has lines of 3.8, and finer lines break
+_UNEVEN = 0.85  # of the longer side; means over such squares come from uneven illumination
+_SPECK = 0.5  # of the square of a line's width; smaller pieces are noise
+VISIBLE = 1.75  # pieces; more than one defect causes in lines without ends
 FEWEST_VOTES = 6
-_SHARE, _AGREEING = 0.2, 0.85  # votes for one polarity, of all images and of all votes
+_SHARE, _AGREEING = 0.2, 0.85  # least share of votes for one polarity, of all images and of all votes
 
 
 def bright_share(image: Float32) -> float:
-    """The share of an image [H, W] in [0, 1] that is bright rather than dark, by Otsu's threshold.
+    """The bright share of an image [H, W] in [0, 1], by Otsu's threshold.
 
-    N. Otsu, IEEE Trans. Syst. Man Cybern. 9, 62 (1979), after a blur that takes the noise off.
+    N. Otsu, IEEE Trans. Syst. Man Cybern. 9, 62 (1979), after a blur that reduces noise.
     """
     return float(np.mean(_bright_part(np.asarray(cv2.GaussianBlur(image, (0, 0), 1.5), np.float32))))
 
 
 def guess_polarity(shares: Sequence[float]) -> str | None:
-    """``bright`` or ``dark``: the lines are taken to be what covers less of the images.
+    """``bright`` or ``dark``: the grey level that covers less of the images is assumed to be the lines.
 
     Args:
         shares: `bright_share` of some images of one kind.
 
     Returns:
-        ``None`` where neither is clearly less: a gap in a bright line and a bridge between dark ones look the same
-        there.
+        ``None`` if neither is clearly less. A gap in a bright line then looks like a bridge between dark lines.
     """
     share = float(np.median(shares))
     return "bright" if share < _LEAST else "dark" if share > _MOST else None
 
 
 def bright_pieces(image: Float32) -> float:
-    """How many pieces the bright part of an image [H, W] in [0, 1] falls into: its Euler number, the border left out.
+    """Number of pieces of the bright part of an image [H, W] in [0, 1]: its Euler number without the border.
 
-    Each end of a bright wire adds a half, each end of a dark one takes a half away; where a wire branches it is the
-    other way round, and lines that cross the image add nothing. Counted by the corners of the outline: S. B. Gray,
-    Local properties of binary images in two dimensions, IEEE Trans. Comput. C-20, 551 (1971). Images with
-    nothing but noise, or lines about as fine, have none.
+    Each end of a bright wire adds 1/2, each end of a dark wire subtracts 1/2; branches have the opposite sign. Lines
+    that cross the image add nothing. Counted from the corners of the outline: S. B. Gray, Local properties of binary
+    images in two dimensions, IEEE Trans. Comput. C-20, 551 (1971). Images of noise or of very fine lines give 0.
     """
     image = center_crop(image, LARGEST)
     wide = round(_UNEVEN * max(image.shape))
     even = cv2.GaussianBlur(image, (0, 0), _SMOOTHING) - cv2.blur(image, (wide, wide), borderType=cv2.BORDER_REFLECT)
     bright = _bright_part(np.asarray(even, np.float32))
-    # the deepest fifth of the narrower part: half of its lines' width
+    # the deepest fifth of the narrower part gives half of its line width
     depths = [cv2.distanceTransform((bright == side).astype(np.uint8), cv2.DIST_L2, 3) for side in (0, 1)]
     width = 2 * min(float(np.percentile(depth[depth > 0], 80)) if depth.any() else 0.0 for depth in depths)
     if width < _NARROWEST:
@@ -67,18 +65,18 @@ def bright_pieces(image: Float32) -> float:
         small = boxes[:, cv2.CC_STAT_AREA] < max(_SPECK * width**2, 4)
         small[0] = False  # the other part
         bright[small[numbers]] = 1 - side
-    corners = cv2.boxFilter(bright, cv2.CV_8U, (2, 2), normalize=False)[1:, 1:]  # of four neighbours, how many
+    corners = cv2.boxFilter(bright, cv2.CV_8U, (2, 2), normalize=False)[1:, 1:]  # bright pixels of four
     return float(np.sum(corners == 1) - np.sum(corners == 3)) / 4
 
 
 def polarity_of_ends(pieces: Sequence[float]) -> str | None:
-    """``bright`` or ``dark``: of which wires a good part of the images show ends, as metal has them and lines have not.
+    """``bright`` or ``dark`` wires, if enough images show their ends; lines have no ends.
 
     Args:
-        pieces: Of some images of one kind, see `sem_lightning.fitting.measure.wire_end_balance`.
+        pieces: Values of images of one kind, see `sem_lightning.metrology.pattern_family.wire_end_balance`.
 
     Returns:
-        ``None`` where too few show any, or they do not agree.
+        ``None`` if too few images show ends, or if they disagree.
     """
     votes = {"bright": sum(n >= VISIBLE for n in pieces), "dark": sum(n <= -VISIBLE for n in pieces)}
     winner = max(votes, key=lambda polarity: votes[polarity])

@@ -1,1 +1,1 @@
-"""Sweeps: many trainings in one folder, each known by its settings, and what they say together."""
+"""Sweeps: many trainings in one folder, identified by their settings, and their joint report."""

@@ -1,4 +1,4 @@
-"""The jobs of a sweep, as their folders tell: finished, failed, or neither yet."""
+"""Reads the jobs of a sweep and their states from their folders."""
 
 import json
 import math
@@ -25,12 +25,12 @@ class Job:
     """One job of a sweep.
 
     Attributes:
-        folder: Its own.
-        overrides: Key and value of each of its overrides, in their order.
+        folder: Its folder.
+        overrides: Key and value of each of its overrides, in order.
         state: ``finished``, ``failed``, ``unfinished`` (running, killed, or partly deleted), or ``outdated``: finished
             with other settings than the newest job of its kind.
-        result: What ``result.json`` holds; empty where there is none.
-        error: Why it failed, or does not count.
+        result: Content of ``result.json``; empty if there is none.
+        error: Why it failed or is outdated.
     """
 
     folder: Path
@@ -41,19 +41,19 @@ class Job:
 
     @property
     def accuracy(self) -> float:
-        """Of the finished job."""
+        """Accuracy of a finished job."""
         return float(self.result["metrics"]["test/accuracy"])
 
 
 def read_jobs(folder: Path) -> list[Job]:
-    """Every job below a sweep's folder, in the order of their names.
+    """All jobs below a sweep's folder, sorted by name.
 
     Raises:
-        UserError: There is no such folder, or it holds no jobs.
+        UserError: The folder does not exist or holds no jobs.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected that of a sweep, such as outputs/multirun/...")
-    found = {path.parent.parent for path in folder.glob(f"*/{OVERRIDES}")}  # what copies without hidden files lack
+    found = {path.parent.parent for path in folder.glob(f"*/{OVERRIDES}")}  # missing in copies without hidden files
     found |= {path.parent for name in (RESULT, ERROR) for path in folder.glob(f"*/{name}")}
     jobs = _mark_outdated([_read_job(path) for path in sorted(found)])
     if not jobs:
@@ -62,7 +62,7 @@ def read_jobs(folder: Path) -> list[Job]:
 
 
 def count_planned(folder: Path) -> int | None:
-    """How many jobs the last sweep into ``folder`` was to have; ``None`` where that cannot be told, as of a study."""
+    """The planned number of jobs of the last sweep into ``folder``; ``None`` if unknown, as for a study."""
     try:
         config = OmegaConf.load(folder / PLAN)
         given = [f"{key}={value}" for key, value in (OmegaConf.select(config, "hydra.sweeper.params") or {}).items()]
@@ -72,7 +72,7 @@ def count_planned(folder: Path) -> int | None:
             return None
         swept = [each for each in parsed.values() if each.is_sweep_override()]
         return math.prod(len(list(each.sweep_string_iterator())) for each in swept)
-    except (*_UNREADABLE, UserError, TypeError):  # not there, or partly deleted
+    except (*_UNREADABLE, UserError, TypeError):  # missing, or partly deleted
         return None
 
 
@@ -80,7 +80,7 @@ def _read_job(folder: Path) -> Job:
     try:
         listed = of_the_task([str(each) for each in OmegaConf.load(folder / OVERRIDES)])
     except _UNREADABLE:
-        return Job(folder, {}, UNFINISHED, {}, f"{OVERRIDES} cannot be read, so nobody knows what it was")
+        return Job(folder, {}, UNFINISHED, {}, f"{OVERRIDES} cannot be read, so its settings are unknown")
     overrides = {key: value or "left out" for key, _, value in (each.partition("=") for each in listed)}
     result, error = _read_json(folder / RESULT), _read_json(folder / ERROR)
     if result is not None and "test/accuracy" in result.get("metrics", {}):
@@ -91,7 +91,7 @@ def _read_job(folder: Path) -> Job:
 
 
 def _mark_outdated(jobs: Sequence[Job]) -> list[Job]:
-    """Of jobs that differ in their seeds alone, those from before a file in ``conf/`` was changed."""
+    """Mark jobs as outdated if a file in ``conf/`` changed before a newer job that differs only in its seed."""
     kinds: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         if job.state == FINISHED:
@@ -108,13 +108,13 @@ def _mark_outdated(jobs: Sequence[Job]) -> list[Job]:
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError):  # not there, or partly deleted
+    except (OSError, ValueError):  # missing, or partly deleted
         return None
     return content if isinstance(content, dict) else None
 
 
 def swept_keys(jobs: Sequence[Job]) -> list[str]:
     """Keys whose values differ between jobs, in the order of their overrides."""
-    known = [job for job in jobs if job.overrides]  # of others nobody knows what they were
+    known = [job for job in jobs if job.overrides]  # the settings of the others are unknown
     keys = dict.fromkeys(key for job in known for key in job.overrides)
     return [key for key in keys if len({job.overrides.get(key) for job in known}) > 1]

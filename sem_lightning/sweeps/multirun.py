@@ -1,4 +1,4 @@
-"""Around a multirun of trainings: its folder, its lock, and its report."""
+"""The context of a multirun of trainings: folder, lock and report."""
 
 import sys
 import time
@@ -14,16 +14,16 @@ from sem_lightning.sweeps.sweep_folder import ERROR, OVERRIDES, job_name, only_s
 
 _SWEEP_DIR = "hydra.sweep.dir"
 
-# For the folders of a sweep's jobs. It is registered on import, because a launcher's other processes import the command
-# before they need it.
+# For the folders of a sweep's jobs. Registered on import, because the other processes of a launcher import the command
+# first.
 OmegaConf.register_new_resolver("job_folder", job_name, replace=True)
 
 
 @contextmanager
 def multirun() -> Iterator[None]:
-    """Where the command line asks for a multirun, give it a folder that the same command finds again, to itself.
+    """Lock a folder for a multirun. The same command finds the same folder again.
 
-    At its end a report is written there, failed jobs or not.
+    At the end a report is written there, also if jobs failed.
 
     Raises:
         UserError: Another sweep is running in the folder, or a job failed.
@@ -36,19 +36,19 @@ def multirun() -> Iterator[None]:
     overrides = [each for each in sys.argv[1:] if each.startswith("~") or ("=" in each and not each.startswith("-"))]
     given = [each for each in overrides if each.lstrip("+").partition("=")[0] == _SWEEP_DIR]
     folder = _read_folder(given[-1]) if given else Path("outputs/multirun") / sweep_name(overrides)
-    if not given:  # beside the others: argparse takes them only in one piece
+    if not given:  # next to the others, because argparse needs consecutive overrides
         sys.argv.insert(sys.argv.index(overrides[0]) if overrides else 1, f"{_SWEEP_DIR}={folder}")
     with only_sweep(folder):
         started = time.time()
         try:
             yield
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("the same command goes on with the jobs that are missing") from None
+            raise KeyboardInterrupt("the same command runs the missing jobs") from None
         finally:
             if any(folder.glob(f"*/{OVERRIDES}")):
                 _report(folder)
         failed = sum(path.stat().st_mtime >= started for path in folder.glob(f"*/{ERROR}"))
-        if failed:  # which a study goes on without
+        if failed:  # a study continues without failed jobs
             raise UserError(f"jobs that failed: {failed}; the report says why")
 
 

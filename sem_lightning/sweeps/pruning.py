@@ -1,4 +1,4 @@
-"""Ends trials of an Optuna study that are no better than the others were by then."""
+"""Prunes trials of an Optuna study that are worse than the median of the others at the same epoch."""
 
 import logging
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from lightning.pytorch.callbacks import Callback
 from optuna.trial import TrialState
 
 log = logging.getLogger(__name__)
-_TRIALS_FIRST = 4  # that end before the first comparison
-_EPOCHS_FIRST = 1  # of a trial, before it can be ended
+_TRIALS_FIRST = 4  # trials that finish before the first comparison
+_EPOCHS_FIRST = 1  # epochs of a trial before it can be pruned
 
 
 class PruneTrial(Callback):
-    """Tells Optuna the monitored metric after each epoch, and ends training where its median rule says so.
+    """Reports the monitored metric to Optuna after each epoch, and stops training if its median rule prunes the trial.
 
-    What is ended is tested and reported as it is then: the study gets its value.
+    A pruned trial is tested, and the study gets its value.
 
     Args:
         storage: URL of the study's database.
-        study_name: Of the study.
-        overrides: Of this job: its trial is the running one with these values.
-        monitor: Metric of the validation.
+        study_name: Name of the study.
+        overrides: Overrides of this job; its trial is the running one with these values.
+        monitor: The monitored validation metric.
     """
 
     def __init__(self, storage: str, study_name: str, overrides: Sequence[str], monitor: str) -> None:
@@ -35,7 +35,7 @@ class PruneTrial(Callback):
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             if {f"{name}={value}" for name, value in trial.params.items()} <= given
         ]
-        # the newest: those of runs that were killed stay running for ever
+        # the newest, because trials of killed runs keep the state running
         self.trial = optuna.trial.Trial(study, mine[-1]._trial_id) if mine else None
         self.monitor = monitor
         self.pruned = False
@@ -46,4 +46,4 @@ class PruneTrial(Callback):
         self.trial.report(float(trainer.callback_metrics[self.monitor]), trainer.current_epoch)
         if self.trial.should_prune():
             self.pruned = trainer.should_stop = True
-            log.info("trial %d lags behind the others and ends here", self.trial.number)
+            log.info("trial %d is pruned: it is worse than the median of the others", self.trial.number)

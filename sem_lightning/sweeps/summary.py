@@ -1,4 +1,4 @@
-"""What jobs that differ in their seeds alone say together."""
+"""Summarises jobs that differ only in their seeds."""
 
 import math
 import re
@@ -17,8 +17,8 @@ class Rate:
     """A rate over seeds.
 
     Attributes:
-        mean: Over the seeds.
-        interval: 95 %: Wilson's over all images, or Student's over the seeds where that is wider.
+        mean: Mean over the seeds.
+        interval: 95 % interval: Wilson's over all images or Student's over the seeds, whichever is wider.
         each: The rate of each seed.
         right: Successes over all seeds.
         images: Trials over all seeds.
@@ -33,11 +33,11 @@ class Rate:
 
 @dataclass(frozen=True)
 class Group:
-    """Finished jobs that differ in their seeds alone.
+    """Finished jobs that differ only in their seeds.
 
     Attributes:
-        values: Of each swept key but the seed.
-        jobs: Those.
+        values: Value of each swept key except the seed.
+        jobs: The jobs.
         overall: Accuracy over all classes.
         by_class: Accuracy (recall) of each class.
     """
@@ -49,7 +49,7 @@ class Group:
 
 
 def summarise(jobs: Sequence[Job]) -> list[Group]:
-    """Groups in the order of the swept values: numbers rise, words stay in the order of the jobs' names."""
+    """Groups in the order of the swept values: increasing numbers; words in the order of the jobs' names."""
     keys = [key for key in swept_keys(jobs) if key != SEED]
     together: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
@@ -60,7 +60,7 @@ def summarise(jobs: Sequence[Job]) -> list[Group]:
 
 
 def sort_key(value: str) -> tuple[int, float, str]:
-    """Sorts numbers by size before words; of the noise's names the weaker come first."""
+    """Sort key: numbers by size, then words; noise levels by strength."""
     number = as_number(value)
     if number is not None:
         return 0, number, ""
@@ -69,7 +69,7 @@ def sort_key(value: str) -> tuple[int, float, str]:
 
 
 def as_number(value: str) -> float | None:
-    """The number that a value is; of a range its middle; ``None`` for words."""
+    """The value as a number, or the middle of a range; ``None`` for words."""
     ends = re.fullmatch(r"\[([^,\[\]]+),([^,\[\]]+)\]", value)
     try:
         numbers = [float(end) for end in (ends.groups() if ends else (value,))]
@@ -106,7 +106,7 @@ def _rate(counts: Sequence[tuple[int, int]]) -> Rate:
 
 
 def best(groups: Sequence[Group], count: int = 3) -> list[Group]:
-    """Those with the best validation metric where one was optimised, else with the highest mean accuracy."""
+    """The groups with the best optimised validation metric, if any, else with the highest mean accuracy."""
 
     def rank(group: Group) -> float:
         results = [job.result for job in group.jobs]

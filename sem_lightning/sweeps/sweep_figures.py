@@ -1,4 +1,4 @@
-"""Accuracy, and the smallest defect that is found, against each swept value."""
+"""Figures of accuracy and detection limit against each swept value."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +13,15 @@ from sem_lightning.io.atomic import write_atomically
 from sem_lightning.sweeps.summary import Group, Rate, as_number, sort_key
 
 _MOST_PANELS = 6
-_FEWEST_SEARCHED = 5  # groups, from which on their values say that no grid was meant
-_ASIDE = 0.04  # of the distance between two words on an axis
-_WIDE_RANGE = 8  # largest over smallest number, from which on an axis is logarithmic
+_FEWEST_SEARCHED = 5  # groups from which a sweep can count as a search instead of a grid
+_ASIDE = 0.04  # shift, as a share of the distance between two words on an axis
+_WIDE_RANGE = 8  # ratio of largest to smallest number from which an axis is logarithmic
 
 
 def draw_against(key: str, groups: Sequence[Group]) -> Figure:
-    """Accuracy of each class and of all against the values of ``key``, a panel for each combination of the others.
+    """Accuracy of each class and overall against the values of ``key``, one panel for each combination of other keys.
 
-    Dots are single seeds, bars 95 % intervals.
+    Dots are single seeds; bars are 95 % intervals.
     """
     panels = _by_the_others(key, groups)
     searched = _is_search(groups)
@@ -44,12 +44,12 @@ def draw_against(key: str, groups: Sequence[Group]) -> Figure:
 
 
 def draw_limits(key: str, groups: Sequence[Group]) -> Figure | None:
-    """The smallest defect of which 95 % are found against the values of ``key``: medians for each class, a dot a job.
+    """Detection limit (95 % capture) against the values of ``key``: the median for each class, and a dot for each job.
 
-    A triangle is a bound: where even the smallest tested are found (down), or not even the largest (up).
+    A triangle is a bound: even the smallest tested defects are found (down), or not even the largest (up).
 
     Returns:
-        The figure; ``None`` where no job has a limit, or where more than ``key`` and the seed was swept.
+        The figure; ``None`` if no job has a limit, or if other keys than ``key`` and the seed were swept.
     """
     limits = [
         (place, DetectionLimit.from_dict(limit))
@@ -82,7 +82,7 @@ def draw_limits(key: str, groups: Sequence[Group]) -> Figure | None:
 
 
 def _is_search(groups: Sequence[Group]) -> bool:
-    """Whether this is no grid: some key has another value in each group, and others differ as well."""
+    """Whether this is a search, not a grid: one key has a different value in each group, and others differ too."""
     counts = [len({group.values[key] for group in groups}) for key in groups[0].values]
     return len(groups) >= _FEWEST_SEARCHED and max(counts) == len(groups) and sorted(counts)[-2:][0] > 1 < len(counts)
 
@@ -96,7 +96,7 @@ def _by_the_others(key: str, groups: Sequence[Group]) -> dict[tuple[tuple[str, s
 
 
 def _scale_axis(axes: Axes, values: Sequence[str]) -> list[float]:
-    """Where each value lies on the axis: numbers at theirs, words one after the other."""
+    """Positions of the values on the axis: numbers at their value, words at equal distances."""
     numbers = [as_number(value) for value in values]
     places = [number for number in numbers if number is not None]
     if len(places) < len(values):
@@ -113,7 +113,7 @@ def _draw_panel(axes: Axes, key: str, groups: Sequence[Group], style: str) -> No
     labels = list(groups[0].by_class)
     words = any(as_number(group.values[key]) is None for group in groups)
     for number, label in enumerate(labels):
-        aside = _ASIDE * (number - len(labels) / 2) if words else 0.0  # so that bars do not hide each other
+        aside = _ASIDE * (number - len(labels) / 2) if words else 0.0  # keeps bars apart
         rates = [group.by_class[label] for group in groups if label in group.by_class]
         _draw_curve(axes, places + aside, rates, style, label)
     aside = _ASIDE * len(labels) / 2 if words else 0.0
@@ -145,7 +145,7 @@ def _draw_curve(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all; the same numbers give the same bytes."""
+    """Write a PNG atomically. The same numbers give the same bytes."""
     write_atomically(
         path, lambda temporary: figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
     )

@@ -1,4 +1,4 @@
-"""The folder of a sweep: named so that the same command finds it, one sweep at a time, jobs known by their settings."""
+"""The folder of a sweep: its name, its lock, and jobs that are identified by their settings."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ from sem_lightning.errors import UserError
 from sem_lightning.io.atomic import exclusive
 
 RESULT, ERROR, SETTINGS = "result.json", "error.json", "config.yaml"
-OVERRIDES = ".hydra/overrides.yaml"  # what Hydra writes for each job ...
+OVERRIDES = ".hydra/overrides.yaml"  # written by Hydra for each job ...
 PLAN = "multirun.yaml"  # ... and for the sweep
-DIGEST = "config_digest"  # in a job's result
-ALIKE = "digest_without_seed"  # there, too
+DIGEST = "config_digest"  # key in a job's result
+ALIKE = "digest_without_seed"  # key in a job's result
 _LOCK = ".running"
-_LONGEST = 80  # characters of a name, its digest aside
+_LONGEST = 80  # characters of a name without its digest
 _HOW = (
     "hydra.",
     "hydra/",
@@ -35,11 +35,11 @@ _NOT_THE_TASK = (
     "sweep.threads",
     "callbacks.progress_bar",
     "data.num_workers",
-)  # keys that leave a job's result as it is
+)  # keys that do not change a job's result
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
-    """A folder's name for a sweep over these overrides, whatever their order."""
+    """A folder name for a sweep over these overrides, independent of their order."""
     overrides = sorted(of_the_task(overrides))
     several = [each for each in overrides if re.search(r"=.*,|range\(|interval\(|glob\(", each)]
     shown = [each for each in overrides if each in several or each.startswith(("experiment=", "hparams_search="))]
@@ -47,25 +47,25 @@ def sweep_name(overrides: Sequence[str]) -> str:
 
 
 def job_name(overrides: str) -> str:
-    """A folder's name for the job with these overrides (Hydra's ``override_dirname``)."""
+    """A folder name for the job with these overrides (Hydra's ``override_dirname``)."""
     parts = of_the_task(re.split(r",(?=~|[^,=\[\]{}]+=)", overrides))
     return short_name(sorted(parts, key=lambda part: "." in part.partition("=")[0]), parts)
 
 
 def of_the_task(overrides: Sequence[str]) -> list[str]:
-    """Those that say what is found, not how the work is done."""
+    """The overrides that can change results."""
     return [each for each in overrides if not each.startswith(_HOW)]
 
 
 def short_name(shown: Sequence[str], all_of_it: Sequence[str]) -> str:
-    """Something to read, in letters that every shell and Hydra itself take, and a digest that tells it from others."""
+    """A readable name of characters that are safe for shells and Hydra, with a digest that makes it unique."""
     plain = re.sub(r"[^A-Za-z0-9.-]+", "_", re.sub(r"[=:]", "-", ",".join(shown))).strip("._-")[:_LONGEST]
     digest = hashlib.sha256(",".join(all_of_it).encode()).hexdigest()[:8]
     return f"{plain}-{digest}" if plain else digest
 
 
 def config_digest(config: DictConfig, *left_out: str) -> str:
-    """A digest of all that decides what a job finds, but for some keys: the same settings, the same digest."""
+    """A digest of all settings that can change a job's result, except the keys ``left_out``."""
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     for key in (*_NOT_THE_TASK, *left_out):
         group, _, name = key.partition(".")
@@ -75,7 +75,7 @@ def config_digest(config: DictConfig, *left_out: str) -> str:
 
 
 def finished_before(folder: Path, digest: str) -> dict[str, Any] | None:
-    """The result of a job that ran in ``folder`` with the same settings, if there is one."""
+    """The result of an earlier job in ``folder`` with the same settings, if any."""
     try:
         result = json.loads((folder / RESULT).read_text())
     except (OSError, ValueError):
@@ -85,10 +85,10 @@ def finished_before(folder: Path, digest: str) -> dict[str, Any] | None:
 
 @contextmanager
 def only_sweep(folder: Path) -> Iterator[None]:
-    """Keeps other sweeps out of a folder while this one runs; where it is killed, the lock goes with it.
+    """Lock a folder for one sweep. The lock ends with the process.
 
     Raises:
-        UserError: Another one is running there.
+        UserError: Another sweep is running there.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -104,9 +104,9 @@ def only_sweep(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def only_job(folder: Path) -> Iterator[None]:
-    """Keeps others out of a job's folder, and waits for who is there already.
+    """Lock a job's folder, after waiting for a process that holds the lock.
 
-    A launcher's processes outlive a sweep that is killed; the same command then finds them at work.
+    The processes of a launcher can outlive a killed sweep, and the same command can then meet them.
     """
 
     def say() -> None:

@@ -1,4 +1,4 @@
-"""A training as a job of a sweep: once, with its share of the cores, and ended early where a study says so."""
+"""A training as a job of a sweep: run once, with its share of the cores, and pruned by a study."""
 
 import os
 from collections.abc import Callable
@@ -18,15 +18,15 @@ from sem_lightning.training.trainer import has_one_process
 
 
 def train_job(config: DictConfig, output: Path, train: Callable[[DictConfig, Path], float]) -> float:
-    """Train with a job's share of the cores, unless the same finished before.
+    """Train with the job's share of the cores, unless the same job has finished before.
 
     Args:
-        config: Of ``conf/train.yaml``.
+        config: The composed ``conf/train.yaml``.
         output: The job's folder.
-        train: What trains and writes there; returns the metric that a sweep optimises.
+        train: Trains, writes files there, and returns the metric that a sweep optimises.
 
     Raises:
-        SettingError: A training of several processes.
+        SettingError: The training uses several processes.
     """
     settings: SweepSettings = build(config.sweep, "sweep")
     before = None if settings.force else finished_before(output, config_digest(config))
@@ -43,16 +43,16 @@ def train_job(config: DictConfig, output: Path, train: Callable[[DictConfig, Pat
     if threads is not None:
         torch.set_num_threads(threads)
     if "n_jobs" in launcher():
-        config.data.num_workers = 0  # joblib's processes cannot start those of a DataLoader, nor is a core left
+        config.data.num_workers = 0  # joblib's processes cannot start DataLoader workers, and no core is free
     return train(config, output)
 
 
 def fair_share(chosen: DictConfig, at_a_time: int | None) -> int | None:
-    """Threads of a job whose launcher runs several on a machine, so that they do not fight over its cores.
+    """Number of threads of a job, if the launcher runs several jobs on a machine.
 
     Args:
         chosen: The launcher's settings.
-        at_a_time: Jobs that the sweeper hands to it together; ``None`` for all.
+        at_a_time: Jobs that the sweeper launches together; ``None`` for all.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if "n_jobs" in chosen:  # joblib's
@@ -64,10 +64,10 @@ def fair_share(chosen: DictConfig, at_a_time: int | None) -> int | None:
 
 
 def prune(config: DictConfig) -> tuple[Callback, ...]:
-    """What ends a trial of a study early, where ``sweep.prune`` asks for it.
+    """The pruning callback of a study, if ``sweep.prune`` is set.
 
     Raises:
-        SettingError: It does, and there is no study.
+        SettingError: There is no study, or its metric or direction differs from the monitored one.
     """
     if not config.sweep.prune:
         return ()

@@ -1,4 +1,4 @@
-"""The report of a sweep: a page, a table for spreadsheets, and TensorBoard's view of hyperparameters."""
+"""The report of a sweep: a page, a CSV table, and TensorBoard's hyperparameters."""
 
 import base64
 import csv
@@ -35,10 +35,10 @@ PAGE, LISTING, EVENTS = "report.html", "jobs.csv", "hparams"
 
 
 def report_sweep(folder: Path, console: Console) -> Path:
-    """Read a sweep, running or half failed as it may be; write its report into its folder and print the table.
+    """Read a sweep, also a running or partly failed one; write its report into its folder and print the table.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
         UserError: The folder holds no jobs.
@@ -63,7 +63,7 @@ def report_sweep(folder: Path, console: Console) -> Path:
 
 
 def count_states(jobs: Sequence[Job], planned: int | None = None) -> str:
-    """How many jobs are in which state, in words, and of how many where not all have begun."""
+    """Number of jobs in each state as text, with the planned number if some have not started."""
     states = Counter(job.state for job in jobs)
     found = [f"{states[state]} {state}" for state in (FINISHED, FAILED, UNFINISHED, OUTDATED) if states[state]]
     of_all = f"{len(jobs)} of {planned}" if planned is not None and planned > len(jobs) else f"{len(jobs)}"
@@ -71,7 +71,7 @@ def count_states(jobs: Sequence[Job], planned: int | None = None) -> str:
 
 
 def in_words(rate: Rate) -> str:
-    """Mean and interval."""
+    """Mean and interval as text."""
     return f"{rate.mean:.3f} [{rate.interval[0]:.3f}, {rate.interval[1]:.3f}]" if rate.images else "no images"
 
 
@@ -132,7 +132,7 @@ def _cells(group: Group, classes: Sequence[str]) -> list[str]:
 
 
 def _detection_limit(group: Group) -> str:
-    """The smallest defect of which 95 % are found, of each seed."""
+    """Detection limit (95 % capture) of each seed."""
     limits = [limit for job in group.jobs for limit in job.result.get("detection_limits", [])]
     return ", ".join(DetectionLimit.from_dict(limit).describe() for limit in limits if limit["what"] == "all doses")
 
@@ -150,7 +150,7 @@ def _data_uri(picture: Path) -> str:
 
 
 def _write_events(folder: Path, jobs: Sequence[Job], keys: Sequence[str]) -> None:
-    """Every finished job as a row of TensorBoard's HPARAMS tab; what an earlier report wrote there goes."""
+    """Write finished jobs as rows of TensorBoard's HPARAMS tab, replacing those of an earlier report."""
     shutil.rmtree(folder, ignore_errors=True)
     finished = [job for job in jobs if job.state == FINISHED]
     for job in finished:

@@ -1,6 +1,6 @@
-"""Draw a scene, render it: ``Scene = draw(rng)`` holds every random choice, ``Sample = render(scene)`` none."""
+"""Draws and renders scenes: ``draw`` makes all random choices of a `Scene`; ``render`` makes none."""
 
 import cv2
 
-# Images are small and many: they are spread over processes. OpenCV's own threads would also hang a forked one.
+# Many small images are spread over processes, and OpenCV's threads would hang a forked process.
 cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""The electron beam: how wide it is on the surface, in focus and out of it."""
+"""The width of the electron beam on the surface, in and out of focus."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Beam:
         sigma: Standard deviation in focus, nm.
         defocus: Distance of the surface from the focus, nm.
         astigmatism: Distance between the foci of both directions, nm.
-        astigmatism_angle: Direction of the one that focuses first, degrees from the image's x.
+        astigmatism_angle: Direction that focuses first, degrees from the image's x.
         aperture: Half angle of the beam, mrad.
     """
 
@@ -39,7 +39,7 @@ class Beam:
         return math.hypot(self.sigma, spread * first), math.hypot(self.sigma, spread * second)
 
     def blur(self, image: Float32, pixel_size: float) -> Float32:
-        """What the beam makes of a perfectly sharp image; may write into it."""
+        """Blur a sharp image with the beam; may overwrite it."""
         along, across = (width / pixel_size for width in self.widths)
         if max(along, across) < 0.05:
             return image
@@ -51,7 +51,7 @@ class Beam:
         return np.asarray(cv2.filter2D(image, -1, self._kernel(along, across), borderType=border), np.float32)
 
     def _kernel(self, along: float, across: float) -> Float32:
-        along, across = max(along, 0.2), max(across, 0.2)  # pixels: a narrower one falls between the samples
+        along, across = max(along, 0.2), max(across, 0.2)  # pixels; a narrower kernel is undersampled
         radius = math.ceil(3 * max(along, across))
         y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)
         cos, sin = math.cos(math.radians(self.astigmatism_angle)), math.sin(math.radians(self.astigmatism_angle))

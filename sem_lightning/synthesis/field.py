@@ -14,7 +14,7 @@ WHOLE: Window = (slice(None), slice(None))
 
 @dataclass(frozen=True)
 class FieldOfView:
-    """What the microscope sees: ``height`` x ``width`` pixels of ``pixel_size`` nm, its origin in the middle."""
+    """The imaged area: ``height`` x ``width`` pixels of ``pixel_size`` nm, with the origin in the middle."""
 
     height: int
     width: int
@@ -31,19 +31,19 @@ class FieldOfView:
         return self.height * self.pixel_size, self.width * self.pixel_size
 
     def half_extent(self, angle: float) -> tuple[float, float]:
-        """How far the image reaches from its middle, across and along a frame turned by ``angle`` degrees, nm."""
+        """Half extent of the image across and along a frame turned by ``angle`` degrees, nm."""
         cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
         height, width = self.extent
         return (width * cos + height * sin) / 2, (height * cos + width * sin) / 2
 
     def axes(self, x: float, y: float, angle: float, window: Window = WHOLE) -> tuple[Float32, Float32]:
-        """Coordinates of every pixel's middle in a frame turned by ``angle`` degrees about the point (x, y).
+        """Coordinates of pixel centres in a frame turned by ``angle`` degrees about the point (x, y).
 
         Args:
             x: nm to the right of the image's middle.
             y: nm below it.
             angle: At 0 degrees ``across`` is the image's x and ``along`` its y.
-            window: The part of the image that matters.
+            window: The part of the image.
 
         Returns:
             ``across`` and ``along``, nm, float32 [h, w] each.
@@ -59,7 +59,7 @@ class FieldOfView:
         return centred(count, self.pixel_size) - np.float32(origin)
 
     def window(self, x: float, y: float, radius: float) -> Window:
-        """The pixels within ``radius`` nm of a point, as slices of rows and columns; empty where that is outside."""
+        """The pixels within ``radius`` nm of a point, as slices of rows and columns; empty outside the image."""
         slices = []
         for count, middle in ((self.height, y), (self.width, x)):
             first = (middle - radius) / self.pixel_size + (count - 1) / 2
@@ -76,7 +76,7 @@ class FieldOfView:
 
 @functools.lru_cache(maxsize=16)
 def centred(count: int, step: float) -> Float32:
-    """Places of so many samples around 0; shared, not to be written into."""
+    """Positions of ``count`` samples around 0. Read-only, because the array is shared."""
     places = (np.arange(count, dtype=np.float32) - np.float32((count - 1) / 2)) * np.float32(step)
     places.flags.writeable = False
     return places
@@ -90,12 +90,12 @@ def smooth_union(a: Float32, b: Float32, radius: float) -> Float32:
 
 
 def smooth_subtraction(a: Float32, b: Float32, radius: float) -> Float32:
-    """What is left of ``a`` without ``b``, its outer corners rounded over ``radius`` nm."""
+    """``a`` without ``b``, with outer corners rounded over ``radius`` nm."""
     return -smooth_union(-a, b, radius)
 
 
 def coverage(phi: Float32, pixel_size: float) -> Float32:
-    """Share of each pixel that the feature covers, in [0, 1]: the anti-aliased picture of the geometry."""
+    """Share of each pixel that the feature covers, in [0, 1]: the anti-aliased geometry."""
     share: Float32 = phi * np.float32(1 / pixel_size)
     share += np.float32(0.5)
     return np.clip(share, 0, 1, out=share)

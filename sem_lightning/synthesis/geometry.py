@@ -1,4 +1,4 @@
-"""The printed geometry of a scene: the pattern with its defects, and where each of them is."""
+"""The printed geometry of a scene: the pattern with its defects, and their positions."""
 
 import functools
 from dataclasses import dataclass
@@ -12,19 +12,18 @@ from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.patterns.pattern import Pattern, clean_phi
 from sem_lightning.synthesis.scan import Scan, resample_mask
 
-_FEWEST_PIXELS = 4  # of a defect that counts as visible
+_FEWEST_PIXELS = 4  # least pixels of a visible defect
 _APART = 2  # pixels between the boxes of two defects
 
 
 @dataclass(frozen=True)
 class Printed:
-    """A pattern with defects, as printed; arrays are shared and not to be written into.
+    """A printed pattern with defects. Arrays are shared and read-only.
 
     Attributes:
         phi: float32 [H, W], nm.
-        covers: What lies on it.
-        masks: For each defect the part of the image it can touch, and bool [h, w]: where it changed the pattern or lies
-            on it.
+        covers: Objects on the pattern.
+        masks: For each defect its window and bool [h, w]: where it changes or covers the pattern.
     """
 
     phi: Float32
@@ -32,7 +31,7 @@ class Printed:
     masks: tuple[tuple[Window, npt.NDArray[np.bool_]], ...]
 
     def boxes(self) -> list[tuple[int, int, int, int]]:
-        """``x, y, width, height`` of each mask in pixels, all 0 for an empty one."""
+        """``x, y, width, height`` of each mask in pixels; all 0 for an empty mask."""
         found = []
         for (rows, columns), mask in self.masks:
             x, y, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.size else (0, 0, 0, 0)
@@ -42,9 +41,9 @@ class Printed:
 
 @functools.lru_cache(maxsize=8)
 def print_pattern(pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfView) -> Printed:
-    """A pattern with its defects, one put in after the other.
+    """Apply the defects to a pattern one after the other.
 
-    The last few results are kept: drawing a scene looks at the same geometry that rendering needs.
+    The last few results are cached, because drawing and rendering a scene use the same geometry.
     """
     if not defects:
         return Printed(clean_phi(pattern, view), (), ())
@@ -72,7 +71,7 @@ def print_pattern(pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfVi
 def shows_last(
     pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfView, scan: Scan, frames: int, covered_rows: int
 ) -> bool:
-    """Whether the last of some defects is visible, apart from the others and above the ``covered_rows`` below."""
+    """Whether the last defect is visible, apart from the others and above the lowest ``covered_rows``."""
     printed = print_pattern(pattern, defects, view)
     *others, (x, y, width, height) = printed.boxes()
     if np.count_nonzero(printed.masks[-1][1]) < _FEWEST_PIXELS:
@@ -86,7 +85,7 @@ def shows_last(
     margin = scan.reach(frames) / view.pixel_size + 1
     if margin <= min(x, y, view.width - x - width, lowest - y - height):
         return True
-    # Near the border, or the banner, the scan decides what is seen of it.
+    # Near the border or the banner, the scan distortion decides whether it is visible.
     window, mask = printed.masks[-1]
     seen = mask.view(np.uint8)
     maps = scan.maps(view, frames)

@@ -1,4 +1,4 @@
-"""Image formation: from geometry to the brightness that an ideal, noise-free detector would see."""
+"""Image formation: from geometry to the brightness at an ideal, noise-free detector."""
 
 import math
 from collections.abc import Sequence
@@ -25,25 +25,25 @@ _SHRINK = 4
 
 @dataclass(frozen=True)
 class Exposure:
-    """How one image is formed, every number drawn; brightness 0 is black and 1 is white.
+    """Formation of one image, with all numbers drawn. Brightness 0 is black and 1 is white.
 
     Attributes:
-        polarity: ``bright`` or ``dark``: which the feature is. The brighter material is taken to stand higher.
+        polarity: ``bright`` or ``dark`` features. The brighter material is assumed to be higher.
         dark: Brightness of the darker material.
         contrast: Brightness of the brighter material above the darker one.
         bloom: Extra yield at an edge: ``bloom * exp(-distance / lambda)``. The exponential decay follows from the
             escape of secondary electrons near a step (L. Reimer, Scanning Electron Microscopy, 1998, ch. 4).
         bloom_inside: Lambda inside the feature, nm.
         bloom_outside: Lambda outside it, nm.
-        asymmetry: Extra bloom of edges that face left, and loss of those that face right, of the bloom: a detector to
-            one side.
-        shadow: Share of the brightness that the ground loses between walls that surround it (Reimer, ch. 6.1).
-        shadow_range: How far away walls shade, nm.
+        asymmetry: Bloom gained by edges that face left and lost by edges that face right, of the bloom, as with a
+            detector at one side.
+        shadow: Share of the brightness that the ground loses between surrounding walls (Reimer, ch. 6.1).
+        shadow_range: Range of the shadow of a wall, nm.
         beam: The electron beam.
         grain: Surface texture.
-        scan: How the beam was led.
-        uneven: How much brighter one side of the image is than the other, of the brightness in the middle.
-        uneven_direction: Where that side lies, degrees from the image's x.
+        scan: The scan.
+        uneven: Difference in brightness between opposite sides of the image, of the brightness in the middle.
+        uneven_direction: Direction of the brighter side, degrees from the image's x.
     """
 
     polarity: str
@@ -58,15 +58,15 @@ class Exposure:
     beam: Beam
     grain: Grain
     scan: Scan
-    uneven: float = 0.0  # so that scenes from before it came replay
+    uneven: float = 0.0  # default for older scenes
     uneven_direction: float = 0.0
 
     def render(self, phi: Float32, covers: Sequence[Cover], view: FieldOfView) -> Float32:
-        """Brightness of the geometry under a beam that is led perfectly: float32 [H, W].
+        """Brightness of the geometry with a perfect scan: float32 [H, W].
 
         Args:
             phi: The printed pattern, float32 [H, W], nm.
-            covers: What lies on it.
+            covers: Objects on the pattern.
             view: Field of view.
         """
         high = coverage(phi, view.pixel_size)  # share of each pixel that the brighter, higher material covers
@@ -87,7 +87,7 @@ class Exposure:
         return self._light_unevenly(image) if self.uneven > 0 else image
 
     def _light_unevenly(self, image: Float32) -> Float32:
-        """The image brighter towards one side, where more of the electrons find the detector; in place."""
+        """Make the image brighter towards the detector's side, in place."""
         height, width = image.shape
         turn = math.radians(self.uneven_direction)
         across = centred(width, 1 / width) * np.float32(self.uneven * math.cos(turn))
@@ -96,8 +96,8 @@ class Exposure:
         return image
 
     def _shade(self, high: Float32, view: FieldOfView) -> Float32:
-        """What is left of the brightness: the ground loses light in proportion to the walls within range."""
-        # walls within range change slowly: a quarter of the pixels along each side shows them
+        """Relative brightness: the ground loses signal in proportion to the walls within range."""
+        # the share of walls changes slowly, so a quarter of the pixels along each side is sufficient
         small = cv2.resize(high, (-(-view.width // _SHRINK), -(-view.height // _SHRINK)), interpolation=cv2.INTER_AREA)
         size = 2 * round(self.shadow_range / (view.pixel_size * _SHRINK)) + 1
         small = cv2.blur(small, (size, size), borderType=cv2.BORDER_REPLICATE)
@@ -107,7 +107,7 @@ class Exposure:
         return np.asarray(cv2.addWeighted(walls, self.shadow, walls, 0, 1), np.float32)
 
     def _edge_glow(self, phi: Float32, view: FieldOfView) -> Float32:
-        """``exp(-|phi| / lambda)``, with lambda chosen by the sign of phi, and more of it on the detector's side."""
+        """``exp(-|phi| / lambda)`` with lambda by the sign of phi, and more on the detector's side."""
         depth = phi * np.float32(-1 / self.bloom_inside)
         np.minimum(depth, phi * np.float32(1 / self.bloom_outside), out=depth)
         glow = np.asarray(cv2.exp(depth, dst=depth), np.float32)
@@ -120,7 +120,7 @@ class Exposure:
         return glow
 
     def _lay(self, cover: Cover, image: Float32, view: FieldOfView) -> None:
-        """Lay something over the image, in place."""
+        """Draw a cover over the image, in place."""
         bright = self.dark + self.contrast if self.polarity == "bright" else self.dark
         level = np.float32(bright if cover.brightness is None else cover.brightness)
         below = image[cover.window]
@@ -190,7 +190,7 @@ class Imaging(Settings):
         return FieldOfView(self.image_size, self.image_size, self.pixel_size)
 
     def draw(self, rng: np.random.Generator, usual_polarity: str) -> Exposure:
-        """One exposure from the ranges; ``usual_polarity`` is what ``polarity=auto`` means."""
+        """Draw an exposure from the ranges; ``polarity=auto`` takes ``usual_polarity``."""
         exposure = Exposure(
             polarity=usual_polarity if self.polarity == "auto" else self.polarity,
             dark=self.draw_value(rng, "dark"),
@@ -218,7 +218,7 @@ class Imaging(Settings):
         )
         if self.uneven[1] == 0:
             return exposure
-        # from a stream of its own, which came last: what the others draw does not depend on it
+        # a separate stream, so that the other numbers do not depend on it
         share, turn = (float(number) for number in uniform(exposure.scan.key, UNEVEN_STREAM, (2,)))
         return replace(exposure, uneven=self.value_at("uneven", share), uneven_direction=360 * turn)
 

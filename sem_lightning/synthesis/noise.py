@@ -1,4 +1,4 @@
-"""Noise: the statistics of electrons, of the detector, and of its knobs."""
+"""Noise: electron statistics, detector noise and detector settings."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -24,20 +24,20 @@ Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Detection:
-    """How one image is detected, every number drawn.
+    """Detection of one image, with all numbers drawn.
 
     Attributes:
-        dose: Electrons that a white pixel collects in one frame; ``None`` leaves out the photon noise.
+        dose: Electrons that a white pixel collects in one frame; ``None`` for no shot noise.
         frames: Frames that are averaged.
         gaussian: Standard deviation of the detector's own noise in one frame, of full scale.
         salt_pepper: Share of pixels that are stuck at white or black.
         contrast: Gain around mid-grey.
         brightness: Offset, of full scale.
         gamma: Exponent of the response; below 1 lifts the dark parts.
-        bits: 8 or 16 in each stored pixel.
+        bits: Bits of a stored pixel, 8 or 16.
         key: Seed of the pixel noise.
-        smear: Standard deviation, in pixels, of what scintillator and amplifier smear along the scan line.
-        steps: Further steps, of other packages, in their order.
+        smear: Standard deviation of the blur of scintillator and amplifier along the scan line, pixels.
+        steps: Further steps from other packages, in order.
     """
 
     dose: float | None
@@ -49,18 +49,18 @@ class Detection:
     gamma: float
     bits: int
     key: int
-    smear: float = 0.0  # so that scenes from before it came replay
+    smear: float = 0.0  # default for older scenes
     steps: tuple[NoiseStep, ...] = ()
 
     def render(self, brightness: Float32) -> Pixels:
-        """The image that is stored, from the noise-free brightness: uint8 or uint16 [H, W]."""
-        # Shot noise and detector noise from one stream, whose length does not depend on the image: a scene with and
-        # without its defect has the same noise outside the defect.
+        """The stored image of a noise-free brightness: uint8 or uint16 [H, W]."""
+        # Shot noise and detector noise use one stream of fixed length, so that a scene with and without its defect has
+        # the same noise outside the defect.
         shot, electronic = normal(self.key, 0, (2, *brightness.shape))
         signal = (
             brightness if self.dose is None else count_electrons(brightness, self.dose * self.frames, shot, self.key)
         )
-        if self.smear > 0:  # of electrons as they come; the digitiser's noise is white
+        if self.smear > 0:  # only electron noise is smeared; the digitiser's noise is white
             signal = np.asarray(cv2.GaussianBlur(signal, (0, 1), sigmaX=self.smear, sigmaY=1), np.float32)
         for step in self.steps:
             signal = step(signal)
@@ -83,19 +83,19 @@ class Detection:
         most = math.ceil(expected + 6 * math.sqrt(expected)) + 6
         words = random_words(self.key, 2, 3 * most + 1)
         z = NormalDist().inv_cdf((int(words[-1]) + 0.5) / 65536)
-        count = min(max(round(expected + math.sqrt(expected) * z), 0), most)  # binomial, near enough
+        count = min(max(round(expected + math.sqrt(expected) * z), 0), most)  # approximately binomial
         places = words[: 2 * count].view(np.uint32) % np.uint32(pixels.size)
         pixels.flat[places] = (words[2 * most : 2 * most + count] & 1) * pixels.dtype.type(white)
 
 
 def count_electrons(brightness: Float32, dose: float, z: Float32, key: int) -> Float32:
-    """Brightness as counted with ``dose`` electrons at white: mean ``brightness``, variance ``brightness / dose``.
+    """Brightness with shot noise of ``dose`` electrons at white: mean ``brightness``, variance ``brightness / dose``.
 
     Args:
         brightness: float32 [H, W], 1 is white.
         dose: Electrons at white.
-        z: Normal numbers, one a pixel.
-        key: Seed for the places with hardly any electrons.
+        z: Normal numbers, one for each pixel.
+        key: Seed for pixels with few electrons.
     """
     mean = brightness * np.float32(dose)
     np.clip(mean, 0, math.inf, out=mean)
@@ -137,9 +137,9 @@ class Noise(Settings):
             raise SettingError("frames", f"found {list(self.frames)}, expected whole numbers")
 
     def draw(self, rng: np.random.Generator) -> Detection:
-        """The noise of one image from the ranges."""
+        """Draw the detection of one image from the ranges."""
         if self.dose is None:
-            rng.random()  # what a dose would have taken
+            rng.random()  # keeps the count of random numbers
         detection = Detection(
             dose=None if self.dose is None else self.draw_value(rng, "dose"),
             frames=round(self.draw_value(rng, "frames")),
@@ -154,6 +154,6 @@ class Noise(Settings):
         )
         if not self.steps:
             return detection
-        # from a stream of their own, so that other numbers of the scene do not depend on them
+        # a separate stream, so that other numbers of the scene do not depend on them
         own = np.random.default_rng([detection.key, _STEP_STREAM])
         return replace(detection, steps=tuple(step.draw(own) for step in self.steps.values()))

@@ -1,4 +1,4 @@
-"""Further steps of the noise model, which other packages register."""
+"""Further steps of the noise model from other packages."""
 
 import dataclasses
 import sys
@@ -15,10 +15,10 @@ from sem_lightning.synthesis.sampling import draw_key
 
 @dataclass(frozen=True)
 class NoiseStep(ABC):
-    """A change of the detected signal before it is digitised, every number drawn.
+    """A change of the detected signal before digitisation, with all numbers drawn.
 
-    A subclass declares its numbers as ``ranged`` fields, which makes them keys of its YAML file, and overrides `apply`.
-    A scene keeps the numbers, so that it replays bit for bit.
+    A subclass declares its numbers as ``ranged`` fields, which are the keys of its YAML file, and overrides `apply`.
+    A scene keeps the numbers, so that it can be rendered again exactly.
 
     Attributes:
         key: Seed of the step's own random numbers, drawn for each image.
@@ -39,7 +39,7 @@ class NoiseStep(ABC):
         """The changed signal.
 
         Args:
-            signal: float32 [H, W], 1 is white; not to be written into.
+            signal: float32 [H, W], 1 is white; read-only.
             rng: From ``key``; the same for the same scene.
         """
 
@@ -48,12 +48,12 @@ class NoiseStep(ABC):
         return np.asarray(self.apply(signal, np.random.default_rng(self.key)), np.float32)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, the type among them."""
+        """Plain values for JSON, with the type."""
         return {"type": self.name, **dataclasses.asdict(self)}
 
     @staticmethod
     def from_dict(numbers: dict[str, Any]) -> "NoiseStep":
-        """From what `to_dict` wrote."""
+        """From a result of `to_dict`."""
         values = {name: value for name, value in numbers.items() if name != "type"}
         return NoiseStep.types[numbers["type"]](**values)
 
@@ -74,7 +74,7 @@ STEP_SETTINGS: dict[str, type[NoiseStepSettings]] = {}
 
 
 def make_step_settings() -> None:
-    """Give every type of noise step that has none its settings class, beside it in its module."""
+    """Make the settings class of every type of noise step that has none, in the type's module."""
     for step_type in NoiseStep.types.values():
         if step_type.name in STEP_SETTINGS:
             continue

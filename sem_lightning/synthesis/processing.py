@@ -1,4 +1,4 @@
-"""What images go through after the microscope: rescaling, stretching, a burnt-in scale bar, JPEG, inversion."""
+"""Processing of images after the microscope: rescaling, stretching, scale bar, JPEG, inversion."""
 
 import math
 from dataclasses import dataclass
@@ -13,34 +13,34 @@ from sem_lightning.synthesis.noise import BITS, Pixels
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
 
 _BANNER_SHARE = 0.09
-_BANNER_LEAST = 10  # pixels: text below that cannot be read
+_BANNER_LEAST = 10  # pixels; smaller text cannot be read
 _NICE = (1, 2, 5)
 
 
 @dataclass(frozen=True)
 class Processing:
-    """How one image was treated, every number drawn, in the order of its attributes.
+    """Processing of one image in the order of the attributes, with all numbers drawn.
 
     Attributes:
-        rescale: Share of the pixels along each side that were kept once and then interpolated back; 1 leaves it out.
-        stretch: Share of the pixels at either end that contrast stretching made black or white; ``None`` leaves it out.
+        rescale: Factor by which the image is reduced and then enlarged again; 1 for none.
+        stretch: Share of the pixels that contrast stretching makes black, and white; ``None`` for none.
         banner: Whether a scale bar and a line of text cover the lower edge.
-        jpeg: Quality of JPEG compression, 1 to 100; ``None`` leaves it out.
-        negative: Whether black becomes white at the end.
+        jpeg: Quality of JPEG compression, 1 to 100; ``None`` for none.
+        negative: Whether the image is inverted at the end.
     """
 
     rescale: float
     stretch: float | None
     banner: bool
     jpeg: int | None
-    negative: bool = False  # so that scenes from before it came replay
+    negative: bool = False  # default for older scenes
 
     def banner_height(self, view: FieldOfView) -> int:
         """Pixel rows that the banner covers."""
         return max(_BANNER_LEAST, round(_BANNER_SHARE * view.height)) if self.banner else 0
 
     def apply(self, image: Pixels, view: FieldOfView) -> Pixels:
-        """The image as it is handed on: same shape and type."""
+        """The processed image, of the same shape and type."""
         if self.rescale < 1:
             size = (max(1, round(view.width * self.rescale)), max(1, round(view.height * self.rescale)))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -85,7 +85,7 @@ def nice_length(longest: float) -> float:
 
 @dataclass
 class ProcessingSettings(Settings):
-    """Ranges of the treatment (``conf/processing/*.yaml`` document each)."""
+    """Ranges of the processing (``conf/processing/*.yaml`` document each)."""
 
     banner: float
     rescale: Range = ranged(
@@ -105,7 +105,7 @@ class ProcessingSettings(Settings):
                 raise SettingError(key, f"found {share:g}, expected a share of the images from 0 to 1")
 
     def check(self, bits: int, view: FieldOfView) -> None:
-        """Refuse what does not go together.
+        """Check that the settings fit each other.
 
         Raises:
             SettingError: JPEG of 16-bit images, or a banner that would cover a fifth of the image.
@@ -116,7 +116,7 @@ class ProcessingSettings(Settings):
             raise SettingError("banner", f"covers a fifth of {view.height} rows or more; enlarge imaging.image_size")
 
     def draw(self, rng: np.random.Generator) -> Processing:
-        """The treatment of one image from the ranges."""
+        """Draw the processing of one image from the ranges."""
         shares = rng.random(2)
         return Processing(
             rescale=self.draw_value(rng, "rescale"),

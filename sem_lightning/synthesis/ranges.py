@@ -1,4 +1,4 @@
-"""Settings that are a number or a ``[low, high]`` range to draw from, checked once when a config is read."""
+"""Settings that are a number or a ``[low, high]`` range, checked once when a config is read."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ Range = Any
 
 @dataclass(frozen=True)
 class Limits:
-    """What a range may hold: ``low <= value <= high`` (``low < value`` where ``above`` is set), and how it is drawn."""
+    """Limits of a range: ``low <= value <= high`` (``low < value`` with ``above``), and how it is drawn."""
 
     unit: str
     low: float
@@ -52,7 +52,7 @@ def ranged(
     default: float | None = None,
     why: str = "",
 ) -> Any:
-    """A dataclass field holding a range.
+    """A dataclass field for a range.
 
     Args:
         unit: Unit named in error messages.
@@ -61,11 +61,11 @@ def ranged(
         above: ``low`` itself is not allowed.
         log: Draw log-uniformly rather than uniformly.
         optional: ``None`` is allowed and means that the effect is absent.
-        by_severity: Follows from a defect's severity: 0 is the low end, 1 the high end.
-        by_key: Drawn from the key of a defect, a field before it, and not in turn with the other numbers, which so stay
-            as they were before this one came.
-        default: Of a number that came later, for scenes from before it.
-        why: What is wrong beyond the limits, for the error message.
+        by_severity: Follows from a defect's severity: 0 gives the low end, 1 the high end.
+        by_key: Drawn from the defect's key, an earlier field, and not from the common stream, so that the other numbers
+            do not change.
+        default: Value for older scenes that lack this number.
+        why: Reason for the limits, for the error message.
     """
     limits = Limits(unit, low, high, above, log, optional, by_severity, by_key, why)
     if default is None:
@@ -74,7 +74,7 @@ def ranged(
 
 
 def parse_range(key: str, value: object, limits: Limits) -> tuple[float, float] | None:
-    """A setting as ``(low, high)``; a single number gives two equal ones.
+    """A setting as ``(low, high)``; a single number gives two equal ends.
 
     Raises:
         SettingError: Not a number or a pair of numbers, low above high, or outside the limits.
@@ -107,16 +107,16 @@ class Settings:
                 setattr(self, field.name, parse_range(field.name, getattr(self, field.name), limits))
 
     def draw_value(self, rng: np.random.Generator, name: str) -> float:
-        """One value of the range called ``name``, uniform or log-uniform as its field says.
+        """Draw a value of the range ``name``, uniform or log-uniform as its field says.
 
-        It always takes one number from ``rng``, so that a changed range leaves what is drawn after it.
+        It always takes one number from ``rng``, so that a changed range does not change later draws.
         """
         return self.value_at(name, rng.random())
 
     def value_at(self, name: str, share: float, most: float = math.inf) -> float:
         """The value at ``share`` in [0, 1] of the way from the low end of the range ``name`` to its high end.
 
-        Both ends are no more than ``most``.
+        Both ends are limited to ``most``.
         """
         low, high = (min(end, most) for end in getattr(self, name))
         if low == high:

@@ -21,7 +21,7 @@ _MAX_PERIOD = 1 << 15
 
 @dataclass(frozen=True)
 class Roughness:
-    """The statistics of rough edges, every number drawn.
+    """The statistics of rough edges, with all numbers drawn.
 
     Attributes:
         sigma: Standard deviation of one edge, nm (fabs quote 3 sigma).
@@ -63,7 +63,7 @@ class Roughness:
         Returns:
             float32 [lines, 2, length], nm: left and right edge, both positive towards larger coordinates.
         """
-        # The transform is periodic: a margin of four correlation lengths keeps one end from knowing the other.
+        # The transform is periodic; a margin of four correlation lengths makes the ends independent.
         period = _fast_length(length + 4 * self.correlation_length / step)
         edges = self.profiles(key, 2 * lines, period, step)[:, :length].reshape(lines, 2, length)
         edges[:, 1] *= np.float32(np.sqrt(1 - edge_correlation**2))
@@ -103,16 +103,16 @@ class Roughness:
 
 @functools.lru_cache(maxsize=64)
 def _frequencies(period: int, step: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """2 pi f of each Fourier coefficient, 1/nm, and how many frequencies it stands for; not to be written into."""
+    """2 pi f of each Fourier coefficient, 1/nm, and the number of frequencies it represents; read-only."""
     turns = np.asarray(2 * np.pi * np.fft.rfftfreq(period, step), np.float64)
-    weight = np.full(len(turns), 2.0)  # every frequency stands for itself and its negative ...
-    weight[0] = weight[-1] = 1.0  # ... but for the mean and the Nyquist frequency, which are real
+    weight = np.full(len(turns), 2.0)  # every coefficient represents a frequency and its negative ...
+    weight[0] = weight[-1] = 1.0  # ... except the mean and the Nyquist frequency, which are real
     turns.flags.writeable = weight.flags.writeable = False
     return turns, weight
 
 
 def _fast_length(number: float) -> int:
-    """The next even number that Fourier transforms are quick at, but no more than 32,768 beyond reason."""
+    """The next even number for a fast Fourier transform, with a limit of 32,768."""
     least = min(number, _MAX_PERIOD)
     power = 1 << max(1, math.ceil(math.log2(max(least, 2) / 5)))
     return next(n for n in (power * 5 // 2, power * 3, power * 4, power * 5) if n >= least and n % 2 == 0)
@@ -120,11 +120,11 @@ def _fast_length(number: float) -> int:
 
 @dataclass
 class RoughnessSettings(Settings):
-    """The keys that every rough pattern has beside its own."""
+    """The keys of every rough pattern."""
 
     correlation_length: Range = ranged("nm", low=0, above=True, log=True, why="roughness of no length is pixel noise")
     hurst: Range = ranged("", low=0, above=True, high=1, why="a roughness exponent lies between jagged and smooth")
 
     def draw_roughness(self, rng: np.random.Generator, sigma: float) -> Roughness:
-        """The roughness of one pattern."""
+        """Draw the roughness of one pattern."""
         return Roughness(sigma, self.draw_value(rng, "correlation_length"), self.draw_value(rng, "hurst"))

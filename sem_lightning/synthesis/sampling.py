@@ -1,4 +1,4 @@
-"""Random numbers for pixels, ten times as fast as NumPy's own, each a function of a key.
+"""Random numbers for pixels, ten times as fast as NumPy's, each a function of a key.
 
 A key seeds Doty-Humphrey's SFC64 generator; 16 of its bits choose one entry of a table of the inverse cumulative normal
 distribution (65,536 quantiles, the middles of as many equally likely intervals: mean 0, variance 1 to 10^-4, largest
@@ -25,7 +25,6 @@ _KEYS = 1 << 53
 
 
 def _normal_quantiles() -> Float32:
-    # Exact every 64th quantile and near the ends, where the curve bends; cubic interpolation would gain nothing.
     places = (np.arange(_LEVELS // 2) + 0.5) / _LEVELS
     inverse = NormalDist().inv_cdf
     lower = np.array([inverse(place) for place in places])
@@ -37,12 +36,12 @@ _NORMAL = _normal_quantiles().reshape(1, -1)
 
 
 def draw_key(rng: np.random.Generator) -> int:
-    """A seed for a later stream; below 2^53, so that every JSON reader keeps it exact."""
+    """A seed for a later stream; below 2^53, so that JSON readers keep it exact."""
     return int(rng.random() * _KEYS)
 
 
 class _Bits(threading.local):
-    """One generator a thread, set to the state that a key asks for: ten times as fast as making one."""
+    """One generator for each thread, set to the state of a key; ten times as fast as a new generator."""
 
     def __init__(self) -> None:
         self.generator = np.random.SFC64(0)
@@ -60,12 +59,12 @@ def _mix(number: int) -> int:
 
 
 def random_words(key: int, stream: int, count: int) -> npt.NDArray[np.uint16]:
-    """Independent 16-bit numbers, the same for the same key and stream.
+    """Independent 16-bit numbers that depend only on key and stream.
 
     Args:
         key: Seed, from 0.
-        stream: Number of the stream of that key, so that each effect has its own.
-        count: How many.
+        stream: Number of the key's stream; each effect has its own.
+        count: Number of values.
 
     Returns:
         uint16 [count].
@@ -74,7 +73,7 @@ def random_words(key: int, stream: int, count: int) -> npt.NDArray[np.uint16]:
     words = _BITS.state["state"]["state"]
     words[0], words[1], words[2], words[3] = _mix(start), _mix(start ^ 0x9E3779B97F4A7C15), start, 1
     _BITS.generator.state = _BITS.state
-    # SFC64's own seeding throws its first numbers away
+    # SFC64's seeding also discards its first numbers
     drawn: npt.NDArray[np.uint64] = _BITS.generator.random_raw(_WARM_UP - (-count // 4))
     return drawn.view(np.uint16)[4 * _WARM_UP : 4 * _WARM_UP + count]
 
@@ -97,12 +96,12 @@ def poisson(z: Float32, mean: Float32, key: int, stream: int) -> Float32:
     For means above 4 the Cornish-Fisher expansion of the Poisson quantile with continuity correction turns a normal
     number ``z`` into ``mean + sqrt(mean) z + (z^2 - 1) / 6 - (z^3 + 2 z) / (72 sqrt(mean))`` (Johnson, Kemp and Kotz,
     Univariate Discrete Distributions, 4.6), rounded; mean and variance are within 0.03 and 0.2 %. Smaller means
-    invert the distribution itself. Each number depends on its own mean and its place in the streams alone.
+    invert the distribution itself. Each number depends only on its mean and its position in the streams.
 
     Args:
         z: float32 normal numbers, any shape.
         mean: float32 of the same shape, not negative.
-        key: Seed of the numbers that small means take instead.
+        key: Seed of the numbers for small means.
         stream: Number of their stream.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The scan: where the beam really is while it writes the image line by line, and what it leaves behind."""
+"""The scan: displacements of scan lines, and charging."""
 
 import functools
 import math
@@ -11,19 +11,19 @@ import numpy.typing as npt
 from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.sampling import normal
 
-_SHRINK = 4  # charge is smooth: it is followed at a quarter of the pixels along a line
-JITTER_STREAM, STREAKS_STREAM, UNEVEN_STREAM, NEGATIVE_STREAM = 0, 1, 2, 3  # of its key
-_TAIL = 3.0  # lengths of decay after which charge is gone
+_SHRINK = 4  # charge is smooth, so it is computed at a quarter of the pixels along a line
+JITTER_STREAM, STREAKS_STREAM, UNEVEN_STREAM, NEGATIVE_STREAM = 0, 1, 2, 3  # streams of its key
+_TAIL = 3.0  # decay lengths after which charge is negligible
 
 
 @dataclass(frozen=True)
 class Sine:
-    """One vibration of the stage against the column.
+    """One vibration of the stage relative to the column.
 
     Attributes:
         amplitude: nm.
         frequency: Hz.
-        phase: Of one wave.
+        phase: Phase, of one period.
         direction: Degrees from the image's x.
     """
 
@@ -35,21 +35,21 @@ class Sine:
 
 @dataclass(frozen=True)
 class Scan:
-    """How the beam was led, every number drawn.
+    """One scan, with all numbers drawn.
 
-    Displacements of whole scan lines (the fast axis is the image's x) follow Cizmar et al., Scanning 30, 381 (2008),
-    who simulate drift and vibration that way.
+    Drift and vibration displace whole scan lines (the fast axis is the image's x), as in Cizmar et al., Scanning 30,
+    381 (2008).
 
     Attributes:
-        line_time: From one scan line to the next, microseconds.
+        line_time: Time from one scan line to the next, microseconds.
         jitter: Standard deviation of each line's start along the line, in one frame, nm.
         drift_x: Movement during the image, nm to the right.
-        drift_y: The same downwards.
-        vibration: Sines that add up.
-        charging: How much brightness a bright stretch takes from what is scanned after it, of its own.
-        charging_length: Over which that decays along the line, nm.
+        drift_y: Movement during the image, nm downwards.
+        vibration: Sines to be summed.
+        charging: Brightness that a bright stretch takes from the following pixels, of its own brightness.
+        charging_length: Decay length of charging along the line, nm.
         streaks: Standard deviation of the lines' brightness, of white.
-        key: Seed of jitter and streaks, and of uneven light.
+        key: Seed of jitter, streaks and uneven illumination.
     """
 
     line_time: float
@@ -63,9 +63,10 @@ class Scan:
     key: int
 
     def displacements(self, view: FieldOfView, frames: int) -> Float32:
-        """Where each line is sampled, to the right of and below its place, nm: float32 [2, H].
+        """Displacement of each line to the right and downwards, nm: float32 [2, H].
 
-        Averaging ``frames`` lowers what differs from frame to frame, jitter and vibration, by their square root.
+        Averaging ``frames`` reduces jitter and vibration, which differ between frames, by the square root of their
+        number.
         """
         time = _count(view.height)
         averaging = 1 / math.sqrt(frames)
@@ -96,12 +97,12 @@ class Scan:
         return np.asarray(moved, np.float32)
 
     def reach(self, frames: int) -> float:
-        """No line is displaced by more than this, nm (jitter by five standard deviations)."""
+        """Upper limit of the displacement of lines, nm (jitter with five standard deviations)."""
         shaken = 5 * self.jitter + sum(sine.amplitude for sine in self.vibration)
         return max(abs(self.drift_x), abs(self.drift_y)) / 2 + shaken / math.sqrt(frames)
 
     def maps(self, view: FieldOfView, frames: int) -> tuple[Float32, Float32] | None:
-        """Column and row, in pixels, that each pixel really shows; ``None`` where the scan is perfect."""
+        """Column and row, in pixels, that each pixel shows; ``None`` for a perfect scan."""
         if not (self.jitter or self.drift_x or self.drift_y or any(sine.amplitude for sine in self.vibration)):
             return None
         moved = self.displacements(view, frames) * np.float32(1 / view.pixel_size)
@@ -111,9 +112,9 @@ class Scan:
         return np.asarray(columns, np.float32), rows
 
     def charge(self, image: Float32, pixel_size: float) -> Float32:
-        """The image with charging along its lines; may write into it.
+        """The image with charging along its lines; may overwrite it.
 
-        Bright stretches charge the surface, which then holds back electrons until the charge has leaked away: a dark
+        Bright stretches charge the surface, which then emits fewer electrons until the charge has leaked away: a dark
         tail along the fast axis that decays exponentially (Reimer, ch. 3.5; Cazaux, J. Appl. Phys. 95, 731 (2004)).
         """
         if self.charging > 0:
@@ -134,28 +135,28 @@ class Scan:
 
 @functools.lru_cache(maxsize=8)
 def _count(number: int) -> Float32:
-    """0, 1, 2, ...; shared, never written into."""
+    """0, 1, 2, ...; shared and read-only."""
     return np.arange(number, dtype=np.float32)
 
 
 @functools.lru_cache(maxsize=8)
 def _share_of_image(lines: int) -> Float32:
-    """When each line is scanned, from -1/2 to 1/2 of the image; shared, never written into."""
+    """Time of each line, from -1/2 to 1/2 of the image; shared and read-only."""
     return np.asarray((_count(lines) + np.float32(0.5)) * np.float32(1 / lines) - np.float32(0.5), np.float32)
 
 
 def resample(image: Float32, maps: tuple[Float32, Float32]) -> Float32:
-    """An image as the beam really walked over it."""
+    """Resample an image with the displacements of the scan."""
     return np.asarray(cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def resample_mask(
     mask: npt.NDArray[np.uint8], window: Window, maps: tuple[Float32, Float32]
 ) -> tuple[Window, npt.NDArray[np.uint8]]:
-    """The same for a mask that lies in a window; returns the window in which it is then found, and the mask there."""
+    """Resample a mask in a window. Returns the new window and the mask there."""
     rows, columns = window
     nowhere = (slice(0, 0), slice(0, 0))
-    # Shifts are those of whole lines. A pixel that lands inside the window shows something of it.
+    # Whole lines are shifted. A pixel that maps into the window shows a part of it.
     shown = (maps[1][:, 0] > rows.start - 1) & (maps[1][:, 0] < rows.stop)
     found = np.flatnonzero(shown)
     if len(found) == 0:

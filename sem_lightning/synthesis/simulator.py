@@ -1,4 +1,4 @@
-"""The simulator: draws scenes from the configured ranges, and renders any scene into a labelled image."""
+"""The simulator: draws scenes from the configured ranges and renders them into labelled images."""
 
 import dataclasses
 import functools
@@ -25,15 +25,15 @@ from sem_lightning.synthesis.processing import Processing, ProcessingSettings
 from sem_lightning.synthesis.sampling import uniform
 from sem_lightning.synthesis.scan import NEGATIVE_STREAM, resample, resample_mask
 
-# Added to (seed, split, index) for numbers that must not depend on the scene's own. Not 0: NumPy's seeding pads with
-# zeros, so that (seed, split, index, 0) would be the scene's stream again.
+# Appended to (seed, split, index) for random numbers that are independent of the scene's stream. It must not be 0:
+# NumPy pads seeds with zeros, so (seed, split, index, 0) would be the scene's stream.
 LABEL_STREAM = 1
 _SCENE_TRIES = 16
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Every random choice behind one image, as plain numbers.
+    """All random choices of one image, as plain numbers.
 
     Attributes:
         seed: Seed of the data set.
@@ -42,10 +42,10 @@ class Scene:
         label: Class name.
         view: Field of view.
         pattern: The defect-free pattern.
-        defects: What is wrong with it.
+        defects: The defects.
         exposure: Image formation.
         detection: Noise.
-        processing: What was done to the image afterwards.
+        processing: Processing of the image afterwards.
     """
 
     seed: int
@@ -61,7 +61,7 @@ class Scene:
 
     @property
     def severity(self) -> float:
-        """Of its gravest defect, 0 to 1; 0 without any."""
+        """Highest severity of its defects, 0 to 1; 0 without defects."""
         return max((defect.severity for defect in self.defects), default=0.0)
 
     def without_defects(self) -> "Scene":
@@ -69,11 +69,11 @@ class Scene:
         return dataclasses.replace(self, defects=(), label=GOOD)
 
     def phi(self) -> Float32:
-        """The printed pattern, defects included: float32 [H, W], nm, positive inside the feature."""
+        """The printed pattern with defects: float32 [H, W], nm, positive inside the feature."""
         return print_pattern(self.pattern, self.defects, self.view).phi
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON; `from_dict` gives the same scene back, bit for bit."""
+        """Plain numbers for JSON. `from_dict` restores exactly the same scene."""
         scene = dataclasses.asdict(self)
         scene["pattern"]["type"] = self.pattern.name
         for numbers, defect in zip(scene["defects"], self.defects, strict=True):
@@ -85,10 +85,10 @@ class Scene:
 
     @staticmethod
     def from_dict(scene: dict[str, Any]) -> "Scene":
-        """A scene from what `to_dict` wrote (JSON objects may carry further keys beside the scene's own).
+        """A scene from the result of `to_dict`; further top-level keys are ignored.
 
         Raises:
-            UserError: A pattern or defect of a type that no installed package registers.
+            UserError: The type of a pattern or defect is not registered by an installed package.
         """
         detection = dict(scene["detection"])
         steps = detection.pop("steps", [])
@@ -119,7 +119,7 @@ class Instance:
         label: Class name.
         severity: 0 to 1.
         box: ``x, y, width, height`` in pixels.
-        mask: uint8 [height, width], the box's part of the image: 1 where the defect is.
+        mask: uint8 [height, width], 1 where the defect is, inside the box.
     """
 
     label: str
@@ -135,8 +135,8 @@ class Sample:
     Attributes:
         image: uint8 or uint16 [H, W].
         mask: uint8 [H, W], 1 where the printed pattern differs from the same pattern without defects.
-        instances: Its defects, each with its own box and mask.
-        scene: What was rendered; ``scene.label`` is the class.
+        instances: Its defects, with boxes and masks.
+        scene: The rendered scene; ``scene.label`` is the class.
     """
 
     image: Pixels
@@ -146,7 +146,7 @@ class Sample:
 
 
 def render(scene: Scene) -> Sample:
-    """The image, mask and boxes of a scene; the same scene gives the same bytes."""
+    """Image, mask and boxes of a scene. The same scene gives the same bytes."""
     view = scene.view
     printed = print_pattern(scene.pattern, scene.defects, view)
     brightness = scene.exposure.render(printed.phi, printed.covers, view)
@@ -167,7 +167,7 @@ def render(scene: Scene) -> Sample:
 
 
 def _instance(label: str, severity: float, window: Window, mask: npt.NDArray[np.uint8]) -> Instance:
-    """A defect cut down to its box."""
+    """A defect cropped to its box."""
     x, y, width, height = cv2.boundingRect(mask)
     box = (x + window[1].start, y + window[0].start, width, height)
     return Instance(label, severity, box, mask[y : y + height, x : x + width])
@@ -175,10 +175,10 @@ def _instance(label: str, severity: float, window: Window, mask: npt.NDArray[np.
 
 @dataclass
 class Simulator:
-    """The five configured parts together.
+    """The simulator with its five configured parts.
 
     Raises:
-        SettingError: Parts that contradict each other, the key written as in the composed config.
+        SettingError: The parts contradict each other; the key is written as in the composed config.
     """
 
     pattern: all_patterns.PatternSettings
@@ -207,10 +207,10 @@ class Simulator:
 
     @property
     def polarity(self) -> str | None:
-        """``bright`` or ``dark``: which the feature is in the images; ``None`` where patterns of a mixture differ.
+        """Polarity of the images: ``bright`` or ``dark``; ``None`` if the patterns of a mixture differ.
 
-        ``either`` where they differ and some images are inverted: a classifier trained on these can judge an image that
-        is known to be dark by its inverted copy.
+        It is ``either`` if they differ and some images are inverted. A classifier trained on these can judge the
+        inverted copy of an image that is known to be dark.
         """
         shown = {pattern.usual_polarity for pattern in self.pattern.alternatives}
         if self.imaging.polarity != "auto":
@@ -223,19 +223,19 @@ class Simulator:
 
     @staticmethod
     def compose(*overrides: str) -> "Simulator":
-        """The simulator that ``sem-preview`` with these overrides shows.
+        """The simulator of ``sem-preview`` with these overrides.
 
         Args:
-            overrides: Of ``conf/preview.yaml``, as on the command line: ``"pattern=routing"``, ``"noise=high"``. A
-                folder ``conf`` in the current one adds options, as for every command.
+            overrides: As on the command line: ``"pattern=routing"``, ``"noise=high"``. A folder ``conf`` in the current
+                folder adds options, as for every command.
 
         Raises:
-            SettingError: Settings that cannot be used.
+            SettingError: An invalid setting.
 
         Example:
             >>> simulator = Simulator.compose("pattern=routing", "noise=high")
         """
-        from sem_lightning.config.compose import compose_simulator  # the one step up: Hydra, where it is asked for
+        from sem_lightning.config.compose import compose_simulator  # imports Hydra only if needed
 
         return compose_simulator(*overrides)
 
@@ -243,7 +243,7 @@ class Simulator:
         """Draw and render one image.
 
         Args:
-            index: Number of the image: the same one is the same image.
+            index: Number of the image; the same number gives the same image.
             label: Its class; ``None`` takes the classes in turn.
             seed: Seed of the data set.
             split: Number of the split (0 train, 1 val, 2 test, 3 calibration).
@@ -262,19 +262,19 @@ class Simulator:
         return render(self.draw(seed, split, index, label))
 
     def draw(self, seed: int, split: int, index: int, label: str) -> Scene:
-        """Scene ``index`` of a split: the same numbers wherever, whenever and in whatever order it is asked for.
+        """Scene ``index`` of a split. The result depends only on the arguments and the settings.
 
         Args:
             seed: Seed of the data set, not negative.
             split: Number of the split.
-            index: Number of the scene in it.
+            index: Number of the scene in the split.
             label: Its class.
 
         Raises:
-            UserError: No place for the defect in any of several patterns.
+            UserError: Several patterns have no place for the defect.
         """
-        # One stream, from which every part takes the same count of numbers whatever its ranges are: a changed noise
-        # leaves the geometry. The defects come last: a scene with and without its defects shares every other number.
+        # One stream. Each part draws the same count of numbers for any ranges, so a changed noise keeps the geometry.
+        # Defects are drawn last, so a scene with and without its defects shares all other numbers.
         rng = np.random.default_rng([seed, split, index])
         view = self.imaging.view
         for _ in range(_SCENE_TRIES):
@@ -283,7 +283,7 @@ class Simulator:
             exposure = self.imaging.draw(rng, chosen.usual_polarity)
             detection = self.noise.draw(rng)
             processing = self.processing.draw(rng)
-            # from a stream of its own, which came last: other scenes stay as they were
+            # a separate stream, so that older scenes do not change
             negative = self.processing.negative
             if negative > 0 and uniform(exposure.scan.key, NEGATIVE_STREAM, (1,))[0] < negative:
                 exposure = dataclasses.replace(exposure, polarity="dark")

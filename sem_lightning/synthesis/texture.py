@@ -1,4 +1,4 @@
-"""Grain: the fine relief of resist and metal, from grey-scale morphology of a random field."""
+"""Grain: fine texture of resist and metal, from grey-scale morphology of a random field."""
 
 from dataclasses import dataclass
 

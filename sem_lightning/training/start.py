@@ -149,5 +149,5 @@ def check_resumable(resume_from: str | None, classifier: SEMClassifier) -> Path 
             "be judged as unseen ones; start a new run without resume_from",
         )
     if "optimizer_states" not in state:
-        raise SettingError("resume_from", f"{path} holds weights only; resume from last.ckpt beside it")
+        raise SettingError("resume_from", f"{path} holds weights only; resume from last.ckpt next to it")
     return path

@@ -174,7 +174,7 @@ def test_a_report_of_a_sweep_that_was_changed_moved_and_partly_deleted(run: Run)
     done = run("report", "moved")
     assert done.code == 0 and "3 jobs: 1 finished, 1 unfinished, 1 outdated" in done.out, done.out
     page = Path("moved/report.html").read_text()
-    assert "other settings than the newest" in page and "nobody knows what it was" in page
+    assert "other settings than the newest" in page and "so its settings are unknown" in page
     jobs[0].unlink()
     jobs[1].write_text("{half of")
     done = run("report", "moved")

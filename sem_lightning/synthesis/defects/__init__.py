@@ -1,4 +1,4 @@
-"""Defects, one type in each module; every module here is imported, so a new file is a new type."""
+"""Defects, one type in each module. All modules here are imported, so a new file adds a type."""
 
 import importlib
 import pkgutil

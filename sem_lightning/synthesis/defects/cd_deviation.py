@@ -15,7 +15,7 @@ class CDDeviation(Defect):
     """Both edges of one line move outwards or inwards.
 
     Attributes:
-        amount: Change of the CD in the middle, of the CD or, where the space is narrower, of the space.
+        amount: Change of the CD in the middle, of the CD or, if it is narrower, of the space.
         length: Extent along the line, pitches.
         direction: Below 0 the line is too narrow, else too wide.
     """

@@ -12,10 +12,10 @@ from sem_lightning.synthesis.ranges import ranged
 
 @dataclass(frozen=True)
 class Closed(Defect):
-    """A hole whose wall has moved inwards all around.
+    """A hole with a smaller diameter.
 
     Attributes:
-        amount: Share of its CD that is lost.
+        amount: Lost share of the CD.
     """
 
     name: ClassVar[str] = "closed"

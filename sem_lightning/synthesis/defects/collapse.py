@@ -1,4 +1,4 @@
-"""Line collapse: two neighbours lean together over a length, as resist does when capillary forces pull on it."""
+"""Line collapse: two neighbouring lines lean together over a length, as capillary forces do to resist."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,10 +14,10 @@ from sem_lightning.synthesis.ranges import ranged
 
 @dataclass(frozen=True)
 class Collapse(Defect):
-    """Both lines beside a space are moved into it.
+    """Both lines next to a space move into it.
 
     Attributes:
-        lean: How far each line moves in the middle, of half the space: at 1 they touch.
+        lean: Displacement of each line in the middle, of half the space; at 1 they touch.
         length: Extent along the lines, pitches.
     """
 
@@ -38,7 +38,7 @@ class Collapse(Defect):
         return self.site.reach + self.site.pitch / 2, self.length * self.site.pitch / 2
 
     def change(self, phi: Float32, across: Float32, along: Float32, view: FieldOfView) -> Float32:
-        # Both lines move as they are; the spaces beyond them widen, up to the next lines, which stay.
+        # Both lines keep their shape; the outer spaces widen; the next lines do not move.
         space, line = self.site.width, 2 * (self.site.reach - self.site.width / 2)
         furthest = self.lean * space / 2
         outer = space / 2 + line
@@ -48,7 +48,7 @@ class Collapse(Defect):
 
 
 def shifted(phi: Float32, across: Float32, along: Float32, site: Site, view: FieldOfView) -> Float32:
-    """``phi`` as found by going ``across`` and ``along`` nm (in the site's frame) from each pixel."""
+    """``phi`` shifted by ``across`` and ``along`` nm in the site's frame, for each pixel."""
     cos, sin = np.float32(np.cos(np.radians(site.angle))), np.float32(np.sin(np.radians(site.angle)))
     scale = np.float32(1 / view.pixel_size)
     column = np.arange(phi.shape[1], dtype=np.float32) + (across * cos - along * sin) * scale

@@ -1,4 +1,4 @@
-"""What every type of defect is: a change of the pattern's geometry, or something that lies on it."""
+"""Base class of defects: a change of the pattern's geometry, or an object on the pattern."""
 
 import dataclasses
 import functools
@@ -18,19 +18,19 @@ from sem_lightning.synthesis.ranges import Limits, Range, Settings, ranged
 from sem_lightning.synthesis.sampling import draw_key, uniform
 
 _PLACING_TRIES = 64
-_GLOW = 12.0  # nm beyond its outline that the rim of what lies on the pattern may still be seen
+_GLOW = 12.0  # nm beyond the outline of a cover within which its rim may be visible
 
 
 @dataclass(frozen=True)
 class Cover:
-    """Something that lies on the pattern.
+    """An object on the pattern.
 
     Attributes:
         window: The part of the image that it touches.
-        phi: Signed distance of its outline there, float32 [h, w], nm, positive inside.
-        brightness: Of white; ``None`` is the feature's own.
-        opacity: Share of what lies below that it hides.
-        rim: Strength of its edge bloom, of the pattern's.
+        phi: Signed distance from its outline in the window, float32 [h, w], nm, positive inside.
+        brightness: Brightness, of white; ``None`` is that of the feature.
+        opacity: Share of the pattern's brightness that it hides.
+        rim: Strength of its edge bloom, relative to the pattern's.
     """
 
     window: Window
@@ -42,19 +42,19 @@ class Cover:
 
 @dataclass(frozen=True)
 class Defect(ABC):
-    """A defect, every number drawn.
+    """A defect, with all numbers drawn.
 
-    A subclass is a type of defect: it says which sites it needs, declares its numbers as ``ranged`` fields (which makes
-    them keys of its YAML file), and overrides `change` or `cover`.
+    A subclass is a type of defect. It names its kind of site, declares its numbers as ``ranged`` fields (the keys of
+    its YAML file), and overrides `change` or `cover`.
 
     Attributes:
-        site: Where it sits.
-        severity: 0 is the slightest that its ranges allow, 1 the gravest.
+        site: Its place on the pattern.
+        severity: 0 is the least severe defect of its ranges, 1 the most severe.
     """
 
     name: ClassVar[str] = ""
     site_kind: ClassVar[str]
-    crosses_border: ClassVar[bool] = False  # it may reach beyond the image whatever ``defect.border`` says
+    crosses_border: ClassVar[bool] = False  # it may extend beyond the image for any ``defect.border``
     types: ClassVar[dict[str, type["Defect"]]] = {}
 
     site: Site
@@ -67,23 +67,23 @@ class Defect(ABC):
 
     @property
     def half_size(self) -> tuple[float, float]:
-        """What the image must hold to show it, from its site across and along the site's frame, nm."""
+        """Half extent that the image must contain, across and along the site's frame, nm."""
         raise NotImplementedError
 
     @property
     def radius(self) -> float:
-        """How far from its site it changes anything, its glow included, nm."""
+        """Largest distance from the site at which it changes the image, with its bloom, nm."""
         return math.hypot(*self.half_size) + _GLOW
 
     def sized(self, view: FieldOfView) -> Self:
-        """Itself, large enough for the pixels to show and small enough for the image to hold."""
+        """The defect with its size limited so that the pixels resolve it and the image contains it."""
         return self
 
     def change(self, phi: Float32, across: Float32, along: Float32, view: FieldOfView) -> Float32:
         """The printed pattern on the part of the image around the site.
 
         Args:
-            phi: Pattern there, float32 [h, w], nm; not to be written into.
+            phi: The pattern there, float32 [h, w], nm; read-only.
             across: Coordinates of its pixels in the site's frame, nm.
             along: The same, along the site's line or space.
             view: The whole field of view.
@@ -91,7 +91,7 @@ class Defect(ABC):
         return phi
 
     def cover(self, across: Float32, along: Float32, window: Window) -> Cover | None:
-        """What lies on the pattern there, if anything."""
+        """The object on the pattern there, if any."""
         return None
 
     def window(self, view: FieldOfView) -> Window:
@@ -99,37 +99,37 @@ class Defect(ABC):
         return view.window(self.site.x, self.site.y, self.radius + 2 * view.pixel_size)
 
     def is_inside(self, view: FieldOfView) -> bool:
-        """Whether the image holds all of it."""
+        """Whether the image contains all of it."""
         across, along = self.half_size
         corners = (self.site.point(i * across, j * along) for i in (-1, 1) for j in (-1, 1))
         return all(view.contains(*corner) for corner in corners)
 
     @classmethod
     def greatest(cls, pattern: Pattern) -> dict[str, float]:
-        """The most that some of its numbers may be on a pattern, whatever their ranges say, by name."""
+        """Upper limits of some of its numbers on a pattern, by name, independent of their ranges."""
         return {}
 
     @classmethod
     def check(cls, settings: "DefectSettings", pattern: PatternSettings, view: FieldOfView) -> None:
-        """Refuse ranges that the pattern or the field of view cannot show.
+        """Check that the pattern and the field of view can show the ranges.
 
         Raises:
             SettingError: For a key of this type.
         """
-        del settings, pattern, view  # most types have nothing of their own to refuse
+        del settings, pattern, view  # most types have no further checks
 
     @classmethod
     def from_dict(cls, numbers: dict[str, Any]) -> "Defect":
-        """The defect whose ``dataclasses.asdict`` gave these numbers, its type under ``type``."""
+        """The defect from the numbers of ``dataclasses.asdict`` and its type under ``type``."""
         values = {name: value for name, value in numbers.items() if name not in ("type", "site")}
         return cls.types[numbers["type"]](site=Site(**numbers["site"]), **values)
 
 
 @dataclass
 class DefectSettings(Settings):
-    """Ranges of one type of defect; each type's own class is made from its ``ranged`` fields.
+    """Ranges of one type of defect. The class of each type is made from its ``ranged`` fields.
 
-    Every type has ``severity``; a field that follows from it (``by_severity``) has its low end at severity 0.
+    Every type has ``severity``. A field that follows from it (``by_severity``) has its low end at severity 0.
     """
 
     defect_type: ClassVar[type[Defect]]
@@ -137,10 +137,10 @@ class DefectSettings(Settings):
     severity: Range = ranged("", low=0, high=1, why="0 is the slightest, 1 the gravest")
 
     def check(self, pattern: PatternSettings, view: FieldOfView) -> None:
-        """Refuse what the pattern or the field of view cannot show.
+        """Check that the pattern and the field of view can show it.
 
         Raises:
-            SettingError: For a key of this type, or for none where the pattern has no place for it.
+            SettingError: For a key of this type, or without a key if the pattern has no place for it.
         """
         if self.defect_type.site_kind not in pattern.site_kinds:
             raise SettingError(
@@ -154,14 +154,14 @@ class DefectSettings(Settings):
     def candidates(
         self, rng: np.random.Generator, pattern: Pattern, view: FieldOfView, crossing: bool
     ) -> Iterator[Defect]:
-        """One defect at random places, one after the other, until the caller likes one.
+        """Yield one defect at random places until the caller accepts one.
 
         Args:
-            rng: Its numbers are drawn once, before the places.
-            pattern: Where it shall sit.
-            view: What the image shows.
-            crossing: Whether the image's border shall cut it. Otherwise the image holds all of it, unless no place is
-                found for that.
+            rng: The defect's numbers are drawn once, before the places.
+            pattern: The pattern.
+            view: The field of view.
+            crossing: Whether the image's border cuts it. Otherwise the image contains all of it, unless there is no
+                such place.
         """
         severity = self.draw_value(rng, "severity")
         numbers: dict[str, Any] = {"severity": severity}
@@ -188,13 +188,13 @@ class DefectSettings(Settings):
 
 @functools.cache
 def _drawn_fields(defect_type: type[Defect]) -> tuple[tuple[str, Limits | None], ...]:
-    """Names of the numbers that a type draws for itself, and their limits; a key has none."""
+    """Names of a type's numbers and their limits; a key has no limits."""
     fields = ((field.name, field.metadata.get("limits")) for field in dataclasses.fields(defect_type))
     return tuple((name, limits) for name, limits in fields if limits is not None or name == "key")
 
 
 def make_settings_types() -> None:
-    """Give every type of defect that has none its settings class, beside it in its module, where pickle finds it."""
+    """Make the settings class of every type of defect that has none, in the type's module for pickle."""
     for defect_type in Defect.types.values():
         if defect_type.name in SETTINGS_TYPES:
             continue
@@ -214,7 +214,7 @@ SETTINGS_TYPES: dict[str, type[DefectSettings]] = {}
 
 
 def along_window(along: Float32, length: float) -> Float32:
-    """1 in the middle of ``length`` nm, falling as a cosine squared to 0 at its ends."""
+    """A cosine-squared window: 1 in the middle of ``length`` nm, 0 at its ends."""
     share = np.clip(np.abs(along) * np.float32(2 / length), 0, 1)
     window: Float32 = np.cos(share * np.float32(math.pi / 2)) ** 2
     return window

@@ -1,4 +1,4 @@
-"""Displaced: a hole is printed beside its place."""
+"""Displaced: a hole is printed at a wrong position."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,11 +14,11 @@ from sem_lightning.synthesis.ranges import ranged
 
 @dataclass(frozen=True)
 class Displaced(Defect):
-    """A hole as it is, somewhere else.
+    """A hole at another position, with the same shape.
 
     Attributes:
-        shift: How far it moved, of the wall between it and its neighbour.
-        direction: Where to, degrees from the array's rows.
+        shift: Displacement, of the wall between the hole and its neighbour.
+        direction: Direction of the displacement, degrees from the array's rows.
     """
 
     name: ClassVar[str] = "displaced"

@@ -10,7 +10,7 @@ from sem_lightning.synthesis.patterns.pattern import Pattern
 
 @dataclass(frozen=True)
 class Gap(Strip):
-    """An open: the strip is taken out of one line."""
+    """An open: the strip is removed from one line."""
 
     name: ClassVar[str] = "gap"
     site_kind: ClassVar[str] = "line"

@@ -15,11 +15,11 @@ class Microbridge(Defect):
     """A spur from one line towards the next.
 
     Attributes:
-        extent: Share of the space that it crosses; 1 touches the other line.
+        extent: Share of the space that it crosses; at 1 it touches the other line.
         thickness: Extent along the lines, pitches.
         slant: Shift along the lines for each nm across them.
-        side: Below 0 it grows from the one line, else from the other.
-        smoothing: Radius over which it melts into the line, pitches.
+        side: Below 0 it starts at one line, else at the other.
+        smoothing: Radius of its transition to the line, pitches.
     """
 
     name: ClassVar[str] = "microbridge"

@@ -15,9 +15,9 @@ class Misshapen(Defect):
     """A hole whose contour has lobes.
 
     Attributes:
-        amount: Amplitude of the lobes, of the hole's radius (or of the wall, where that is narrower).
+        amount: Amplitude of the lobes, of the hole's radius (or of the wall, if it is narrower).
         lobes: 2 is an oval, 3 a triangle; rounded to the nearest.
-        direction: Of the first lobe, degrees from the array's rows.
+        direction: Direction of the first lobe, degrees from the array's rows.
     """
 
     name: ClassVar[str] = "misshapen"
@@ -37,7 +37,7 @@ class Misshapen(Defect):
         distance = np.sqrt(across * across + along * along)
         angle = np.arctan2(along, across) - np.float32(np.radians(self.direction))
         beside = np.clip((np.float32(self.site.reach) - distance) * np.float32(4 / self.site.reach), 0, 1)
-        # near the centre the lobes would meet: there the contour stays
+        # the lobes would meet near the centre, so the contour does not change there
         beside *= np.clip(distance * np.float32(4 / self.site.width), 0, 1)
         amplitude = self.amount * min(self.site.width / 2, 1.6 * (self.site.reach - self.site.width / 2))
         changed: Float32 = phi + np.cos(round(self.lobes) * angle) * beside * np.float32(amplitude)

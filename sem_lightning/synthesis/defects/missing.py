@@ -11,7 +11,7 @@ from sem_lightning.synthesis.field import FieldOfView, Float32
 
 @dataclass(frozen=True)
 class Missing(Defect):
-    """A hole is filled; there is nothing to vary but the place."""
+    """A filled hole; only its place varies."""
 
     name: ClassVar[str] = "missing"
     site_kind: ClassVar[str] = "hole"
@@ -25,8 +25,8 @@ class Missing(Defect):
 
 
 def without_hole(phi: Float32, across: Float32, along: Float32, reach: float) -> Float32:
-    """``phi`` with everything filled that lies within ``reach`` nm of the site."""
+    """``phi`` without holes within ``reach`` nm of the site."""
     distance = np.sqrt(across * across + along * along)
-    # up to the middle of the wall the filled hole is as deep as a wall can be
+    # the filled hole has the depth of a wall, up to the middle of the wall
     filled: Float32 = np.where(distance < np.float32(reach), np.minimum(phi, distance - np.float32(reach)), phi)
     return filled

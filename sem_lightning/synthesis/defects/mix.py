@@ -1,4 +1,4 @@
-"""The defects of a configuration: which classes there are, how many in an image, how near its border."""
+"""The defects of a configuration: classes, number in an image, position at its border."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ MAX_COUNT = 32
 
 @dataclass
 class Defects:
-    """What can be wrong in an image.
+    """Settings of all defects.
 
     Attributes:
         types: Settings of each defective class, by the class's name.
-        count: Fewest and most defects of a defective image; all are of its class. Where there is no room for so many,
-            there are fewer, but one.
+        count: Smallest and largest number of defects in a defective image; all have its class. Without enough room
+            there are fewer, but at least one.
         border: Share of the defects that the image's border cuts.
     """
 
@@ -48,7 +48,7 @@ class Defects:
         return [GOOD, *self.types]
 
     def check(self, pattern: PatternSettings, view: FieldOfView) -> None:
-        """Refuse what the pattern or the field of view cannot show.
+        """Check that the pattern and the field of view can show the defects.
 
         Raises:
             SettingError: See `DefectSettings.check`.
@@ -70,14 +70,14 @@ class Defects:
         """Defects of the class ``label``; an empty tuple for ``good``.
 
         Args:
-            rng: Source of every number.
+            rng: Source of random numbers.
             label: Class.
-            pattern: Where they sit.
-            view: What the image shows.
-            is_visible: Whether the last of some defects can be seen, apart from those before it.
+            pattern: The pattern.
+            view: The field of view.
+            is_visible: Whether the last defect of a tuple is visible and apart from the others.
 
         Returns:
-            ``None`` where this pattern has no place for even one.
+            ``None`` if this pattern has no place for a defect.
         """
         if label == GOOD:
             return ()

@@ -1,4 +1,4 @@
-"""Particle: something fell onto the pattern."""
+"""Particle: an object on the pattern."""
 
 import math
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _HARMONICS = 5
 
 @dataclass(frozen=True)
 class Particle(Defect):
-    """A lump of irregular outline that hides what lies below it.
+    """An object with an irregular outline that hides the pattern below it.
 
     Attributes:
         size: Mean diameter, pitches.
-        irregularity: Standard deviation of its radius around the outline, of the radius.
-        brightness: Of white.
-        rim: Its edge bloom, of the pattern's.
-        key: Seed of its outline.
+        irregularity: Standard deviation of the radius along the outline, of the radius.
+        brightness: Brightness, of white.
+        rim: Edge bloom, relative to the pattern's.
+        key: Seed of the outline.
     """
 
     name: ClassVar[str] = "particle"

@@ -1,4 +1,4 @@
-"""Probable gap: a line necks so far that it may be open electrically, or open after etch."""
+"""Probable gap: a neck in a line that may be electrically open, or open after etch."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,7 @@ from sem_lightning.synthesis.defects.defect import Defect, along_window
 from sem_lightning.synthesis.field import FieldOfView, Float32, smooth_subtraction
 from sem_lightning.synthesis.ranges import ranged
 
-_FURTHEST = 0.75  # of the way from the line's middle to its edge, where roughness might cut the neck through
+_FURTHEST = 0.75  # of the way from the line's middle to its edge; farther out roughness may cut the neck
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class ProbableGap(Defect):
     """A neck that nearly opens a line.
 
     Attributes:
-        depth: Share of the line's width that is lost in the middle of the neck.
+        depth: Lost share of the line's width in the middle of the neck.
         length: Extent along the line, pitches.
-        side: Where the neck lies: -1 and 1 at the line's edges, 0 in its middle.
-        smoothing: Radius over which it melts into the line, pitches.
+        side: Position of the neck: -1 and 1 are the line's edges, 0 is its middle.
+        smoothing: Radius of its transition to the line, pitches.
     """
 
     name: ClassVar[str] = "probable_gap"
@@ -38,7 +38,7 @@ class ProbableGap(Defect):
         return self.site.reach, self.length * self.site.pitch / 2
 
     def change(self, phi: Float32, across: Float32, along: Float32, view: FieldOfView) -> Float32:
-        # The neck keeps at least a pixel and a half, or it would be a gap.
+        # The neck keeps at least 1.5 pixels; otherwise it would be a gap.
         width = self.site.width
         neck = max(width * (1 - self.depth), 1.5 * view.pixel_size)
         weight = along_window(along, self.length * self.site.pitch)
@@ -46,5 +46,5 @@ class ProbableGap(Defect):
         half = np.float32(self.site.reach) - np.float32(self.site.reach - neck / 2) * weight
         outside = np.minimum(np.abs(across - middle) - half, np.float32(self.site.reach) - np.abs(across))
         outside = np.minimum(outside, np.float32(self.length * self.site.pitch / 2) - np.abs(along))
-        # a smaller radius than the neck, which smoothing would cut through
+        # smaller than the neck, because smoothing would cut it
         return smooth_subtraction(phi, outside, min(self.smoothing * self.site.pitch, neck))

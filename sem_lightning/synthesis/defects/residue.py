@@ -1,4 +1,4 @@
-"""Residue (scum): a film of resist that development left in a space."""
+"""Residue (scum): a film of resist that remains in a space after development."""
 
 import math
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _WAVES = 5
 
 @dataclass(frozen=True)
 class Residue(Defect):
-    """A film in a space, thinner than the lines beside it.
+    """A film in a space, thinner than the adjacent lines.
 
     Attributes:
         length: Extent along the space, pitches.
-        thickness: How much of the way to the line's brightness it comes.
-        irregularity: Standard deviation of its ends, of its length.
-        key: Seed of its ends.
+        thickness: Brightness above the space, of the contrast to the line.
+        irregularity: Standard deviation of the ends, of the length.
+        key: Seed of the ends.
     """
 
     name: ClassVar[str] = "residue"

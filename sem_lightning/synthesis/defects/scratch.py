@@ -1,4 +1,4 @@
-"""Scratch: something was drawn over the surface."""
+"""Scratch: a long groove in the surface."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,14 +12,14 @@ from sem_lightning.synthesis.ranges import ranged
 
 @dataclass(frozen=True)
 class Scratch(Defect):
-    """A long thin groove, slightly curved, that may leave the image.
+    """A long thin groove, slightly curved, that may extend beyond the image.
 
     Attributes:
-        width: pitches.
-        length: pitches.
-        curvature: Bow of its middle, of its length.
-        brightness: Of the groove's ground, of white.
-        opacity: Share of what lies below that is gone.
+        width: Width, pitches.
+        length: Length, pitches.
+        curvature: Displacement of its middle, of its length.
+        brightness: Brightness of the groove, of white.
+        opacity: Share of the pattern's brightness that it hides.
     """
 
     name: ClassVar[str] = "scratch"
@@ -41,7 +41,7 @@ class Scratch(Defect):
         half = self.length * self.site.pitch / 2
         share = along * np.float32(1 / half)
         aside = np.abs(across - np.float32(self.curvature * 2 * half) * (share * share - np.float32(0.3)))
-        # it runs out to a point at both ends
+        # both ends are pointed
         half_width = np.float32(self.width * self.site.pitch / 2) * np.sqrt(np.maximum(1 - share * share, 0))
         phi = np.minimum(half_width - aside, np.float32(half) - np.abs(along))
         return Cover(window, np.asarray(phi, np.float32), self.brightness, self.opacity, 0.5)

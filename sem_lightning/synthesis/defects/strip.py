@@ -1,4 +1,4 @@
-"""A strip that runs across a line, a space or the wall between two holes: the shape of gaps, bridges and mergers."""
+"""A strip across a line, a space or the wall between two holes: the shape of gaps, bridges and merged holes."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.ranges import ranged
 from sem_lightning.synthesis.sampling import normal
 
-_FEWEST_PIXELS = 2.0  # that a strip must span to be seen
+_FEWEST_PIXELS = 2.0  # smallest length of a visible strip
 _WAVES = 4
-_MOST_RAGGED = 1.5  # of its length, that uneven ends may reach
+_MOST_RAGGED = 1.5  # of its length; limit of uneven ends
 _WAVE_SAMPLES = 97
-_WAVE_STEP = 1 / 32  # widths between samples: they reach 1.5 widths to either side
+_WAVE_STEP = 1 / 32  # widths between samples, which extend 1.5 widths on either side
 _NUMBERS = np.arange(1, _WAVES + 1, dtype=np.float32)
 _STRENGTHS = np.asarray(1 / _NUMBERS / np.hypot.reduce(1 / _NUMBERS), np.float32)
 _TURNS = (
@@ -39,10 +39,10 @@ class Strip(Defect):
         bulge: Relative growth of that extent towards the strip's ends: positive is an hourglass (rounded line ends
             at a gap, a neck at a bridge), negative a lens.
         slant: Shift along the line for each nm across it.
-        smoothing: Radius over which it melts into the pattern, pitches.
-        raggedness: Uneven edges, standard deviation of each, of its length.
-        squareness: How much of bulge, slant and raggedness is left out: 1 leaves a rectangle.
-        key: Seed of these.
+        smoothing: Radius of its transition to the pattern, pitches.
+        raggedness: Standard deviation of each uneven edge, of the length.
+        squareness: Reduction of bulge, slant and raggedness: 1 gives a rectangle.
+        key: Seed of the raggedness.
     """
 
     key: int
@@ -55,7 +55,7 @@ class Strip(Defect):
 
     @property
     def _unevenness(self) -> tuple[float, float, float]:
-        """What squareness leaves of bulge, slant and raggedness."""
+        """Bulge, slant and raggedness, reduced by squareness."""
         left = 1 - self.squareness
         return left * self.bulge, left * self.slant, left * self.raggedness
 
@@ -67,7 +67,7 @@ class Strip(Defect):
 
     @property
     def _half_width(self) -> float:
-        """What must be inside the image, so that one sees what is opened or joined."""
+        """Half width that must be inside the image to show the opened line or the joined lines."""
         return self.site.width / 2 + (self.site.reach - self.site.width / 2) / 3
 
     @property
@@ -85,7 +85,7 @@ class Strip(Defect):
         return replace(self, length=min(max(self.length * self.site.pitch, shortest), longest) / self.site.pitch)
 
     def strip(self, across: Float32, along: Float32) -> Float32:
-        """Signed distance of the strip alone; it ends at the site's reach, in the middle of what lies beyond."""
+        """Signed distance of the strip; it ends at the site's reach, in the middle of the neighbours."""
         bulge, slant, raggedness = self._unevenness
         share = np.minimum(np.abs(across) * np.float32(2 / max(self.site.width, 1e-6)), np.float32(1))
         half_length = np.float32(self.length * self.site.pitch / 2) * (1 + np.float32(bulge) * share * share)
@@ -98,8 +98,8 @@ class Strip(Defect):
         return strip
 
     def _waves(self, raggedness: float, across: Float32, ahead: npt.NDArray[np.bool_]) -> Float32:
-        """Uneven ends, each with waves of its own: nm, as a function of the place across."""
-        # wavelengths of two widths and its fractions, the longer the stronger
+        """Uneven ends with independent waves: nm, as a function of the position across."""
+        # wavelengths of two widths and fractions of it; longer waves are stronger
         strength = np.float32(raggedness * self.length * self.site.pitch) * _STRENGTHS
         drawn = normal(self.key, 0, (2, 2, _WAVES)) * strength
         waves = drawn[:, 0] @ _COSINES + drawn[:, 1] @ _SINES
@@ -111,7 +111,7 @@ class Strip(Defect):
 
     @classmethod
     def check(cls, settings: DefectSettings, pattern: PatternSettings, view: FieldOfView) -> None:
-        """Refuse strips of which the pixels show none or the image holds none.
+        """Check that pixels resolve the strips and that they fit into the image.
 
         Raises:
             SettingError: For ``length``.

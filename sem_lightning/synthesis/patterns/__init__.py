@@ -1,1 +1,1 @@
-"""Patterns, one kind in each module: what the design should look like on the wafer, before any defect."""
+"""Patterns without defects, one kind in each module."""

@@ -1,4 +1,4 @@
-"""Every kind of pattern that comes with the package; importing this module registers them."""
+"""All kinds of patterns in the package. Importing this module registers them."""
 
 from sem_lightning.synthesis.patterns.contact_hole import ContactHole
 from sem_lightning.synthesis.patterns.freeform import Freeform

@@ -41,7 +41,7 @@ class Holes(Pattern):
         phase_across: Offset of hole (0, 0) from the image's middle along a row, nm.
         phase_along: The same across rows, nm.
         placement: Standard deviation of each hole's position, per axis, nm.
-        roughness: Of the contours.
+        roughness: Roughness of the contours.
         key: Seed of contours and positions.
     """
 
@@ -67,7 +67,7 @@ class Holes(Pattern):
         place = (along - np.float32(self.phase_along)) * np.float32(1 / self.row_pitch)
         nearest = np.rint(place)
         phi = self._phi_of_row(across, along, nearest, rows, columns, offsets, contours)
-        # A hole of the next row may be nearer where rows are staggered or holes misplaced.
+        # A hole of the next row may be nearer if rows are staggered or holes are misplaced.
         following = nearest + np.where(place >= nearest, np.float32(1), np.float32(-1))
         return np.maximum(phi, self._phi_of_row(across, along, following, rows, columns, offsets, contours), out=phi)
 
@@ -94,7 +94,7 @@ class Holes(Pattern):
         return np.asarray(radius, np.float32) - np.asarray(distance, np.float32)
 
     def _table(self, view: FieldOfView) -> tuple[range, range, Float32, Float32]:
-        """Rows and columns that matter, each hole's offset [2, holes], and its contour [holes, directions + 1], nm."""
+        """Relevant rows and columns, offsets of the holes [2, holes] and contours [holes, directions + 1], nm."""
         half_across, half_along = view.half_extent(self.angle)
         rows = _range_around(half_along, self.phase_along, self.row_pitch)
         columns = _range_around(half_across, self.phase_across, self.pitch)
@@ -105,12 +105,12 @@ class Holes(Pattern):
         direction = np.arange(_DIRECTIONS) * (2 * math.pi / _DIRECTIONS) - math.radians(self.ellipse_angle)
         stretch = math.sqrt(self.ellipticity)
         contours += np.float32(radius / np.hypot(np.cos(direction) / stretch, np.sin(direction) * stretch))
-        # The displacement of a hole that nearly vanishes would turn its contour inside out.
+        # Limits the displacement, which would otherwise invert the contour of a very small hole.
         np.maximum(contours, np.float32(radius / 4), out=contours)
         return rows, columns, offsets, np.column_stack([contours, contours[:, 0]])
 
     def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> Site | None:
-        """A hole (``hole``), the place between two neighbours (``between_holes``), or ``anywhere``."""
+        """A hole (``hole``), a place between two neighbours (``between_holes``), or ``anywhere``."""
         if kind == ANYWHERE:
             return draw_anywhere(rng, view, self.pitch)
         if kind not in ContactHole.site_kinds:
@@ -124,7 +124,7 @@ class Holes(Pattern):
         angle, width, reach = self.angle, self.cd, nearest / 2
         if kind == "between_holes":
             step = (0, 1) if rng.random() < 0.5 else (1, 0)
-            if step[0] and self.stagger and rng.random() < 0.5:  # the other hole of the next row that is as near
+            if step[0] and self.stagger and rng.random() < 0.5:  # the other equally near hole of the next row
                 step = (1, 1 if row % 2 else -1)
             other = self._centre(row + step[0], column + step[1], rows, columns, offsets)
             apart = math.hypot(other[0] - across, other[1] - along)
@@ -140,7 +140,7 @@ class Holes(Pattern):
 
 
 def _range_around(half_extent: float, phase: float, pitch: float) -> range:
-    """Numbers of the rows or columns within the image, and three more on each side."""
+    """Numbers of the rows or columns in the image, and three more on each side."""
     return range(math.floor((-half_extent - phase) / pitch) - 3, math.ceil((half_extent - phase) / pitch) + 4)
 
 
@@ -181,7 +181,7 @@ class ContactHole(PeriodicSettings):
         return "dark"
 
     def check(self, view: FieldOfView) -> None:
-        """Refuse what this field of view cannot show.
+        """Check that this field of view can show the array.
 
         Raises:
             SettingError: Holes too fine for the pixels, too coarse for the image, or touching without any defect.
@@ -210,7 +210,7 @@ class ContactHole(PeriodicSettings):
             )
 
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Holes:
-        """One pattern from the ranges."""
+        """Draw one pattern from the ranges."""
         array = self.arrays[int(rng.integers(len(self.arrays)))]
         pitch = self.draw_value(rng, "pitch")
         row_pitch = pitch * self.draw_value(rng, "row_pitch")

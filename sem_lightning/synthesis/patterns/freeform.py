@@ -1,4 +1,4 @@
-"""Free-form metal: wires that keep no tracks, in bundles, combs and meanders, beside plates and empty ground."""
+"""Free-form metal: wires without tracks, bundles, combs, meanders, plates and empty ground."""
 
 import math
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from sem_lightning.synthesis.patterns.shapes import Polygon, rectangle
 from sem_lightning.synthesis.ranges import Range, ranged
 
 Boxes = npt.NDArray[np.float64]  # [n, 4]: left, top, right, bottom, nm
-_TRIES = 90  # groups of wires offered to an image; those that would touch another are dropped
-_MISSES = 12  # that many in a row, and there is no room
-_HALF_TURN = math.tan(math.pi / 8)  # of half its width, a wire's outer edge goes on beyond a turn by 45 degrees
+_TRIES = 90  # groups of wires tried in an image; groups that would touch others are dropped
+_MISSES = 12  # failures in a row after which the image counts as full
+_HALF_TURN = math.tan(math.pi / 8)  # extension of a wire's outer edge beyond a turn by 45 degrees, of half its width
 
 
 @dataclass(kw_only=True)
@@ -42,7 +42,7 @@ class Freeform(MetalSettings):
     def lay_out(
         self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
     ) -> tuple[tuple[Polygon, ...], tuple[Polygon, ...]]:
-        """Wires wherever there is room; nothing is cut out of them."""
+        """Place wires where there is room; there are no cut-outs."""
         metal = _Ground(self, rng, view, pitch, cd).fill()
         boxes = [rectangle(*(float(end) for end in box)) for box in metal.boxes]
         return (*boxes, *(_slanted(run, cd) for run in metal.runs)), ()
@@ -50,11 +50,11 @@ class Freeform(MetalSettings):
 
 @dataclass(frozen=True)
 class _Group:
-    """Wires that are placed together.
+    """Wires that are placed as a group.
 
     Attributes:
-        boxes: Those along the axes.
-        runs: Those at 45 degrees, float64 [n, 4]: x and y of both ends of their middle lines.
+        boxes: Wires along the axes.
+        runs: Wires at 45 degrees, float64 [n, 4]: x and y of both ends of their middle lines.
     """
 
     boxes: Boxes
@@ -75,7 +75,7 @@ class _Group:
         return _Group(np.concatenate([self.boxes, other.boxes]), np.concatenate([self.runs, other.runs]))
 
     def covers(self, cd: float) -> Boxes:
-        """Boxes that stand for all of it: each run, as wide as the CD, is a row of squares within it."""
+        """Boxes that cover the group; each run is covered by a row of squares as wide as the CD."""
         squares = [self.boxes]
         for x0, y0, x1, y1 in self.runs:
             along = np.linspace(0, 1, math.ceil(2 * math.hypot(x1 - x0, y1 - y0) / cd) + 1)[:, None]
@@ -85,7 +85,7 @@ class _Group:
 
 
 def _slanted(run: npt.NDArray[np.float64], cd: float) -> Polygon:
-    """The wire of a middle line, at both ends as much longer as fills the corner of a turn by 45 degrees."""
+    """The wire of a middle line, extended at both ends to fill the corner of a turn by 45 degrees."""
     first, last = run[:2], run[2:]
     half = (last - first) / math.hypot(*(last - first)) * cd / 2
     beside = np.array([-half[1], half[0]])
@@ -95,7 +95,7 @@ def _slanted(run: npt.NDArray[np.float64], cd: float) -> Polygon:
 
 
 def _touch(some: Boxes, others: Boxes, distance: float) -> npt.NDArray[np.bool_]:
-    """Which pairs of boxes come nearer to each other than ``distance`` in both directions: bool [n, m]."""
+    """Whether pairs of boxes are closer than ``distance`` in both directions: bool [n, m]."""
     lefts, tops, rights, bottoms = (others[:, side] for side in range(4))
     left, top, right, bottom = (some[:, side, None] for side in range(4))
     beside = (left < rights + distance) & (right > lefts - distance)
@@ -103,16 +103,16 @@ def _touch(some: Boxes, others: Boxes, distance: float) -> npt.NDArray[np.bool_]
 
 
 class _Ground:
-    """Places groups of wires at random where they keep the smallest space from all that is there already."""
+    """Places groups of wires at random with at least the smallest space to all others."""
 
     def __init__(
         self, settings: Freeform, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
     ) -> None:
         self.settings, self.rng, self.pitch, self.cd = settings, rng, pitch, cd
-        self.half = np.array(view.extent[::-1]) / 2 + pitch  # of the ground, x and y
+        self.half = np.array(view.extent[::-1]) / 2 + pitch  # half extent of the ground, x and y
         self.ends = np.concatenate([-self.half, self.half])
         self.placed = _Group(np.empty((0, 4)))
-        self.covered: Boxes = np.empty((0, 4))  # by all of them
+        self.covered: Boxes = np.empty((0, 4))  # boxes of all groups
 
     def value(self, name: str) -> float:
         return self.settings.draw_value(self.rng, name)
@@ -139,7 +139,7 @@ class _Ground:
         return self.placed
 
     def _place(self, group: _Group) -> float:
-        """Turn, mirror and move a group; keep it where it has room. Returns the ground that it covers, nm^2."""
+        """Turn, mirror and move a group; keep it if there is room. Returns the area that it covers, nm^2."""
         quarter, mirror = self.rng.random(2) < 0.5
         group = group.turned(bool(quarter), bool(mirror))
         low, high = group.boxes[:, :2].min(axis=0), group.boxes[:, 2:].max(axis=0)
@@ -159,10 +159,10 @@ class _Ground:
         return area
 
     def _before_an_end(self, group: Boxes) -> npt.NDArray[np.float64] | None:
-        """The shift that brings the group before a wire's end in the image, if there is one, perhaps a little aside."""
+        """The shift that places the group in front of a wire's end in the image, if any, with a small random offset."""
         ends = []
         for box in self.placed.boxes:
-            along = int(box[2] - box[0] < box[3] - box[1])  # 0 where it runs along x
+            along = int(box[2] - box[0] < box[3] - box[1])  # 0 if it runs along x
             for side in (0, 2):
                 end = (box[:2] + box[2:]) / 2
                 end[along] = box[along + side]
@@ -183,13 +183,13 @@ class _Ground:
         return self.pitch * self.value("wire_length")
 
     def _wire(self, x: float, y: float, length: float, down: bool, width: float, next_width: float) -> list[float]:
-        """A wire from a point on its middle line, to the right or down, as far as the next one's outer edge."""
+        """A wire from a point on its middle line to the right or down, up to the next wire's outer edge."""
         before, after = width / 2, next_width / 2
         first, last = (-before, length + after) if length > 0 else (length - after, before)
         return [x - before, y + first, x + before, y + last] if down else [x + first, y - before, x + last, y + before]
 
     def _path(self) -> _Group:
-        """A wire that turns by right angles up to three times and may branch, every piece as wide as it likes."""
+        """A wire with up to three right-angle turns and perhaps a branch; each piece has its own width."""
         while True:
             x = y = 0.0
             boxes, down = [], False
@@ -198,7 +198,7 @@ class _Ground:
                 length = self._length() * (1 if piece == 0 or self.rng.random() < 0.5 else -1)
                 boxes.append(self._wire(x, y, length, down, widths[piece], widths[piece + 1]))
                 x, y = (x, y + length) if down else (x + length, y)
-                if piece == 0 and self.rng.random() < 0.25:  # a branch from the middle of the first
+                if piece == 0 and self.rng.random() < 0.25:  # a branch from the middle of the first piece
                     boxes.append(self._wire(x / 2, y, -self._length(), True, widths[5], widths[0]))
                 down = not down
             group = np.array(boxes)
@@ -206,13 +206,13 @@ class _Ground:
                 return _Group(group)
 
     def _meets_itself(self, group: Boxes) -> bool:
-        """Whether pieces that do not share a corner come too near to each other."""
+        """Whether pieces that do not share a corner are too close."""
         near = _touch(group, group, self.pitch - self.cd)
         joined = _touch(group, group, 0)
         return bool((near & ~joined).any() or (joined.sum(axis=1) > 4).any())
 
     def _bundle(self) -> _Group:
-        """Parallel wires side by side, whose ends are flush or ragged, or which turn together."""
+        """Parallel wires with flush or ragged ends, or with a common turn."""
         if self.settings.oblique[1] > 0 and self.rng.random() < self.value("oblique"):
             return self._oblique()
         if self.rng.random() < 0.3:
@@ -240,14 +240,14 @@ class _Ground:
         return _Group(np.array(boxes))
 
     def _oblique(self) -> _Group:
-        """A bundle that turns by 45 degrees, runs on, and turns back or on to a right angle."""
+        """A bundle that turns by 45 degrees, and later turns back or to a right angle."""
         count, half = int(self.rng.integers(1, 10)), self.cd / 2
         step, outer = self.pitch * (1 if self.rng.random() < 0.6 else self.rng.uniform(1, 2)), half * _HALF_TURN
         back, before, after = bool(self.rng.random() < 0.5), self._length(), self._length()
         down = self._length() + (0 if back else step * (count - 1) * (1 - _HALF_TURN))
         boxes, runs = [], []
         for y in step * np.arange(count):
-            x = -y * _HALF_TURN  # wires on the inner side turn earlier, so that all keep their distance
+            x = -y * _HALF_TURN  # wires on the inner side turn earlier, so that all spaces stay equal
             end_x, end_y = (x + down, y + down) if back else (down - y, down + y * _HALF_TURN)
             runs.append([x, y, end_x, end_y])
             boxes.append([x - before, y - half, x + outer, y + half])
@@ -259,7 +259,7 @@ class _Ground:
         return _Group(np.array(boxes), np.array(runs))
 
     def _comb(self) -> _Group:
-        """Fingers on a spine, and often another comb's between them, which end one to five spaces before it."""
+        """Fingers on a spine, often with fingers of another comb between them that end one to five spaces before it."""
         count, length, spine = int(self.rng.integers(3, 9)), self._length(), self.cd * self.value("widest")
         tip = (self.pitch - self.cd) * 5 ** self.rng.random()
         half, boxes = self.cd / 2, []
@@ -276,7 +276,7 @@ class _Ground:
         return _Group(np.array(boxes))
 
     def _meander(self) -> _Group:
-        """One wire to and fro."""
+        """A meander of one wire."""
         legs, length, half = int(self.rng.integers(3, 11)), self._length() + 2 * self.pitch, self.cd / 2
         step = self.pitch * (1 if self.rng.random() < 0.7 else self.rng.uniform(1, 2))
         boxes = [[-half, step * leg - half, length + half, step * leg + half] for leg in range(legs)]
@@ -286,7 +286,7 @@ class _Ground:
         return _Group(np.array(boxes))
 
     def _plate(self) -> _Group:
-        """A large area of metal, and perhaps a wire that leads to it."""
+        """A large area of metal, perhaps with a wire to it."""
         width, height = self.pitch * math.sqrt(2) ** self.rng.uniform(2, 7, 2)
         boxes = [[0, 0, width, height]]
         if self.rng.random() < 0.5:
@@ -295,7 +295,7 @@ class _Ground:
         return _Group(np.array(boxes))
 
     def _dummy(self) -> _Group:
-        """Rows of squares that fill empty ground; here and there one is missing."""
+        """Rows of squares (dummy fill), with some missing."""
         width, height = self.cd * self.rng.uniform(0.8, 2.5) * self.rng.uniform(1, 1.5, 2)
         spaces = np.maximum(self.pitch - self.cd, np.array([width, height]) * self.rng.uniform(0.4, 1.2, 2))
         columns, rows = self.rng.integers(1, 9, 2)

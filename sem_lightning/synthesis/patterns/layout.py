@@ -1,4 +1,4 @@
-"""Layout: clips of a user's own GDSII or OASIS file."""
+"""Layout: clips of a user's GDSII or OASIS file."""
 
 import functools
 import hashlib
@@ -28,7 +28,7 @@ class Chip:
     """The polygons of one layer, nm, y upwards as in the file.
 
     Attributes:
-        polygons: Corners [n, 2] of each.
+        polygons: Corners [n, 2] of each polygon.
         boxes: float64 [polygons, 4]: left, bottom, right, top.
     """
 
@@ -43,7 +43,7 @@ class Chip:
         )
 
     def near(self, x: float, y: float, half_width: float, half_height: float) -> npt.NDArray[np.intp]:
-        """Numbers of the polygons whose boxes meet a window."""
+        """Numbers of the polygons with boxes that intersect a window."""
         left, bottom, right, top = self.boxes.T
         meets = (
             (left < x + half_width) & (right > x - half_width) & (bottom < y + half_height) & (top > y - half_height)
@@ -80,7 +80,7 @@ class Layout(RoughnessSettings, PatternSettings):
         return self.chip.pitch, self.chip.pitch
 
     def check(self, view: FieldOfView) -> None:
-        """Refuse a file or a window that cannot be used.
+        """Check the file and the windows.
 
         Raises:
             SettingError: Not a layout, an empty layer, a window outside the chip, a field of view larger than the chip.
@@ -128,10 +128,10 @@ class Layout(RoughnessSettings, PatternSettings):
         return [(float(x), float(y)) for x, y in pairs]
 
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Shapes:
-        """One clip: a given window, or a random one that shows something.
+        """Draw one clip: a given window, or a random one that shows a polygon.
 
         Raises:
-            UserError: The layer is so sparse that no window of this size was found to show anything.
+            UserError: No random window of this size shows a polygon, because the layer is too sparse.
         """
         chip = self.chip
         half_height, half_width = (extent / 2 for extent in view.extent)
@@ -156,7 +156,7 @@ class Layout(RoughnessSettings, PatternSettings):
 
 
 def _place(polygon: npt.NDArray[np.float64], x: float, y: float) -> Polygon:
-    """A polygon of the chip in the image's frame, in which y runs down; to 0.001 nm, so that scenes stay short."""
+    """A polygon of the chip in the image's frame (y down), rounded to 0.001 nm to keep scenes short."""
     return tuple((round(float(right - x), 3), round(float(y - up), 3)) for right, up in polygon)
 
 
@@ -164,7 +164,7 @@ def read_chip(file: str, layer: int, datatype: int, cell: str | None) -> Chip:
     """The polygons of one layer of a GDSII or OASIS file.
 
     Raises:
-        SettingError: A missing extra, a file that is missing or no layout, an unknown cell or an empty layer.
+        SettingError: A missing extra, a missing or invalid file, an unknown cell or an empty layer.
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -209,7 +209,7 @@ def _read_chip(path: str, changed: int, layer: int, datatype: int, cell: str | N
 
 
 def _check_header(path: str) -> None:
-    """Refuse what does not begin like a layout; the reader would crash on some such files."""
+    """Check that the file begins like a layout, because the reader crashes on some other files."""
     with Path(path).open("rb") as stream:
         head = stream.read(16)
     gds = head[2:4] == b"\x00\x02" and head[:2] == b"\x00\x06"
@@ -218,7 +218,7 @@ def _check_header(path: str) -> None:
 
 
 def _count_polygons(cells: dict[str, Any], path: str) -> dict[str, int]:
-    """Polygons of each cell with all that it refers to and repeats, counted without making them.
+    """Number of polygons of each cell with references and repetitions, without creating them.
 
     Raises:
         SettingError: Cells that contain themselves.

@@ -1,4 +1,4 @@
-"""Lines and spaces: parallel lines of one pitch, also walked, tapered and bent."""
+"""Lines and spaces: parallel lines of one pitch, with optional pitch walking, taper and bend."""
 
 import math
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ from sem_lightning.synthesis.sampling import draw_key
 
 @dataclass(frozen=True)
 class Lines(Pattern):
-    """Parallel lines and spaces; line ``k`` is centred at ``phase + k * pitch``, odd ones ``walk`` further.
+    """Parallel lines and spaces; line ``k`` is centred at ``phase + k * pitch``, plus ``walk`` for odd lines.
 
     Attributes:
         pitch: Distance between line centres, nm.
         cd: Line width (critical dimension) in the middle of the image, nm.
         angle: Direction of the lines, degrees; 0 runs down the image.
         phase: Offset of line 0 from the middle of the image, nm.
-        walk: Shift of every other line, nm: what double patterning leaves.
+        walk: Shift of every other line, nm: pitch walking of double patterning.
         taper: Relative change of the CD from the image's middle to its end.
-        bend: Amplitude of the lines' common sideways swing, nm.
-        bend_length: Wavelength of that swing, nm.
-        bend_phase: Its phase, of one wave.
-        roughness: Of each edge.
+        bend: Amplitude of the lines' common sideways wave, nm.
+        bend_length: Wavelength of that wave, nm.
+        bend_phase: Phase of that wave, of one period.
+        roughness: Roughness of each edge.
         edge_correlation: rho between the two edges of a line.
         key: Seed of the edges.
     """
@@ -64,7 +64,7 @@ class Lines(Pattern):
         straight = self._straight_phi(half_across, half_along, view.pixel_size)
         if self.angle == 0 and self.bend == 0:
             return np.asarray(cv2.transpose(straight[1:-1, 1:-1]), np.float32)
-        # From a pixel to its row and column in `straight`: a turn, and for bent lines a sideways step.
+        # Maps a pixel to its row and column in `straight`: a rotation and, for bent lines, a sideways shift.
         cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         middle = np.array([(n - 1) / 2 for n in (view.width, view.height)])
         turn = np.array([[-sin, cos], [cos, sin]])  # (x, y) to (along, across)
@@ -85,7 +85,7 @@ class Lines(Pattern):
         return np.asarray(bent, np.float32)
 
     def _straight_phi(self, half_across: float, half_along: float, step: float) -> Float32:
-        """The lines before they are turned and bent, and a sample more on each side: float32 [across, along]."""
+        """The lines before rotation and bend, with an extra sample on each side: float32 [across, along]."""
         rows, columns = (round(2 * half / step) + 2 for half in (half_across, half_along))
         across = centred(rows, step)
         ideal = (across - np.float32(self.phase)) * np.float32(1 / self.pitch)
@@ -94,10 +94,10 @@ class Lines(Pattern):
         edges = self._edge_positions(first, int(nearest[-1]) + 1, columns, step)
 
         right = across >= nearest * np.float32(self.pitch) + np.float32(self.phase) + self._walks(nearest)
-        # Outwards from the line's middle is positive: what lies left of it is turned over, edges and pixels alike.
+        # Distances are positive outwards from the line's middle, so edges and pixels left of it are mirrored.
         side = np.where(right, 1, -1)
         both = np.concatenate([edges, -edges])
-        row = 2 * (nearest - first) + right + len(edges) * ~right  # of the edge on the pixel's side of its line
+        row = 2 * (nearest - first) + right + len(edges) * ~right  # row of the edge on the pixel's side of its line
         place = (across * side.astype(np.float32))[:, None]
         inside, opposite, beyond = both.take(row, 0), both.take(row - side, 0), both.take(row + side, 0)
         np.subtract(inside, place, out=inside)
@@ -111,7 +111,7 @@ class Lines(Pattern):
         return (lines % 2).astype(np.float32) * np.float32(self.walk)
 
     def _edge_positions(self, first: int, last: int, samples: int, step: float) -> Float32:
-        """Where each edge lies, nm: [2 * lines, samples], left and right edge of each line in turn."""
+        """Positions of the edges, nm: [2 * lines, samples], left and right edge of each line in turn."""
         lines = np.arange(first, last + 1)
         edges = self.roughness.edges(self.key, len(lines), samples, step, self.edge_correlation)
         centres = self.phase + self.pitch * lines.astype(np.float32) + self._walks(lines)
@@ -184,7 +184,7 @@ class LineSpace(PeriodicSettings):
     edge_correlation: Range = ranged("", low=-1, high=1, why="it is a correlation")
 
     def check(self, view: FieldOfView) -> None:
-        """Refuse what this field of view cannot show.
+        """Check that this field of view can show the lines.
 
         Raises:
             SettingError: Lines too fine for the pixels, too coarse for the image, or so rough, walked, tapered or bent
@@ -220,12 +220,12 @@ class LineSpace(PeriodicSettings):
                 "bend", f"{self.bend[1]:g} pitches over {self.bend_length[0]:g} bends lines by more than 45 degrees; "
                 f"use at most {self.bend_length[0] / (2 * math.pi):.2g}"
             )  # fmt: skip
-        # the difference of two edges varies less where they move together
+        # the difference of two edges varies less if they are correlated
         line = thinnest / math.sqrt(max(1 - self.edge_correlation[0], 1e-9))
         self.check_roughness(self.roughness[1], narrowest_space / widest_duty, line, widest_duty)
 
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Lines:
-        """One pattern from the ranges."""
+        """Draw one pattern from the ranges."""
         pitch = self.draw_value(rng, "pitch")
         cd = pitch * self.draw_value(rng, "duty")
         return Lines(

@@ -1,4 +1,4 @@
-"""Maze: dense metal in both directions, as first metal layers have it: wires that turn and branch, between rails."""
+"""Maze: dense metal in both directions, as in first metal layers: wires that turn and branch, between rails."""
 
 import math
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from sem_lightning.synthesis.patterns.shapes import Polygon, rectangle
 from sem_lightning.synthesis.ranges import Range, ranged
 
 Node = tuple[int, int]
-# what a node of the grid holds: nothing, a straight wire, an end or a corner, or the room that an end needs before it
+# state of a grid node: empty, a straight wire, an end or a corner, or the space in front of an end
 _FREE, _ALONG_X, _ALONG_Y, _TAKEN, _KEPT = range(5)
 _STEPS: tuple[Node, ...] = ((1, 0), (-1, 0), (0, 1), (0, -1))
-_FURTHEST_END = 0.3  # pitches that an end with room before it may reach beyond half a CD
+_FURTHEST_END = 0.3  # pitches that a free end may extend beyond half a CD
 
 
 @dataclass(kw_only=True)
@@ -37,12 +37,12 @@ class Maze(MetalSettings):
     def lay_out(
         self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
     ) -> tuple[tuple[Polygon, ...], tuple[Polygon, ...]]:
-        """Wires that take the nodes of a square grid, one after the other, wherever one is free."""
+        """Place wires one after the other on free nodes of a square grid."""
         return tuple(_Grid(self, rng, view, pitch, cd).fill()), ()
 
 
 class _Grid:
-    """Which nodes are taken, and the wires so far."""
+    """The occupied nodes and the wires."""
 
     def __init__(self, settings: Maze, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float) -> None:
         self.settings, self.rng, self.pitch, self.cd = settings, rng, pitch, cd
@@ -86,7 +86,7 @@ class _Grid:
         return int(self.nodes[node]) if self._is_inside(node) else _FREE
 
     def _grow(self, start: Node, length: int, turn: float) -> list[Node]:
-        """A path over free nodes, as long as there is room."""
+        """Grow a path over free nodes while there is room."""
         path, step = [start], _STEPS[int(self.rng.integers(4))]
         while len(path) <= length:
             steps = [step] if self.rng.random() >= turn else []
@@ -94,7 +94,7 @@ class _Grid:
             for each in (*steps, *(aside[k] for k in self.rng.permutation(2))):
                 node = (path[-1][0] + each[0], path[-1][1] + each[1])
                 beside = [(node[0] + dx, node[1] + dy) for dx, dy in _STEPS]
-                # a wire does not come back beside itself, where it might close a ring
+                # a wire does not return next to itself, because it could close a ring
                 if self._is_inside(node) and self.nodes[node] == _FREE and sum(other in path for other in beside) == 1:
                     path.append(node)
                     step = each
@@ -104,7 +104,7 @@ class _Grid:
         return path
 
     def _beside(self, path: list[Node]) -> Node | None:
-        """A node of a straight wire that the path, led on backwards, would meet at a right angle."""
+        """A node of a straight wire that the path, extended backwards, would meet at a right angle."""
         if len(path) < 2:
             return None
         back = (path[0][0] - path[1][0], path[0][1] - path[1][1])
@@ -112,7 +112,7 @@ class _Grid:
         return node if self._holds(node) == (_ALONG_Y if back[0] else _ALONG_X) else None
 
     def _trimmed(self, path: list[Node], joined: bool) -> list[Node]:
-        """As much of the path as keeps its free ends away from what they face."""
+        """The path, shortened until its free ends keep their distance from other wires."""
         while len(path) > 1 and not self._may_end(path[-2], path[-1]):
             path = path[:-1]
         while not joined and len(path) > 1 and not self._may_end(path[1], path[0]):
@@ -123,7 +123,7 @@ class _Grid:
         return 2 * end[0] - before[0], 2 * end[1] - before[1]
 
     def _may_end(self, before: Node, end: Node) -> bool:
-        """Whether there is room before an end, or a wire that passes."""
+        """Whether there is room in front of an end, or a passing wire."""
         ahead = self._ahead(before, end)
         return self._holds(ahead) in (_FREE, _KEPT, _ALONG_Y if ahead[0] != end[0] else _ALONG_X)
 
@@ -154,7 +154,7 @@ class _Grid:
         return before[0] != after[0] and before[1] != after[1]
 
     def _add_box(self, first: Node, last: Node, beyond: tuple[float, float]) -> None:
-        """A straight piece between two nodes, half a CD beyond them on every side, its ends some nm more."""
+        """A straight piece between two nodes, extended by half a CD on every side and some nm more at its ends."""
         ends = np.array([first, last], np.float64) * self.pitch + self.offset
         run = np.sign(ends[1] - ends[0])
         ends += np.outer((-1, 1), run) * np.array(beyond)[:, None]

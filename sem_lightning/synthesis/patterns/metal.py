@@ -1,4 +1,4 @@
-"""What patterns of a metal layer share: wires of at least a CD that keep a space, drawn as shapes."""
+"""Base class of metal-layer patterns: wires of at least a CD with a smallest space, drawn as shapes."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
 from sem_lightning.synthesis.ranges import Range, ranged
 from sem_lightning.synthesis.sampling import draw_key
 
-_FEWEST_PIXELS = 2.5  # of a wire or a space
+_FEWEST_PIXELS = 2.5  # least width of a wire or a space
 
 
 @dataclass(kw_only=True)
@@ -22,7 +22,7 @@ class MetalSettings(PeriodicSettings, ABC):
     """Ranges of a metal layer.
 
     Class attributes:
-        counted: What a pitch is the distance of: tracks, or wires.
+        counted: What the pitch counts, for messages: tracks, or wires.
     """
 
     site_kinds: ClassVar[tuple[str, ...]] = SITE_KINDS
@@ -51,7 +51,7 @@ class MetalSettings(PeriodicSettings, ABC):
         return self.polarity
 
     def check(self, view: FieldOfView) -> None:
-        """Refuse what this field of view cannot show.
+        """Check that this field of view can show the wires.
 
         Raises:
             SettingError: Wires too fine for the pixels, too coarse for the image, or rough enough to touch.
@@ -69,7 +69,7 @@ class MetalSettings(PeriodicSettings, ABC):
         self.check_roughness(self.roughness[1], (1 - duty) / duty, 0.5, duty)
 
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Shapes:
-        """One clip from the ranges."""
+        """Draw one clip from the ranges."""
         pitch = self.draw_value(rng, "pitch")
         cd = pitch * self.draw_value(rng, "duty")
         corner = cd * self.draw_value(rng, "corner")
@@ -82,4 +82,4 @@ class MetalSettings(PeriodicSettings, ABC):
     def lay_out(
         self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
     ) -> tuple[tuple[Polygon, ...], tuple[Polygon, ...]]:
-        """Wires of a pitch and CD, nm, and what is cut out of them again."""
+        """Wires of a pitch and CD in nm, and cut-outs."""

@@ -1,4 +1,4 @@
-"""Several kinds of patterns in one set, for classifiers that shall know them all."""
+"""Several kinds of patterns in one set, for classifiers of all of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from sem_lightning.synthesis.patterns.pattern import Pattern, PatternSettings
 
 @dataclass(kw_only=True)
 class Mixture(PatternSettings):
-    """Other patterns' ranges, one of which makes each image, all equally often.
+    """Ranges of several patterns. Each image uses one of them, all with equal probability.
 
     Attributes:
-        parts: Any number of them, by a name of one's own; a kind may come several times.
+        parts: Any number of patterns, by arbitrary names; a kind may occur several times.
     """
 
     kind: ClassVar[str] = "mixture"
@@ -43,7 +43,7 @@ class Mixture(PatternSettings):
         return min(lows), max(highs)
 
     def check(self, view: FieldOfView) -> None:
-        """Refuse what this field of view cannot show.
+        """Check that this field of view can show all parts.
 
         Raises:
             SettingError: For a key of one of the parts.
@@ -55,7 +55,7 @@ class Mixture(PatternSettings):
                 raise error.under(f"parts.{name}") from None
 
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Pattern:
-        """One pattern of one of the parts."""
+        """Draw one pattern of one of the parts."""
         return self.choose(rng).draw(rng, view)
 
     def sources(self) -> dict[str, str]:

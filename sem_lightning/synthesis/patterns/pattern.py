@@ -1,4 +1,4 @@
-"""What every pattern offers: its geometry, and the places where a defect can sit."""
+"""Base class of patterns: the geometry, and the sites for defects."""
 
 import functools
 import math
@@ -18,22 +18,22 @@ ANYWHERE = "anywhere"  # the kind of site that every pattern has
 
 
 def turn(x: float, y: float, angle: float) -> tuple[float, float]:
-    """A point turned about the image's middle by ``angle`` degrees, from x towards y."""
+    """Rotate a point about the image's middle by ``angle`` degrees, from x towards y."""
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     return x * cos - y * sin, x * sin + y * cos
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place where a defect can sit.
+    """A place for a defect.
 
     Attributes:
         x: nm to the right of the image's middle.
         y: nm below it.
         angle: Direction of the line or space there, degrees; 0 runs down the image.
-        width: Of the line, space or hole there, nm.
-        reach: From its middle to the middle of what lies beyond on either side, nm.
-        pitch: Distance to the next of its kind, nm: the measure of a defect's size.
+        width: Width of the line, space or hole there, nm.
+        reach: Distance from its middle to the middle of its neighbours on either side, nm.
+        pitch: Distance to the next feature of its kind, nm: the unit of a defect's size.
     """
 
     x: float
@@ -51,7 +51,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Pattern(ABC):
-    """A defect-free pattern, every number drawn; subclasses are what a scene holds."""
+    """A defect-free pattern, with all numbers drawn. A scene holds an object of a subclass."""
 
     name: ClassVar[str]
     types: ClassVar[dict[str, type["Pattern"]]] = {}
@@ -62,7 +62,7 @@ class Pattern(ABC):
 
     @property
     def longest_gap(self) -> float | None:
-        """Pitches: what a longer break would be is an intended space between two line ends; ``None`` without any."""
+        """Longest gap in pitches; a longer break is an intended space between line ends. ``None`` for no limit."""
         return None
 
     @abstractmethod
@@ -71,11 +71,11 @@ class Pattern(ABC):
 
     @abstractmethod
     def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> Site | None:
-        """A random place of a kind inside the image, or ``None`` where this pattern has none."""
+        """A random place of a kind inside the image, or ``None`` if there is none."""
 
     @classmethod
     def from_dict(cls, numbers: dict[str, Any]) -> "Pattern":
-        """The pattern whose ``dataclasses.asdict`` gave these numbers."""
+        """The pattern from the numbers of ``dataclasses.asdict``."""
         if "roughness" in numbers:
             numbers = {**numbers, "roughness": Roughness(**numbers["roughness"])}
         return cls(**numbers)
@@ -83,7 +83,7 @@ class Pattern(ABC):
 
 @functools.lru_cache(maxsize=4)
 def clean_phi(pattern: Pattern, view: FieldOfView) -> Float32:
-    """``pattern.phi(view)``, kept for whoever asks for it next; not to be written into."""
+    """``pattern.phi(view)``, cached and read-only."""
     phi = pattern.phi(view)
     phi.flags.writeable = False
     return phi
@@ -96,7 +96,7 @@ def draw_point(rng: np.random.Generator, view: FieldOfView) -> tuple[float, floa
 
 
 def draw_anywhere(rng: np.random.Generator, view: FieldOfView, pitch: float) -> Site:
-    """A place that has nothing to do with the pattern but its scale."""
+    """A place that is independent of the pattern except for its scale."""
     x, y = draw_point(rng, view)
     return Site(x, y, float(rng.uniform(-90, 90)), pitch / 2, pitch / 2, pitch)
 
@@ -108,8 +108,8 @@ class PatternSettings(Settings, ABC):
     Class attributes:
         kind: The name under which configuration files find it (``pattern/schema/<kind>``); a subclass that sets it is
             registered.
-        kinds: What is registered.
-        site_kinds: Kinds of places that it offers to defects.
+        kinds: The registered kinds.
+        site_kinds: Kinds of places for defects.
     """
 
     kind: ClassVar[str]
@@ -123,16 +123,16 @@ class PatternSettings(Settings, ABC):
 
     @property
     def usual_polarity(self) -> str:
-        """What ``imaging.polarity=auto`` means: whether the feature is ``bright`` or ``dark`` in most microscopes."""
+        """The polarity for ``imaging.polarity=auto``: ``bright`` or ``dark``, as in most microscopes."""
         return "bright"
 
     @property
     def alternatives(self) -> "Sequence[PatternSettings]":
-        """The settings of which one makes each image: itself, but for mixtures."""
+        """The settings from which each image takes one: only itself, except for mixtures."""
         return [self]
 
     def choose(self, rng: np.random.Generator) -> "PatternSettings":
-        """One of the alternatives, all equally often; where there is but one, ``rng`` is left alone."""
+        """One of the alternatives with equal probability; a single one takes no number from ``rng``."""
         every = self.alternatives
         return every[0] if len(every) == 1 else every[int(rng.random() * len(every))]
 
@@ -143,7 +143,7 @@ class PatternSettings(Settings, ABC):
 
     @abstractmethod
     def check(self, view: FieldOfView) -> None:
-        """Refuse what this field of view cannot show.
+        """Check that this field of view can show the pattern.
 
         Raises:
             SettingError: For a key of this group.
@@ -151,14 +151,14 @@ class PatternSettings(Settings, ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, view: FieldOfView) -> Pattern:
-        """One pattern from the ranges."""
+        """Draw one pattern from the ranges."""
 
     def sources(self) -> dict[str, str]:
-        """SHA-256 of the user's files that patterns come from, by name: they too make a set what it is."""
+        """SHA-256 of the user's input files, by name; they are part of the identity of a set."""
         return {}
 
     def check_pixels(self, key: str, finest: float, what: str, view: FieldOfView, pixels: float) -> None:
-        """Refuse features of ``finest`` nm that are under so many pixels."""
+        """Check that features of ``finest`` nm have at least ``pixels`` pixels."""
         if finest < pixels * view.pixel_size:
             raise SettingError(
                 key,
@@ -169,7 +169,7 @@ class PatternSettings(Settings, ABC):
 
 @dataclass(kw_only=True)
 class PeriodicSettings(RoughnessSettings, PatternSettings, ABC):
-    """Ranges of a pattern with a pitch, and features that fill a part of it."""
+    """Ranges of a pattern with a pitch and a duty."""
 
     pitch: Range = ranged("nm", low=0, above=True, log=True, why="features need a distance")
     duty: Range = ranged(
@@ -185,8 +185,8 @@ class PeriodicSettings(RoughnessSettings, PatternSettings, ABC):
         return low, high
 
     def check_roughness(self, roughest: float, space: float, line: float, widest_duty: float) -> None:
-        """Refuse edges so rough that they open or close what is ``space`` and ``line`` wide, both of the CD."""
-        # What varies by s closes somewhere when its mean is not well above: take five s, of two edges' difference.
+        """Check that roughness does not open lines or close spaces of widths ``line`` and ``space`` (of the CD)."""
+        # A width with deviation s closes somewhere unless its mean is well above s: the limit is 5 s of both edges.
         allowed = 3 / 5 * min(space, line) / math.sqrt(2)
         if roughest > allowed:
             raise SettingError(

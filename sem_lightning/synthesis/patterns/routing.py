@@ -14,7 +14,7 @@ from sem_lightning.synthesis.patterns.shapes import Polygon, rectangle
 from sem_lightning.synthesis.ranges import Range, ranged
 
 DIRECTIONS = ("vertical", "horizontal", "either")
-_STEP = 0.5  # pitches: the design grid along the tracks, on which every intended line end lies
+_STEP = 0.5  # pitches: the design grid of line ends along the tracks
 _VIA_CORNERS = 12
 _WIDEST_PLATE, _LONGEST_BEND = 6, 9  # tracks
 
@@ -48,12 +48,12 @@ class Routing(MetalSettings):
     def lay_out(
         self, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float
     ) -> tuple[tuple[Polygon, ...], tuple[Polygon, ...]]:
-        """Wires on tracks, and their vias."""
+        """Place wires on tracks, with vias as cut-outs."""
         horizontal = {"vertical": False, "horizontal": True, "either": rng.random() < 0.5}[self.direction]
         router = _Router(self, rng, view, pitch, cd)
         router.route()
 
-        # bends turn right and down as they are routed: their mirror images are as likely
+        # bends are routed right and down; mirroring makes all directions equally likely
         mirror = np.where(rng.random(2) < 0.5, -1.0, 1.0) if self.bend[1] > 0 else np.ones(2)
 
         def placed(shapes: list[Polygon]) -> tuple[Polygon, ...]:
@@ -71,13 +71,13 @@ def _is_near(shape: Polygon, view: FieldOfView, margin: float) -> bool:
 
 
 class _Router:
-    """Fills tracks with wires, one after the other; ``taken[track, step]`` says where metal is or must not come."""
+    """Fills tracks with wires one after the other; ``taken[track, step]`` marks metal and forbidden places."""
 
     def __init__(self, settings: Routing, rng: np.random.Generator, view: FieldOfView, pitch: float, cd: float) -> None:
         self.settings, self.rng, self.pitch, self.cd = settings, rng, pitch, cd
         half = max(view.extent) / 2 + 2 * pitch
         self.tracks, self.steps = 2 * math.ceil(half / pitch), 2 * math.ceil(half / (pitch * _STEP))
-        self.offset = (float(rng.random()), float(rng.random()))  # of the grid against the image, in pitches
+        self.offset = (float(rng.random()), float(rng.random()))  # of the grid relative to the image, in pitches
         self.taken: npt.NDArray[np.bool_] = np.zeros((self.tracks, self.steps), bool)
         self.wires: list[Polygon] = []
         self.vias: list[Polygon] = []
@@ -92,9 +92,9 @@ class _Router:
                 step = self._add_wire(track, max(step, 0))
 
     def _add_wire(self, track: int, start: int) -> int:
-        """Add a wire from ``start`` where there is room; returns the step at which to go on."""
+        """Add a wire from ``start`` if there is room. Returns the step at which to continue."""
         length = round(self.settings.draw_value(self.rng, "wire_length") / _STEP)
-        # every end reaches half a CD beyond its place on the grid
+        # every end extends half a CD beyond its grid point
         tip = math.ceil((self.settings.draw_value(self.rng, "tip_to_tip") + self.cd / self.pitch) / _STEP - 1e-6)
         room = self._room(track, start)
         if room < 4:
@@ -130,7 +130,7 @@ class _Router:
         self.taken[track, max(start - tip, 0) : start + length + tip] = True
 
     def _add_plate(self, track: int, start: int, length: int, tip: int) -> int:
-        """A large area of metal over several tracks, as many as are free; returns the step at which to go on."""
+        """Add a large area of metal over several free tracks. Returns the step at which to continue."""
         across = self._free_tracks(track, start - tip, start + length + tip, int(self.rng.integers(2, _WIDEST_PLATE)))
         self._add_box(track, start, track + across, start + length)
         for each in range(track, track + across + 1):
@@ -138,7 +138,7 @@ class _Router:
         return start + length + tip
 
     def _bend(self, track: int, step: int, tip: int) -> None:
-        """Turn by a right angle at ``step``, cross some tracks, and perhaps go on along the last of them."""
+        """Turn by a right angle at ``step``, cross some tracks, and perhaps continue along the last of them."""
         across = self._free_tracks(track, step - tip, step + tip, int(self.rng.integers(2, _LONGEST_BEND)))
         if across < 2:
             return
@@ -151,7 +151,7 @@ class _Router:
             self._take(track + across, step, length, tip)
 
     def _free_tracks(self, track: int, first: int, last: int, most: int) -> int:
-        """Neighbouring tracks beyond ``track`` that are free between two steps."""
+        """Number of neighbouring tracks beyond ``track`` that are free between two steps."""
         free = 0
         while free < most and track + free + 1 < self.tracks:
             if self.taken[track + free + 1, max(first, 0) : last + 1].any():
@@ -160,7 +160,7 @@ class _Router:
         return free
 
     def _turn_off(self, track: int, step: int, tip: int) -> None:
-        """Cross over to the next track at ``step`` and go on there for a while."""
+        """Change to the next track at ``step`` and continue there."""
         length = min(self._room(track + 1, step), int(self.rng.integers(3, 12)))
         if length < 3:
             return
@@ -182,7 +182,7 @@ class _Router:
         return x, ((step - self.steps / 2) * _STEP + self.offset[1]) * self.pitch
 
     def _add_box(self, track: int, step: int, last_track: int, last_step: int) -> None:
-        """A wire over some tracks and steps, half a CD beyond its outermost places on every side."""
+        """A wire over some tracks and steps, extended by half a CD on every side."""
         (left, top), (right, bottom) = self._place(track, step), self._place(last_track, last_step)
         half = self.cd / 2
         self._add_rectangle(

@@ -1,4 +1,4 @@
-"""Drawn shapes: any polygons, with rounded corners and rough edges; what routing and layout clips print."""
+"""Polygons with rounded corners and rough edges, for routing and layout clips."""
 
 import functools
 import math
@@ -15,19 +15,19 @@ from sem_lightning.synthesis.roughness import Roughness
 
 Polygon = tuple[tuple[float, float], ...]
 SITE_KINDS = ("line", "space", ANYWHERE)
-_STRAIGHT_RUN = 0.75  # pitches that a wire or space must go on to both sides of a site
+_STRAIGHT_RUN = 0.75  # pitches that a wire or space must continue on both sides of a site
 
 
 @dataclass(frozen=True)
 class Shapes(Pattern):
-    """The union of polygons, less some cut-outs.
+    """The union of polygons without cut-outs.
 
     Attributes:
         polygons: Corners, nm from the image's middle, x to the right and y down; they may overlap.
-        cutouts: Polygons taken out again, such as vias seen from above.
-        pitch: The layout's measure, nm; distances beyond it are not told apart.
-        corner: Radius of rounded corners, nm (the width of the low pass that stands for lithography).
-        roughness: Of every edge.
+        cutouts: Polygons to remove, such as vias seen from above.
+        pitch: Length scale of the layout, nm; distances are limited to it.
+        corner: Radius of rounded corners, nm (width of the low pass that models lithography).
+        roughness: Roughness of every edge.
         key: Seed of the edges.
         longest_gap: See `Pattern.longest_gap`.
     """
@@ -43,7 +43,7 @@ class Shapes(Pattern):
     longest_gap: float | None = None
 
     def phi(self, view: FieldOfView) -> Float32:
-        """Distance to the nearest edge, no more than a pitch: float32 [H, W], nm, positive inside a polygon."""
+        """Distance to the nearest edge, limited to a pitch: float32 [H, W], nm, positive inside a polygon."""
         phi = np.full(view.shape, -self.pitch, np.float32)
         for polygon in self.polygons:
             window, inside = polygon_phi(polygon, view, self.pitch)
@@ -63,10 +63,10 @@ class Shapes(Pattern):
         return phi
 
     def _close_seams(self, phi: Float32, view: FieldOfView) -> None:
-        """Where polygons abut, their union's edge is not theirs: lift what is known to be further inside, in place."""
+        """Remove seams between abutting polygons: raise ``phi`` of pixels that are farther inside, in place."""
         inside = (phi > -1e-3).astype(np.uint8)
-        depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # to the next pixel outside
-        depth = np.sqrt(np.rint(depth * depth))  # OpenCV's last digit depends on where in memory its arrays lie
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # to the nearest outside pixel
+        depth = np.sqrt(np.rint(depth * depth))  # OpenCV's last digit depends on memory alignment
         np.maximum(phi, (depth - 1) * np.float32(view.pixel_size), out=phi, where=inside > 0)
 
     def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> Site | None:
@@ -94,15 +94,15 @@ class Shapes(Pattern):
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> Polygon:
-    """A polygon along the axes."""
+    """A rectangular polygon along the axes."""
     return ((left, top), (right, top), (right, bottom), (left, bottom))
 
 
 def polygon_phi(polygon: Polygon, view: FieldOfView, reach: float) -> tuple[tuple[slice, slice], Float32]:
     """Signed distance of one polygon, on the part of the image within ``reach`` nm of it.
 
-    A rectangle along the axes takes the distance to its nearest side's line, which is exact but for outside its
-    corners; other polygons the distance to the nearest edge, signed by the even-odd rule at each pixel's middle.
+    A rectangle along the axes uses the distance to the line of its nearest side; this is exact except outside its
+    corners. Other polygons use the distance to the nearest edge, signed by the even-odd rule at pixel centres.
 
     Returns:
         The window, and float32 distances on it.
@@ -163,14 +163,14 @@ def _is_oblique(polygon: Polygon) -> bool:
 
 
 def find_sites(phi: Float32, kind: str, pitch: float, view: FieldOfView, *, oblique: bool = False) -> Sites:
-    """Every pixel in the middle of a straight piece of wire (``line``) or space that runs down or across the image.
+    """All pixels in the middle of straight vertical or horizontal pieces of wire (``line``) or space.
 
     Args:
         phi: Signed distance, float32 [H, W], nm, positive in wires.
         kind: ``line`` or ``space``.
-        pitch: The layout's measure, nm.
-        view: What ``phi`` covers.
-        oblique: Pieces at 45 degrees as well.
+        pitch: Length scale of the layout, nm.
+        view: Field of view of ``phi``.
+        oblique: Whether to include pieces at 45 degrees.
     """
     wanted = {"line": phi, "space": -phi}[kind]
     frames = [(0.0, wanted, np.eye(2, 3)), (90.0, np.ascontiguousarray(wanted.T), np.eye(2, 3)[::-1])]
@@ -186,10 +186,10 @@ def find_sites(phi: Float32, kind: str, pitch: float, view: FieldOfView, *, obli
 
 
 def _turned(field: Float32, angle: float) -> tuple[Float32, npt.NDArray[np.float64]]:
-    """A field [H, W] seen in a frame turned by some degrees about its middle, 0 where the field shows nothing.
+    """A field [H, W] rotated about its middle by ``angle`` degrees, 0 outside the field.
 
     Returns:
-        float32 [n, n], and the float64 [2, 3] that makes the field's x and y of its column, row and 1.
+        float32 [n, n], and the float64 [2, 3] matrix from its column, row and 1 to the field's x and y.
     """
     side = math.ceil(math.hypot(*field.shape))
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
@@ -200,15 +200,14 @@ def _turned(field: Float32, angle: float) -> tuple[Float32, npt.NDArray[np.float
 
 
 def _find_straight(field: Float32, pitch: float) -> npt.NDArray[np.float64]:
-    """Middles of what runs down the image.
+    """Middles of vertical pieces.
 
     Args:
-        field: Signed distance, positive inside what is looked for.
-        pitch: In pixels.
+        field: Signed distance, positive inside the pieces.
+        pitch: Pixels.
 
     Returns:
-        Float64 [4, n]: row, column and width, in pixels, and the half width of what lies beside, in the field's own
-        unit.
+        float64 [4, n]: row, column and width in pixels, and the half width of the neighbours in the field's unit.
     """
     run = max(1, round(_STRAIGHT_RUN * pitch))
     height, width = field.shape
@@ -216,9 +215,9 @@ def _find_straight(field: Float32, pitch: float) -> npt.NDArray[np.float64]:
         return np.empty((4, 0))
     middle = field[run:-run]
     ridge = (middle > 0) & (middle >= np.roll(middle, 1, 1)) & (middle > np.roll(middle, -1, 1))
-    for shifted in (field[: -2 * run], field[2 * run :]):  # it goes on, as wide, to both sides
+    for shifted in (field[: -2 * run], field[2 * run :]):  # it continues with the same width on both sides
         ridge &= np.abs(shifted - middle) < 0.3 * middle
-    # the nearest pixels outside on both sides of every pixel, as far as the image shows them
+    # the nearest outside pixels on both sides of every pixel, inside the image
     columns = np.arange(width, dtype=np.int32)
     outside = middle < 0
     before = np.maximum.accumulate(np.where(outside, columns, np.int32(-1)), axis=1)
@@ -234,13 +233,13 @@ def _find_straight(field: Float32, pitch: float) -> npt.NDArray[np.float64]:
 
 
 def _edge(inner: Float32, outer: Float32) -> npt.NDArray[np.float64]:
-    """Where between two pixels the edge lies, from the inner one."""
+    """Position of the edge between two pixels, from the inner one."""
     start = inner.astype(np.float64)
     return start / (start - outer)
 
 
 def _depths(field: Float32) -> Float32:
-    """For every pixel outside of features the least value of its row between the features to its left and right."""
+    """For every pixel outside features, the smallest value in its row between the adjacent features."""
     inside = field > 0
     begins = np.ones(field.shape, bool)
     begins[:, 1:] = inside[:, 1:] != inside[:, :-1]
