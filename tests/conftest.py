@@ -19,8 +19,11 @@ import pytest
 import torch
 
 from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, predict, preview, report, train
+from sem_lightning.config.training import compose_training
+from sem_lightning.evaluation import evaluate as evaluating
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.synthesis.simulator import Simulator
+from sem_lightning.training import train as training
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell does so in the background, and Ctrl-C is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,12 +58,26 @@ TINY = (
     "trainer.accelerator=cpu",
     "trainer.max_epochs=1",
     "callbacks.progress_bar=false",
+    "logger=none",
 )
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def figures() -> None:
+    """Asked for by tests whose runs shall draw figures."""
+
+
+@pytest.fixture(autouse=True)
+def only_asked_for_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out half of a tiny run's time, its figures, where a test does not look at them."""
+    if "figures" not in request.fixturenames:
+        for module in (training, evaluating):
+            monkeypatch.setattr(module, "save_figures", lambda report, folder: {})
 
 
 make_simulator = Simulator.compose  # the simulator of conf/preview.yaml with overrides
@@ -77,6 +94,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained classifier: its tests ask what is done with its answers, not whether they are right."""
     torch.manual_seed(0)
     return save_checkpoint(make_classifier(), tmp_path_factory.mktemp("checkpoint") / "best.ckpt")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one tiny run with ``seed=5``, for tests that begin where a training ended."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "save_figures", lambda report, folder: {})
+        training.train(compose_training(*TINY, "seed=5"), folder)
+    return folder
 
 
 def make_classifier(**options: Any) -> SEMClassifier:

@@ -14,7 +14,7 @@ from conftest import TINY
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 _METADATA = "Metadata-Version: 2.1\nName: my-sem-parts\nVersion: 0.1.0\n"
-_NETWORK = [*(each for each in TINY if not each.startswith("model.")), "model.network=tiny_cnn"]
+_NETWORK = [*(each for each in TINY if not each.startswith(("model.", "logger"))), "model.network=tiny_cnn"]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sem_lightning.config.app import run_command
 from sem_lightning.config.generation import build_writer
 
+_WORTH_A_PROCESS = 100  # images, which take as long as a further process takes to start
+
 
 def main() -> None:
     """Entry point of ``sem-generate``."""
@@ -26,9 +28,9 @@ def generate(config: DictConfig) -> None:
     parts = writer.missing_parts()
     if config.shard is not None:
         parts = [part for part in parts if part == config.shard]
-    workers = config.num_workers or os.cpu_count() or 1
     columns = (TextColumn("writing images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     total = sum(len(writer.plan.numbers(part, writer.parts)) for part in parts)
+    workers = config.num_workers or max(1, min(os.cpu_count() or 1, total // _WORTH_A_PROCESS))
     started = time.perf_counter()
     try:
         with Progress(*columns, console=console) as progress:

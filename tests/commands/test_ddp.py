@@ -43,9 +43,10 @@ def read_losses(folder: Path) -> list[float]:
         return [float(row["val/loss"]) for row in csv.DictReader(stream) if row["val/loss"]]
 
 
-def test_two_processes_learn_what_one_does(checkpoint: Path, tmp_path: Path) -> None:
+def test_two_processes_learn_what_one_does(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     arguments = (*COMPARABLE, f"init_from={checkpoint}")
-    one = train(tmp_path / "one", *arguments)
+    assert run("train", *arguments, "hydra.run.dir=one").code == 0
+    one = json.loads((tmp_path / "one" / "result.json").read_text())
     (tmp_path / "conf").mkdir()  # which is then looked into: one flag more for the second process, too
     two = train(tmp_path / "two", "trainer=ddp_cpu", *arguments)
     weights = [torch.load(tmp_path / name / "checkpoints/last.ckpt")["state_dict"] for name in ("one", "two")]

@@ -47,7 +47,7 @@ def test_training_makes_the_rule_it_is_asked_for(run: Run) -> None:
     result = done.result()
     assert result["decision"]["rule"] == "conservative" and result["decision"]["risk_bound"]["defects"] == 40
     assert load_classifier(done.run_folder() / "checkpoints" / "best.ckpt").rule.describe() == result["decision"]
-    assert (done.run_folder() / "report.html").stat().st_size > 50_000
+    assert "conservative" in (done.run_folder() / "report.html").read_text()
 
 
 @pytest.mark.parametrize("command", ["train", "calibrate"])
@@ -171,7 +171,7 @@ def test_a_device_is_all_that_is_said_of_how_to_compute(
     assert done.err.count("\n") == 1
 
 
-def test_two_checkpoints_side_by_side(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+def test_two_checkpoints_side_by_side(run: Run, checkpoint: Path, tmp_path: Path, figures: None) -> None:
     torch.manual_seed(1)
     save_checkpoint(make_classifier(network="resnet10"), tmp_path / "other.ckpt")
     done = run("evaluate", f"ckpt=[{checkpoint},other.ckpt]", *SIZES, "data.test_per_class=8", "explain=4")

@@ -1,6 +1,7 @@
 """``sem-evaluate`` and ``sem-predict`` on a checkpoint that ``train.py`` wrote."""
 
 import csv
+import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,16 +27,15 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_evaluate_repeats_the_test_of_training(run: Run) -> None:
-    trained = run("train", *TINY, "seed=5")
-    best = trained.run_folder() / "checkpoints" / "best.ckpt"
-    sizes = [option for option in TINY if not option.startswith(("trainer.", "callbacks", "model"))]
-    done = run("evaluate", f"ckpt={best}", *sizes)  # the seed is that of training
+def test_evaluate_repeats_the_test_of_training(run: Run, trained: Path, figures: None) -> None:
+    sizes = [option for option in TINY if option.startswith(("imaging.", "data."))]
+    done = run("evaluate", f"ckpt={trained}/checkpoints/best.ckpt", *sizes)  # the seed is that of training
     assert done.code == 0, done.err
-    assert done.result("evaluate")["confusion"] == trained.result()["confusion"]
-    assert done.result("evaluate")["metrics"].items() <= trained.result()["metrics"].items()
+    result = json.loads((trained / "result.json").read_text())
+    assert done.result("evaluate")["confusion"] == result["confusion"]
+    assert done.result("evaluate")["metrics"].items() <= result["metrics"].items()
     assert (done.run_folder("evaluate") / "confusion_matrix.png").is_file()
-    assert done.result("evaluate")["decision"] == trained.result()["decision"]
+    assert done.result("evaluate")["decision"] == result["decision"]
 
 
 def test_ctrl_c_while_evaluating_is_the_shells_exit_code(

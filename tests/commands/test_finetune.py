@@ -12,19 +12,12 @@ from conftest import Run, make_simulator
 from sem_lightning.data.labelled_folder import read_folder, split_files
 from sem_lightning.model.classifier import load_classifier
 from sem_lightning.synthesis.simulator import render
-from sem_lightning.training import train as training
 from sem_lightning.training.start import _balance
 
 QUICK = (
     "experiment=finetune", "data.root=mine", "data.image_size=64", "data.shares={train: 0.5, val: 0.25, test: 0.25, "
     "calibration: 0}", "trainer.accelerator=cpu", "trainer.max_epochs=2", "callbacks.progress_bar=false",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a run's time: other tests look at a test's figures, these do not."""
-    monkeypatch.setattr(training, "save_figures", lambda report, folder: {})
 
 
 def write_labelled(folder: Path, names: tuple[str, ...] = ("good", "gap", "bridge"), each: int = 4) -> None:

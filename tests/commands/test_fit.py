@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 from conftest import TINY, Run, make_simulator, read_image
 
+from sem_lightning.fitting import estimate as estimating
 from sem_lightning.fitting import fit
 from sem_lightning.fitting.estimate import Estimate, estimate
 from sem_lightning.io.images import encode_image
 from sem_lightning.synthesis.simulator import render
+
+
+@pytest.fixture
+def rough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of a fit's time goes into telling how sure it is: a rough answer does where a test does not ask."""
+    monkeypatch.setattr(estimating, "_ROUNDS", (3, 6))
 
 
 def write(folder: Path, name: str, *overrides: str, index: int = 0) -> None:
@@ -53,7 +60,7 @@ def test_a_microscope_is_learnt_and_used(run: Run, tmp_path: Path) -> None:
     assert json.loads((done.run_folder() / "result.json").read_text())["seed"] == 0
 
 
-def test_coarse_patterns_are_trained_at_larger_pixels(run: Run, tmp_path: Path) -> None:
+def test_coarse_patterns_are_trained_at_larger_pixels(run: Run, rough: None, tmp_path: Path) -> None:
     simulator = make_simulator("imaging.image_size=320", "pattern.pitch=80", "noise=low")
     (tmp_path / "a.png").write_bytes(encode_image(render(simulator.draw(0, 0, 0, "good")).image, ".png", 1.0))
     done = run("fit", "images=a.png", "name=coarse", "output=elsewhere/microscope/coarse.yaml", "report=r")
@@ -67,7 +74,7 @@ def test_coarse_patterns_are_trained_at_larger_pixels(run: Run, tmp_path: Path) 
     assert done.code == 0, done.err
 
 
-def test_images_that_show_nothing_are_named_and_left_out(run: Run, tmp_path: Path) -> None:
+def test_images_that_show_nothing_are_named_and_left_out(run: Run, rough: None, tmp_path: Path) -> None:
     write(tmp_path / "mine", "good.png")
     cv2.imwrite(str(tmp_path / "mine" / "flat.png"), np.full((160, 160), 90, np.uint8))
     (tmp_path / "mine" / "broken.png").write_bytes(b"\x89PNG")
@@ -88,7 +95,7 @@ def test_nothing_is_written_where_all_would_be_a_guess(run: Run, tmp_path: Path)
 
 
 def test_a_pitch_that_says_less_than_is_usual_is_kept_all_the_same(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, rough: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Coarse patterns are known to so many pixels only, and no configuration goes without a pitch."""
     write(tmp_path, "a.png", "noise=low")
@@ -104,7 +111,7 @@ def test_a_pitch_that_says_less_than_is_usual_is_kept_all_the_same(
     assert low < 17 and high > 23
 
 
-def test_no_noise_to_start_from_and_a_name_that_is_no_text(run: Run, tmp_path: Path) -> None:
+def test_no_noise_to_start_from_and_a_name_that_is_no_text(run: Run, rough: None, tmp_path: Path) -> None:
     write(tmp_path, "a.png", "noise=low")
     (tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"5\xb5m\n.png"))
     done = run("fit", "images='*.png'", "name=mine", "noise=none")
@@ -115,7 +122,7 @@ def test_no_noise_to_start_from_and_a_name_that_is_no_text(run: Run, tmp_path: P
     assert done.code == 0, done.err
 
 
-def test_saturated_levels_are_not_used(run: Run, tmp_path: Path) -> None:
+def test_saturated_levels_are_not_used(run: Run, rough: None, tmp_path: Path) -> None:
     write(tmp_path, "bright.png", "noise.brightness=0.6", "noise.contrast=1.2")
     done = run("fit", "images=bright.png", "name=bright")
     assert done.code == 0, done.err
@@ -125,7 +132,7 @@ def test_saturated_levels_are_not_used(run: Run, tmp_path: Path) -> None:
     assert ranges["pattern"]["pitch"][0] < 20 < ranges["pattern"]["pitch"][1]
 
 
-def test_a_configuration_is_not_replaced_unasked(run: Run, tmp_path: Path) -> None:
+def test_a_configuration_is_not_replaced_unasked(run: Run, rough: None, tmp_path: Path) -> None:
     write(tmp_path, "a.png", "noise=low")
     mine = tmp_path / "conf/microscope/mine.yaml"
     mine.parent.mkdir(parents=True)
@@ -155,7 +162,7 @@ def test_twelve_bits_in_sixteen_are_refused(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turns", [1, 2])
-def test_a_data_bar_at_any_side_is_left_out(run: Run, tmp_path: Path, turns: int) -> None:
+def test_a_data_bar_at_any_side_is_left_out(run: Run, rough: None, tmp_path: Path, turns: int) -> None:
     write(tmp_path, "plain.png", "noise=low")
     image = read_image(tmp_path / "plain.png", cv2.IMREAD_GRAYSCALE)
     bar = np.zeros((28, 160), np.uint8)
@@ -168,7 +175,7 @@ def test_a_data_bar_at_any_side_is_left_out(run: Run, tmp_path: Path, turns: int
     assert abs(found["pattern.angle"][0]) == pytest.approx(90 * (turns % 2), abs=0.5)
 
 
-def test_level_lines_of_two_images_have_one_direction(run: Run, tmp_path: Path) -> None:
+def test_level_lines_of_two_images_have_one_direction(run: Run, rough: None, tmp_path: Path) -> None:
     for index, angle in enumerate((89.7, -89.7)):
         write(tmp_path / "mine", f"{index}.png", f"pattern.angle={angle}", "noise=low", index=index)
     done = run("fit", "images=mine", "name=level", "noise.frames=4")
@@ -179,7 +186,7 @@ def test_level_lines_of_two_images_have_one_direction(run: Run, tmp_path: Path) 
     assert ranges["noise"]["frames"] == 4  # the dose is that of a frame
 
 
-def test_narrow_and_black_and_white_images(run: Run, tmp_path: Path) -> None:
+def test_narrow_and_black_and_white_images(run: Run, rough: None, tmp_path: Path) -> None:
     write(tmp_path, "narrow.png", "noise=low", "pattern.pitch=12")
     image = read_image(tmp_path / "narrow.png", cv2.IMREAD_GRAYSCALE)
     cv2.imwrite(str(tmp_path / "narrow.png"), image[:, :66])

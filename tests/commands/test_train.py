@@ -28,12 +28,13 @@ def same_weights(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
-    done = run("train", *TINY, "trainer.max_epochs=2", "seed=0", "logger.every_n_steps=1")
+def test_a_run_leaves_everything_a_reader_needs(run: Run, figures: None) -> None:
+    done = run("train", *TINY, "trainer.max_epochs=2", "seed=0")
     assert done.code == 0, done.err
     folder, result = done.run_folder(), done.result()
     for name in ("config.yaml", "confusion_matrix.png", "samples.png", "train.log"):
         assert (folder / name).stat().st_size > 0, name
+    assert (folder / "report.html").stat().st_size > 50_000
     assert read_image(folder / "samples.png").shape[0] > 100
 
     classes = ("good", "gap", "bridge")
@@ -54,8 +55,8 @@ def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
     assert "accuracy" in done.out and "bridge" in done.out and "images/s" in done.out
 
 
-def test_tensorboard_reads_the_events_back(run: Run) -> None:
-    done = run("train", *TINY, "trainer.max_epochs=2", "logger.every_n_steps=1")
+def test_tensorboard_reads_the_events_back(run: Run, figures: None) -> None:
+    done = run("train", *TINY, "trainer.max_epochs=2", "logger=tensorboard", "logger.every_n_steps=1")
     events = EventAccumulator(str(done.run_folder() / "tensorboard"))
     events.Reload()
     tags = events.Tags()
@@ -72,12 +73,11 @@ def test_tensorboard_reads_the_events_back(run: Run) -> None:
     assert events.Scalars("final/accuracy")[0].value == pytest.approx(done.result()["metrics"]["test/accuracy"])
 
 
-def test_the_same_seed_gives_the_same_run_and_another_another(run: Run) -> None:
-    first = run("train", *TINY, "seed=3").run_folder()
-    second = run("train", *TINY, "seed=3").run_folder()
-    third = run("train", *TINY, "seed=4").run_folder()
-    assert same_weights(first / "checkpoints/last.ckpt", second / "checkpoints/last.ckpt")
-    assert not same_weights(first / "checkpoints/last.ckpt", third / "checkpoints/last.ckpt")
+def test_the_same_seed_gives_the_same_run_and_another_another(run: Run, trained: Path) -> None:
+    same = run("train", *TINY, "seed=5").run_folder()
+    other = run("train", *TINY, "seed=4").run_folder()
+    assert same_weights(trained / "checkpoints/last.ckpt", same / "checkpoints/last.ckpt")
+    assert not same_weights(trained / "checkpoints/last.ckpt", other / "checkpoints/last.ckpt")
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
@@ -92,9 +92,8 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
     assert resumed.result()["train_images"] == 12  # of this run, not of the first
 
 
-def test_the_default_recipe_can_be_resumed_for_more_epochs(run: Run) -> None:
-    first = run("train", *TINY).run_folder()
-    more = run("train", *TINY, "trainer.max_epochs=2", f"resume_from={first}/checkpoints/last.ckpt")
+def test_the_default_recipe_can_be_resumed_for_more_epochs(run: Run, trained: Path) -> None:
+    more = run("train", *TINY, "trainer.max_epochs=2", f"resume_from={trained}/checkpoints/last.ckpt")
     assert more.code == 0, more.err
     assert more.result()["epochs"] == 2
 
@@ -210,9 +209,8 @@ def test_mistakes_get_one_line_before_anything_runs(run: Run, arguments: list[st
     assert not list(done.folder.glob("outputs/**/result.json"))
 
 
-def test_checkpoints_that_do_not_fit_are_refused(run: Run, tmp_path: Path) -> None:
-    done = run("train", *TINY)
-    best, last = (done.run_folder() / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+def test_checkpoints_that_do_not_fit_are_refused(run: Run, tmp_path: Path, trained: Path) -> None:
+    best, last = (trained / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
     refused = run("train", *TINY, f"resume_from={best}")
     assert refused.code == 1 and "resume from last.ckpt" in refused.err
     state = torch.load(last, weights_only=True)
