@@ -95,7 +95,7 @@ def test_a_rule_that_cannot_be_is_refused(options: dict[str, object], words: str
 
 
 def test_a_conservative_rule_passes_above_its_threshold_and_else_names_the_likeliest_defect() -> None:
-    logits = np.array([[4.0, 1.0, 0.5], [1.0, 0.9, 3.0], [1.0, 2.0, -1.0], [0.5, 0.4, -3.0], [2.0, np.inf, 0.0]])
+    logits = np.array([[4.0, 1.0, 0.5], [1.0, 0.9, 3.0], [1.0, 2.0, -1.0], [0.5, 0.4, -3.0], [2.0, np.nan, 0.0]])
     odds = log_odds_good(logits[:4], 2.0)
     rule = Rule("conservative", temperature=2.0, threshold=float(odds[0]) - 1e-9)
     assert rule.decide(logits, np.zeros((5, 1))).decisions.tolist() == [0, 2, 1, 1, UNSURE]
