@@ -60,8 +60,7 @@ def load_model(name: str | Path) -> TrainedModel:
     state = read_checkpoint(path)
     try:
         settings = ModelSettings.from_dict(state["hyper_parameters"]["settings"])
-        with torch.device("meta"):  # skips random initialisation
-            net = build_network(settings.network, settings.name, len(settings.classes), settings.pooling)
+        net = build_network(settings.network, settings.name, len(settings.classes), settings.pooling)
         weights = {name.removeprefix(_NET): value for name, value in state["state_dict"].items()}
         net.load_state_dict(weights, assign=True)
         rule = Rule.from_dict(state["decision_rule"]) if "decision_rule" in state else Rule()

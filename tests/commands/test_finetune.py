@@ -143,7 +143,7 @@ def test_folds_divide_every_class(folds: int, tmp_path: Path) -> None:
             ("data.folds=3", "resume_from=last.ckpt"),
             "resume_from: goes on with one training, not with one for each",
         ),
-        (("init_from=nothing.ckpt",), "nothing.ckpt: No such file"),
+        (("init_from=nothing.ckpt",), "init_from: nothing.ckpt: No such file"),
         (("init_from=null",), "model.frozen: what starts from nothing has to learn"),
         (("model.wise_ft_alpha=0",), "model.wise_ft_alpha: found 0, expected a number above 0, to 1"),
         (("model.wise_ft_alpha=1.5",), "model.wise_ft_alpha: found 1.5, expected a number above 0, to 1"),

@@ -14,6 +14,7 @@ import pytest
 from conftest import TINY, Run
 from omegaconf import OmegaConf
 
+from sem_lightning.io.atomic import exclusive
 from sem_lightning.sweeps import sweep_folder as sweep_folder_module
 from sem_lightning.sweeps.sweep_folder import only_sweep
 from sem_lightning.sweeps.sweep_job import fair_share
@@ -128,10 +129,10 @@ def test_a_job_that_outlives_its_sweep_is_waited_for(run: Run, monkeypatch: pyte
     command = ("train", "-m", "seed=0", *QUICK, "hydra.sweep.dir=mine")
     assert run(*command).code == 0
     [job] = (path.parent for path in Path("mine").glob("*/result.json"))
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", HOLDS, str(job)], text=True, **pipes) as process:
+    holds = [sys.executable, "-c", HOLDS, str(job)]
+    with subprocess.Popen(holds, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin and process.stdout and process.stdout.readline() == "at work\n"
-        end, wait = process.stdin.close, sweep_folder_module.exclusive
+        end, wait = process.stdin.close, exclusive
         monkeypatch.setattr(
             sweep_folder_module, "exclusive", lambda lock, on_wait: wait(lock, lambda: (on_wait(), end()))
         )
