@@ -1,15 +1,13 @@
 """``sem-fit``: estimate the simulator's settings from real images without labels."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from sem_lightning.config.app import EXIT_SOME_UNUSABLE, run_command
+from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.compose import config_folder
-from sem_lightning.io.atomic import printable
 
 if TYPE_CHECKING:
     from sem_lightning.fitting.fit import FitOutcome
@@ -27,10 +25,7 @@ def fit(config: DictConfig) -> None:
 
     outcome = fit_microscope(settings, print)
     _print(outcome)
-    if outcome.unused:
-        for problem in outcome.unused:
-            print(f"error: {printable(problem)}", file=sys.stderr)
-        sys.exit(EXIT_SOME_UNUSABLE)
+    exit_with_unusable(outcome.unused)
 
 
 def _print(outcome: "FitOutcome") -> None:

@@ -1,24 +1,21 @@
 """``sem-predict``: classify image files."""
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from sem_lightning.config.app import EXIT_SOME_UNUSABLE, run_command
+from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.schemas import PredictSettings
 from sem_lightning.decision.rule import UNSURE_NAME
-from sem_lightning.io.atomic import printable
 from sem_lightning.io.find import find_images
-from sem_lightning.model.model_settings import check_view_scales
 
 if TYPE_CHECKING:
     from sem_lightning.inference.predictor import Predictor
 
-_OPTIONS = ("polarity", "tiling", "overlap", "pixel_size", "view_scales", "explain")  # options of the Predictor
+_OPTIONS = ("polarity", "tiling", "overlap", "pixel_size", "view_scales", "explain", "device")  # of the Predictor
 
 
 def main() -> None:
@@ -29,7 +26,6 @@ def main() -> None:
 def predict(config: DictConfig) -> None:
     """Write one row for each readable image. Unreadable images are named and give exit code 3."""
     settings: PredictSettings = build(config, "")
-    check_view_scales(settings.view_scales)
     output = Path(settings.output).expanduser()
     overlays = output.with_name(f"{output.stem}_overlays")
     paths = find_images(settings.images, leave_out=overlays)
@@ -60,20 +56,15 @@ def predict(config: DictConfig) -> None:
                 save_overlay(overlays, number, found)
     said = ", ".join(f"{name} {counts[name]}" for name in (*predictor.classes, UNSURE_NAME))
     print(f"{counts.total()} images in {output} ({predictor.rule.kind}): {said}")
-    if unreadable:
-        for problem in unreadable:
-            print(f"error: {printable(problem)}", file=sys.stderr)
-        sys.exit(EXIT_SOME_UNUSABLE)
+    exit_with_unusable(unreadable)
 
 
 def _build_predictor(settings: PredictSettings, paths: list[Path]) -> "Predictor":
     """The Predictor, with polarity and, if requested, batch norms from these images; prints the results."""
     from sem_lightning.inference.predictor import load
-    from sem_lightning.model.device import choose_device
 
     options = {name: getattr(settings, name) for name in _OPTIONS}
-    data_bar, device = settings.data_bar == "auto", choose_device(settings.device)
-    predictor = load(settings.ckpt, crop_data_bar=data_bar, device=device, **options)
+    predictor = load(settings.ckpt, crop_data_bar=settings.data_bar == "auto", **options)
     vote = predictor.adopt_polarity(paths)
     if vote is not None and vote.reason:
         print(f"polarity: {vote.reason}")

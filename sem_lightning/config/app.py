@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sem_lightning.config.compose import config_folder, own_config_folder, regis
 from sem_lightning.config.error_lines import KILLED, PLUGIN_ERRORS, describe
 from sem_lightning.config.job import in_multirun, output_folder
 from sem_lightning.errors import UserError
+from sem_lightning.io.atomic import printable
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
 EXIT_ERROR = 1
@@ -86,6 +87,14 @@ def run_command(
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def exit_with_unusable(problems: Sequence[str]) -> None:
+    """Name the files that could not be used, if there are any, and end the command with exit code 3."""
+    for problem in problems:
+        print(f"error: {printable(problem)}", file=sys.stderr)
+    if problems:
+        sys.exit(EXIT_SOME_UNUSABLE)
 
 
 def _help_text(config_name: str) -> str:

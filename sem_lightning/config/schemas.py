@@ -16,6 +16,7 @@ from sem_lightning.data.export.storage import WriterSettings
 from sem_lightning.decision.decision_settings import DecisionSettings
 from sem_lightning.errors import SettingError
 from sem_lightning.fitting.fit_settings import FitSettings
+from sem_lightning.model.model_settings import check_view_scales
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
@@ -139,6 +140,7 @@ class PredictSettings:
 
     def __post_init__(self) -> None:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
+        check_view_scales(self.view_scales)
         if self.polarity is not None:
             one_of("polarity", self.polarity, (*POLARITIES, "auto"))
         if not Path(self.output).name:
