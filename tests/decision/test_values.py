@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from sem_lightning.decision.calibration import fit_temperature, make_rule
 from sem_lightning.decision.decision_settings import DecisionSettings
 from sem_lightning.decision.out_of_distribution import MahalanobisScore
+from sem_lightning.decision.risk_control import conformal_limit, images_needed
 from sem_lightning.decision.rule import UNSURE, Rule
 from sem_lightning.decision.scores import Scores, log_odds_good
 from sem_lightning.errors import SettingError
@@ -132,6 +133,21 @@ def test_the_temperature_has_the_lowest_loss_with_platts_targets() -> None:
     grid = np.exp(np.linspace(math.log(found) - 0.5, math.log(found) + 0.5, 2001))
     best = float(grid[int(np.argmin([loss(each) for each in grid]))])
     assert found == pytest.approx(best, rel=2e-3)
+
+
+def test_few_images_make_the_temperature_higher_as_platt_says() -> None:
+    scores = Scores(np.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]]), np.zeros((3, 1)), np.arange(3))
+    # every label is right: the probability of the truth is Platt's (N + 1) / (N + C) = 4 / 6
+    expected = 3 / math.log((4 / 6) / (1 / 6))
+    assert fit_temperature(scores) == pytest.approx(expected, rel=1e-4)
+    rule = make_rule(DecisionSettings(ood_rate=0.0), CLASSES, scores, scores)
+    assert rule.temperature == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_conformal_limit_is_the_rank_that_split_conformal_prediction_gives() -> None:
+    scores = np.random.default_rng(0).permutation(np.arange(1.0, 100.0))
+    assert [conformal_limit(scores, share) for share in (0.01, 0.1, 0.5)] == [99.0, 90.0, 50.0]
+    assert conformal_limit(scores, 0.0099) is None and images_needed(0.01) == 99
 
 
 def test_a_rule_counts_what_it_costs_on_the_calibration_images() -> None:
