@@ -21,6 +21,20 @@ class Inversion(Enum):
     INVERTED_AND_ORIGINAL = "inverted_and_original"
 
 
+def check_trained_polarity(trained: str | None) -> None:
+    """Refuse a classifier whose checkpoint does not say which polarity it was trained on.
+
+    Raises:
+        SettingError: It does not.
+    """
+    if trained is None:
+        raise SettingError(
+            "polarity",
+            "the checkpoint does not say which polarity its training images had (data.polarity=... of training says "
+            "it); use null",
+        )
+
+
 def choose_inversion(polarity: str, trained: str | None) -> Inversion:
     """The inversion for images of ``polarity`` and a classifier trained on ``trained``: ``bright`` or ``dark``.
 
@@ -29,12 +43,7 @@ def choose_inversion(polarity: str, trained: str | None) -> Inversion:
     """
     if polarity not in POLARITIES:
         raise SettingError("polarity", f"found {polarity!r}, expected {' or '.join(POLARITIES)}")
-    if trained is None:
-        raise SettingError(
-            "polarity",
-            "the checkpoint does not say which polarity its training images had (data.polarity=... of training says "
-            "it); use null",
-        )
+    check_trained_polarity(trained)
     if trained == Polarity.EITHER:
         return Inversion.INVERTED_AND_ORIGINAL if polarity == Polarity.DARK else Inversion.NONE
     return Inversion.NONE if polarity == trained else Inversion.INVERTED

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sem_lightning.errors import SettingError
+from sem_lightning.inference.inversion import check_trained_polarity
 from sem_lightning.io.gray_image import GrayImage
 from sem_lightning.io.images import ImageError
 from sem_lightning.metrology.pattern_family import wire_end_balance
@@ -64,12 +65,7 @@ def vote_on_polarity(
         return None
     if asked in POLARITIES:
         return None
-    if trained is None:
-        raise SettingError(
-            "polarity",
-            "the checkpoint does not say which polarity its training images had (data.polarity=... of training says "
-            "it); use null",
-        )
+    check_trained_polarity(trained)
     decoded, seen = _open_some(images, open_one, largest_view)
     if asked is None:
         balance = [wire_end_balance(image) for image in seen]
