@@ -1,7 +1,6 @@
 """Further steps of the noise model from other packages."""
 
 import dataclasses
-import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sem_lightning.synthesis.field import Float32
-from sem_lightning.synthesis.ranges import Settings
+from sem_lightning.synthesis.ranges import Settings, make_settings_classes
 from sem_lightning.synthesis.sampling import draw_key
 
 
@@ -74,17 +73,5 @@ STEP_SETTINGS: dict[str, type[NoiseStepSettings]] = {}
 
 
 def make_step_settings() -> None:
-    """Make the settings class of every type of noise step that has none, in the type's module."""
-    for step_type in NoiseStep.types.values():
-        if step_type.name in STEP_SETTINGS:
-            continue
-        fields = [
-            (field.name, Any, dataclasses.field(metadata=field.metadata))
-            for field in dataclasses.fields(step_type)
-            if "limits" in field.metadata
-        ]
-        name = f"{step_type.__name__}Settings"
-        namespace = {"step_type": step_type, "__module__": step_type.__module__}
-        made = dataclasses.make_dataclass(name, fields, bases=(NoiseStepSettings,), namespace=namespace)
-        setattr(sys.modules[step_type.__module__], name, made)
-        STEP_SETTINGS[step_type.name] = made
+    """Make the settings class of every type of noise step that has none, in the type's module for pickle."""
+    make_settings_classes(NoiseStep.types.values(), STEP_SETTINGS, NoiseStepSettings, "step_type")

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,3 +125,26 @@ class Settings:
         if self.__dataclass_fields__[name].metadata["limits"].log:
             return float(low * (high / low) ** share)
         return low + (high - low) * share  # type: ignore[no-any-return]
+
+
+def make_settings_classes(types: Iterable[type[Any]], known: dict[str, Any], base: type[Any], attribute: str) -> None:
+    """Make the settings class of every type that has none, from its ``ranged`` fields, in its module for pickle.
+
+    Args:
+        types: Dataclasses with a class attribute ``name``.
+        known: The settings classes by name; new ones are added.
+        base: Their base class.
+        attribute: Class attribute of a settings class that holds its type.
+    """
+    for each in types:
+        if each.name in known:
+            continue
+        fields = [
+            (field.name, Any, dataclasses.field(metadata=field.metadata))
+            for field in dataclasses.fields(each)
+            if "limits" in field.metadata
+        ]
+        name = f"{each.__name__}Settings"
+        namespace = {attribute: each, "__module__": each.__module__}
+        known[each.name] = dataclasses.make_dataclass(name, fields, bases=(base,), namespace=namespace)
+        setattr(sys.modules[each.__module__], name, known[each.name])

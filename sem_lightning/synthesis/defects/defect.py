@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import sys
 from abc import ABC
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import FieldOfView, Float32, Window
 from sem_lightning.synthesis.patterns.pattern import Pattern, PatternSettings, Site
-from sem_lightning.synthesis.ranges import Limits, Range, Settings, ranged
+from sem_lightning.synthesis.ranges import Limits, Range, Settings, make_settings_classes, ranged
 from sem_lightning.synthesis.sampling import draw_key, uniform
 
 _PLACING_TRIES = 64
@@ -195,19 +194,7 @@ def _drawn_fields(defect_type: type[Defect]) -> tuple[tuple[str, Limits | None],
 
 def make_settings_types() -> None:
     """Make the settings class of every type of defect that has none, in the type's module for pickle."""
-    for defect_type in Defect.types.values():
-        if defect_type.name in SETTINGS_TYPES:
-            continue
-        settings_name = f"{defect_type.__name__}Settings"
-        fields = [
-            (field.name, Any, dataclasses.field(metadata=field.metadata))
-            for field in dataclasses.fields(defect_type)
-            if "limits" in field.metadata
-        ]
-        namespace = {"defect_type": defect_type, "__module__": defect_type.__module__}
-        made = dataclasses.make_dataclass(settings_name, fields, bases=(DefectSettings,), namespace=namespace)
-        setattr(sys.modules[defect_type.__module__], settings_name, made)
-        SETTINGS_TYPES[defect_type.name] = made
+    make_settings_classes(Defect.types.values(), SETTINGS_TYPES, DefectSettings, "defect_type")
 
 
 SETTINGS_TYPES: dict[str, type[DefectSettings]] = {}
