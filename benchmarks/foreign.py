@@ -7,21 +7,17 @@ levels. ``rims``: lines and spaces of equal grey, with bright edges. ``thick``: 
 Gaussian noise, salt and pepper; no signed distances, spectra or electrons. ``lines`` are parallel and bright.
 ``threads`` are lines with bridges two to four pixels thick at any file size. ``metal`` are wires on tracks that end
 anywhere, bright on dark or dark on bright. A defect is a rectangle or an ellipse that opens one wire or joins two;
-counting connected parts checks this. Files of 128 to 512 pixels are judged by sem-predict.
+counting connected parts checks this. Images of 128 to 512 pixels are judged by the Predictor.
 """
 
 import argparse
-import csv
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.inference.predictor import load
 
 CLASSES = ("good", "gap", "bridge")
 CHANGE = {"gap": 1, "bridge": -1}  # change of the number of connected parts
@@ -130,28 +126,20 @@ def draw(rng: np.random.Generator, kind: str, size: int, look: str, label: str) 
             return render(rng, changed, size, look, KINDS[kind])
 
 
-def predicted(folder: Path, ckpt: str, polarity: str) -> list[str]:
-    """Labels of sem-predict for the files, sorted by name."""
-    table = folder / "predictions.csv"
-    module = [sys.executable, "-m", "sem_lightning.commands.predict"]
-    options = [f"ckpt={ckpt}", f"images='{folder}/*.png'", f"polarity={polarity}"]
-    written = [f"output={table}", f"hydra.run.dir={folder}"]
-    subprocess.run([*module, *options, *written], check=True, stdout=subprocess.DEVNULL)
-    with table.open() as rows:
-        return [row["label"] for row in sorted(csv.DictReader(rows), key=lambda row: row["path"])]
-
-
-def measure(kind: str, size: int, ckpt: str, polarity: str, count: int) -> str:
-    """Accuracy with its interval, and recall of each class."""
+def drawn(kind: str, size: int, count: int) -> tuple[list[str], list[npt.NDArray[np.uint8]]]:
+    """Labels and images of a kind, as many of each class and style."""
     rng = np.random.default_rng([8, list(KINDS).index(kind), size])
-    labels = np.array([CLASSES[number % 3] for number in range(count)])
-    with tempfile.TemporaryDirectory() as folder:
-        for number, label in enumerate(labels):
-            image = draw(rng, kind, size, LOOKS[number // 3 % 3], label)
-            cv2.imwrite(f"{folder}/{number:04d}.png", image)
-        right = np.array(predicted(Path(folder), ckpt, polarity)) == labels
+    labels = [CLASSES[number % 3] for number in range(count)]
+    return labels, [draw(rng, kind, size, LOOKS[n // 3 % 3], label) for n, label in enumerate(labels)]
+
+
+def measure(kind: str, size: int, ckpt: str, polarity: str | None, count: int) -> str:
+    """Accuracy with its interval, and recall of each class."""
+    labels, images = drawn(kind, size, count)
+    found = [each.label for each in load(ckpt, polarity=polarity).predict(images)]
+    right = np.array(found) == np.array(labels)
     low, high = wilson_interval(int(right.sum()), count)
-    recalls = ", ".join(f"{right[labels == name].mean():.2f}" for name in CLASSES)
+    recalls = ", ".join(f"{right[np.array(labels) == name].mean():.2f}" for name in CLASSES)
     return f"{right.mean():.3f} [{low:.3f}, {high:.3f}] ({recalls})"
 
 
@@ -168,7 +156,7 @@ def save_sheet(path: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ckpt", default="robust")
-    parser.add_argument("--polarity", default="null", help="as in sem-predict: null, bright or dark")
+    parser.add_argument("--polarity", help="as in sem-predict: bright or dark")
     parser.add_argument("--images", type=int, default=150)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--sheet", help="only draw some of the images into this file")

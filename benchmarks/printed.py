@@ -11,17 +11,18 @@ the defect is simulated. Pieces overlap and come from few images, so there are n
 
 import argparse
 import functools
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from foreign import CHANGE, CLASSES, parts, predicted
+import numpy.typing as npt
+from foreign import CHANGE, CLASSES, parts
 
 from sem_lightning.config.compose import compose_simulator
 from sem_lightning.fitting.metal_lines import measure_wires
+from sem_lightning.inference.predictor import load
 from sem_lightning.io.find import find_images
 from sem_lightning.io.images import read_gray
 from sem_lightning.metrology.edges import edge_profile
@@ -137,18 +138,24 @@ def save_sheet(path: str, subjects: Sequence[Subject]) -> None:
     cv2.imwrite(path, (255 * np.clip(sheet, 0, 1)).astype(np.uint8))
 
 
-def judge(subject: Subject, size: int, ckpt: str, polarity: str, each: int) -> str:
-    """Accuracy, pieces, and recall of each class."""
+def printed(subject: Subject, size: int, each: int) -> tuple[list[str], list[npt.NDArray[np.uint8]]]:
+    """Labels and pieces of one image."""
     rng = np.random.default_rng([6, size])
     pieces = [(label, cut(rng, subject, size, label)) for label in CLASSES for _ in range(each)]
-    labels = np.array([label for label, piece in pieces if piece is not None])
-    if not len(labels):
+    made = [
+        (label, (255 * np.clip(piece, 0, 1) + 0.5).astype(np.uint8)) for label, piece in pieces if piece is not None
+    ]
+    return [label for label, _ in made], [piece for _, piece in made]
+
+
+def judge(subject: Subject, size: int, ckpt: str, polarity: str | None, each: int) -> str:
+    """Accuracy, pieces, and recall of each class."""
+    labels, pieces = printed(subject, size, each)
+    if not labels:
         return "-"
-    with tempfile.TemporaryDirectory() as folder:
-        for number, piece in enumerate(piece for _, piece in pieces if piece is not None):
-            cv2.imwrite(f"{folder}/{number:04d}.png", (255 * np.clip(piece, 0, 1) + 0.5).astype(np.uint8))
-        right = np.array(predicted(Path(folder), ckpt, polarity)) == labels
-    recalls = ", ".join(f"{right[labels == name].mean():.2f}" if (labels == name).any() else "-" for name in CLASSES)
+    truth = np.array(labels)
+    right = np.array([found.label for found in load(ckpt, polarity=polarity).predict(pieces)]) == truth
+    recalls = ", ".join(f"{right[truth == name].mean():.2f}" if (truth == name).any() else "-" for name in CLASSES)
     return f"{right.mean():.3f} of {len(labels)} ({recalls})"
 
 
@@ -156,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images")
     parser.add_argument("--ckpt", default="robust")
-    parser.add_argument("--polarity", default="null", help="as in sem-predict: null, bright or dark")
+    parser.add_argument("--polarity", help="as in sem-predict: bright or dark")
     parser.add_argument("--each", type=int, default=20, help="pieces of each image, size and class")
     parser.add_argument("--sheet", help="only draw some of the pieces into this file")
     arguments = parser.parse_args()
