@@ -36,8 +36,8 @@ def generate(config: DictConfig) -> None:
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("", total=total)
             writer.write_parts(parts, workers, lambda written: progress.advance(task, written))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("the same command goes on where this one stopped") from None
+    except KeyboardInterrupt as stop:
+        raise type(stop)("the same command goes on where this one stopped") from None
     seconds = time.perf_counter() - started
     missing = [] if writer.is_complete() else writer.missing_parts()
     if missing:

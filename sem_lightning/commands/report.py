@@ -1,12 +1,10 @@
 """``sem-report``: a joint report of the jobs of a sweep."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from sem_lightning.config.app import EXIT_ERROR
-from sem_lightning.config.error_lines import describe
-from sem_lightning.errors import UserError
+from sem_lightning.config.app import one_line_errors
+from sem_lightning.processes import ended_by_signals
 
 
 def main() -> None:
@@ -19,15 +17,12 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder of a sweep: outputs/multirun/...")
     folder = parser.parse_args().folder.expanduser()
-    from rich.console import Console
+    with ended_by_signals(), one_line_errors():
+        from rich.console import Console
 
-    from sem_lightning.sweeps.sweep_report import report_sweep
+        from sem_lightning.sweeps.sweep_report import report_sweep
 
-    try:
         print(f"report in {report_sweep(folder, Console())}")
-    except (UserError, OSError) as error:
-        print(f"error: {describe(error)}", file=sys.stderr)
-        sys.exit(EXIT_ERROR)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from sem_lightning.config.error_lines import KILLED, PLUGIN_ERRORS, describe
 from sem_lightning.config.job import in_multirun, output_folder
 from sem_lightning.errors import UserError
 from sem_lightning.io.atomic import printable
+from sem_lightning.processes import Terminated, ended_by_signals
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError)
 EXIT_ERROR = 1
 EXIT_SOME_UNUSABLE = 3  # some of the given files cannot be used
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143  # SIGTERM
 
 
 def run_command(
@@ -34,8 +36,8 @@ def run_command(
 ) -> None:
     """Compose ``conf/<config_name>.yaml`` with the command line's overrides and run ``task`` on it.
 
-    A user's mistake gives one line on standard error and exit code 1, Ctrl-C gives 130. With ``HYDRA_FULL_ERROR=1``
-    errors keep their traceback.
+    A user's mistake gives one line on standard error and exit code 1, Ctrl-C gives 130, and
+    SIGTERM 143. With ``HYDRA_FULL_ERROR=1`` errors keep their traceback.
 
     Args:
         config_name: Name of the command's configuration.
@@ -63,30 +65,43 @@ def run_command(
             raise  # the sweep continues with its other jobs and fails at its end
 
     try:
-        register_schemas(config_name)
-        _add_own_configs()
-        with around():
-            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
-    except KeyboardInterrupt as interrupt:
-        _fail(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", EXIT_INTERRUPTED)
-    except ValueError as error:
-        said = next((line for start, line in PLUGIN_ERRORS.items() if str(error).startswith(start)), None)
-        if full_error == "1" or said is None:
-            raise
-        _fail(said, EXIT_ERROR)
-    except _EXPECTED as error:
-        if full_error == "1":
-            raise
-        _fail(describe(error), EXIT_ERROR)
-    except Exception as error:
-        if full_error == "1" or type(error).__name__ not in KILLED:
-            raise
-        _fail("a job's process was killed (out of memory?); the same command goes on with what is missing", EXIT_ERROR)
+        with ended_by_signals(), one_line_errors(full_error == "1"):
+            register_schemas(config_name)
+            _add_own_configs()
+            with around():
+                hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(run_job)()
     finally:
         GlobalHydra.instance().clear()
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+@contextmanager
+def one_line_errors(full_error: bool = False) -> Iterator[None]:
+    """End the command with one line and an exit code after a user's mistake, a signal, or a killed job.
+
+    With ``full_error`` errors keep their traceback.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        by_signal = isinstance(stop, Terminated)
+        said = "terminated" if by_signal else "interrupted"
+        _fail(f"{said}; {stop}" if str(stop) else said, EXIT_TERMINATED if by_signal else EXIT_INTERRUPTED)
+    except ValueError as error:
+        meant = next((line for start, line in PLUGIN_ERRORS.items() if str(error).startswith(start)), None)
+        if full_error or meant is None:
+            raise
+        _fail(meant, EXIT_ERROR)
+    except _EXPECTED as error:
+        if full_error:
+            raise
+        _fail(describe(error), EXIT_ERROR)
+    except Exception as error:
+        if full_error or type(error).__name__ not in KILLED:
+            raise
+        _fail("a job's process was killed (out of memory?); the same command goes on with what is missing", EXIT_ERROR)
 
 
 def exit_with_unusable(problems: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from sem_lightning.data.sources import Batch, Source
 from sem_lightning.data.splits import EpochSampler
 from sem_lightning.errors import SettingError
 from sem_lightning.io.images import ImageError
+from sem_lightning.processes import start_worker
 
 _EVAL_BATCH_SIZE = 64
 
@@ -37,6 +38,25 @@ class SEMDataModule(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self._epochs_before = 0  # of the run that is resumed
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the number of whole training epochs."""
+        return {"epochs": self._epochs_done()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._epochs_before = int(state_dict["epochs"])
+
+    def _epochs_done(self) -> int:
+        """Whole training epochs, those of the resumed run included.
+
+        Lightning (2.6) restores the state of its loops only after a schedule has asked for the number of steps, which
+        starts the workers of the training data.
+        """
+        if self.trainer is None:
+            return self._epochs_before
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        return int(progress.processed) or self._epochs_before
 
     def train_dataloader(self) -> "DataLoader[Batch]":
         dataset = self.source.dataset("train")
@@ -48,9 +68,7 @@ class SEMDataModule(lightning.LightningDataModule):
                 "images or more for each",
             )
         sampler = EpochSampler(size, self.seed, self.source.group, rank(), world_size())
-        if self.trainer is not None:
-            # in a resumed run, workers fetch the first images before Lightning (2.6) sets the epoch
-            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
+        sampler.set_epoch(self._epochs_done())  # workers fetch the first images before Lightning (2.6) sets it
         batch_size = self.batch_size // world_size()
         # A batch of one image cannot be batch-normalised.
         drop_last = len(sampler) % batch_size == 1 and len(sampler) > 1
@@ -90,10 +108,11 @@ class SEMDataModule(lightning.LightningDataModule):
             batch_size=batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            worker_init_fn=_use_one_thread,
+            worker_init_fn=_start_worker,
             **options,
         )
 
 
-def _use_one_thread(worker: int) -> None:
+def _start_worker(worker: int) -> None:
+    start_worker()
     cv2.setNumThreads(1)

@@ -4,13 +4,13 @@ import contextlib
 import csv
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
+from sem_lightning.io.atomic import atomic_file
 
 _REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
 
@@ -43,19 +43,18 @@ class PredictionWriter:
         """Open temporary files. They get their final names at the end, unless an error occurs.
 
         Raises:
-            OSError: A folder is not writable.
+            OSError: A folder is not writable or full.
         """
         with contextlib.ExitStack() as stack:
-            streams: dict[Path, TextIO] = {}
-            temporary = {}
             for path in self._targets:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                temporary[path] = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-                stack.callback(temporary[path].unlink, missing_ok=True)
-                # file names may hold bytes that are not UTF-8; they are written unchanged
-                streams[path] = stack.enter_context(
-                    temporary[path].open("w", newline="", encoding="utf-8", errors="surrogateescape")
-                )
+            temporary = [stack.enter_context(atomic_file(path)) for path in self._targets]
+            # Closed before any file gets its name. File names may hold bytes that are not UTF-8; they are written
+            # unchanged.
+            streams: dict[Path, TextIO] = {
+                path: stack.enter_context(name.open("w", newline="", encoding="utf-8", errors="surrogateescape"))
+                for path, name in zip(self._targets, temporary, strict=True)
+            }
             self._table = csv.writer(streams[self._table_path], lineterminator="\n")
             self._table.writerow(["path", "label", "confidence", "decision", *(f"p_{name}" for name in self._classes)])
             self._lines = streams[self._lines_path] if self._lines_path else None
@@ -64,10 +63,6 @@ class PredictionWriter:
                 self._regions = csv.writer(streams[self._regions_path], lineterminator="\n")
                 self._regions.writerow(["path", *_REGION_COLUMNS])
             yield self
-            for path, stream in streams.items():
-                stream.flush()
-                os.fsync(stream.fileno())
-                temporary[path].replace(path)
 
     def add(self, prediction: Prediction) -> None:
         """Write the prediction of the next image."""

@@ -1,7 +1,15 @@
 """Atomic file writes, and locks between processes."""
 
+import errno
+import functools
+import itertools
 import json
 import os
+import platform
+import re
+import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,19 +19,95 @@ from filelock import FileLock, Timeout
 
 from sem_lightning.errors import SettingError
 
+_HOST = re.sub(r"\W", "_", platform.node(), flags=re.ASCII)[:40]
+_OURS = re.compile(rf"\..*\.{_HOST}-(\d+)-\d+\.tmp(\..*)?", re.DOTALL)
+_numbers = itertools.count()
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # writing fails so, and the error names no file
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file next to ``path``, then rename it.
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A new name to write a file under, which then becomes ``path``, whole or not at all.
+
+    The temporary file lies in the same folder and is renamed once it is on the disk. A link stays a link to the file
+    that is replaced. What is no file is never replaced: a character device or a pipe receives the content at the end.
+    Temporary files that killed processes of this machine have left in the folder are removed.
 
     Raises:
-        OSError: The folder is not writable or full; the temporary file is removed.
+        OSError: The folder is not writable or full, or ``path`` cannot be written to; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        with _sent_to(path, mode) as temporary:
+            yield temporary
+        return
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    _remove_stale(target.parent.absolute())
+    # suffixes at the end, because some writers take the format from them
+    name = f".{target.name[:40]}.{_HOST}-{os.getpid()}-{next(_numbers)}.tmp{target.suffix[:20]}"
+    temporary = target.with_name(name)
     try:
-        write(temporary)
-        temporary.replace(path)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        if error.filename == str(temporary) or (error.filename is None and error.errno in _DISK):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _sent_to(path: Path, mode: int) -> Iterator[Path]:
+    """A temporary file, whose content is sent to a character device or a pipe."""
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, where a file is to be written", str(path))
+    if not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
+        raise OSError(errno.EINVAL, "is neither a file nor a pipe, and is not written to", str(path))
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        try:
+            with temporary.open("rb") as content, path.open("wb", buffering=0) as stream:
+                shutil.copyfileobj(content, stream)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@functools.cache  # once a process, because a folder can hold many files
+def _remove_stale(folder: Path) -> None:
+    """Remove the temporary files of processes of this machine that have ended."""
+    if os.name != "posix" or not folder.is_dir():  # elsewhere os.kill would end the process
+        return
+    for entry in os.scandir(folder):
+        found = _OURS.fullmatch(entry.name)
+        if found and not _is_running(int(found[1])):
+            Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file, which becomes ``path``; see `atomic_file`."""
+    with atomic_file(path) as temporary:
+        write(temporary)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -4,6 +4,7 @@ A checkpoint holds ``state_dict``, ``hyper_parameters`` (``settings``: `ModelSet
 ``decision_rule``. A checkpoint of a resumable training also holds the optimiser's state.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,17 @@ def rule_state(rule: Rule) -> dict[str, Any]:
     return state
 
 
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write the content of a checkpoint atomically.
+
+    Raises:
+        OSError: The folder is not writable or full (torch's own writing raises RuntimeError there).
+    """
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content.getbuffer()))
+
+
 def save_rule(
     path: Path,
     rule: Rule,
@@ -142,11 +154,11 @@ def save_rule(
     if target.suffix == SUFFIX:
         write_atomically(target, lambda temporary: write_safetensors(temporary, state))
     else:
-        write_atomically(target, lambda temporary: torch.save(state, temporary))
+        write_checkpoint(target, state)
 
 
 def save_weights(path: Path, net: ClassifierNetwork) -> None:
     """Replace the weights in a checkpoint by others of the same network, atomically."""
     named = {f"{_NET}{name}": value for name, value in net.state_dict().items()}
     state = read_checkpoint(path) | {"state_dict": named}
-    write_atomically(path, lambda temporary: torch.save(state, temporary))
+    write_checkpoint(path, state)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from sem_lightning.errors import UserError
@@ -34,7 +34,8 @@ def write_safetensors(path: Path, state: dict[str, Any]) -> None:
         if name not in recipe or name in _INFERENCE
     }
     text = json.dumps({"settings": settings, "rule": rule})
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path, {"sem-lightning": text})
+    # as bytes, because an error of writing is then an OSError
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}, {"sem-lightning": text}))
 
 
 def read_safetensors(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ OmegaConf.register_new_resolver("job_folder", job_name, replace=True)
 def multirun() -> Iterator[None]:
     """Lock a folder for a multirun. The same command finds the same folder again.
 
-    At the end a report is written there, also if jobs failed.
+    At the end a report is written there, also if jobs failed, but not after Ctrl-C or SIGTERM, which end it soon.
 
     Raises:
         UserError: Another sweep is running in the folder, or a job failed.
@@ -42,17 +42,20 @@ def multirun() -> Iterator[None]:
         started = time.time()
         try:
             yield
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("the same command runs the missing jobs") from None
-        finally:
-            if any(folder.glob(f"*/{OVERRIDES}")):
-                _report(folder)
+        except KeyboardInterrupt as stop:
+            raise type(stop)("the same command runs the missing jobs") from None
+        except BaseException:
+            _report(folder)
+            raise
+        _report(folder)
         failed = sum(path.stat().st_mtime >= started for path in folder.glob(f"*/{ERROR}"))
         if failed:  # a study continues without failed jobs
             raise UserError(f"jobs that failed: {failed}; the report says why")
 
 
 def _report(folder: Path) -> None:
+    if not any(folder.glob(f"*/{OVERRIDES}")):
+        return
     from rich.console import Console
 
     from sem_lightning.sweeps.sweep_report import report_sweep

@@ -12,6 +12,7 @@ from sem_lightning.config.build import build
 from sem_lightning.config.job import in_multirun, launcher, sweeper, task_overrides
 from sem_lightning.config.schemas import SweepSettings
 from sem_lightning.errors import SettingError
+from sem_lightning.processes import end_with_parent
 from sem_lightning.sweeps.sweep_folder import config_digest, finished_before
 from sem_lightning.training.callbacks import better
 from sem_lightning.training.trainer import has_one_process
@@ -28,6 +29,7 @@ def train_job(config: DictConfig, output: Path, train: Callable[[DictConfig, Pat
     Raises:
         SettingError: The training uses several processes.
     """
+    end_with_parent()  # in a process of joblib; those of Slurm and Ray belong to these
     settings: SweepSettings = build(config.sweep, "sweep")
     before = None if settings.force else finished_before(output, config_digest(config))
     if before is not None and config.optimized_metric in before["metrics"]:

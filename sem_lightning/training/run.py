@@ -111,7 +111,8 @@ def run_training(
         UserError: Weights became NaN or infinite before any epoch was validated.
     """
     logger = settings.logger_of_users or build_logger(settings.logger, output)
-    best, last = build_checkpoints(settings.callbacks, output)
+    alpha = settings.model.wise_ft_alpha  # below 1, the best checkpoint of a whole run holds interpolated weights
+    best, last = build_checkpoints(settings.callbacks, output, resume_from if alpha == 1 else None)
     counter, guard = ImageCounter(), StopOnNonFinite()
     optional = optional_callbacks(settings.callbacks, logger)
     callbacks: list[Callback] = [counter, guard, best, last, *optional, *settings.more_callbacks]
@@ -124,10 +125,9 @@ def run_training(
         _compile(classifier)
     data = settings.data
     datamodule = SEMDataModule(source, data.batch_size, data.num_workers, settings.seed)
-    alpha = settings.model.wise_ft_alpha
     start = {name: value.clone() for name, value in classifier.net.state_dict().items()} if alpha < 1 else {}
     started = time.perf_counter()
-    with explain_interrupt(trainer, Path(last.dirpath or output)):
+    with explain_interrupt(Path(last.dirpath or output)):
         trainer.fit(classifier, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
     seconds = time.perf_counter() - started
     if guard.epoch is not None:
@@ -140,7 +140,7 @@ def run_training(
                 save_weights(Path(best.best_model_path), classifier.net)
     else:
         log.warning("no epoch was validated, so the last weights are tested")
-    with explain_interrupt(trainer, Path(last.dirpath or output)):
+    with explain_interrupt(Path(last.dirpath or output)):
         predictions = _calibrate_and_test(settings, trainer, classifier, datamodule, best.best_model_path or None)
     return Run(
         first=trainer.is_global_zero,

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from sem_lightning.errors import SettingError
+from sem_lightning.model.checkpoint import write_checkpoint
 
 
 def quiet_lightning() -> None:
@@ -27,13 +29,21 @@ def quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Lightning 2.6 uses a deprecated class of newer torch versions.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
-    # A resumed run has its own folder; its best.ckpt is the best epoch since resuming.
+    # A resumed run has its own folder.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings(
         "ignore", message=".*The number of training batches.*is smaller than the logging interval.*"
     )
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints whole or not at all. Lightning (2.6) leaves half a file under its name on a full disk."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_checkpoint(Path(path), checkpoint)
 
 
 def build_trainer(
@@ -49,9 +59,13 @@ def build_trainer(
     Raises:
         SettingError: A key or value that Lightning's Trainer does not accept.
     """
+    own = options.get("plugins") or []
+    plugins = [*own] if isinstance(own, Sequence) and not isinstance(own, str) else [own]
+    if not any(isinstance(each, CheckpointIO) for each in plugins):
+        plugins.append(WholeCheckpoints())
     try:
         return lightning.Trainer(
-            **options,
+            **{**options, "plugins": plugins},
             default_root_dir=output,
             use_distributed_sampler=False,  # the data module divides images among processes
             callbacks=list(callbacks),
@@ -72,15 +86,20 @@ def has_one_process(trainer: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def explain_interrupt(trainer: lightning.Trainer, checkpoints: Path | None = None) -> Iterator[None]:
-    """Turn Ctrl-C into exit code 130 (Lightning gives 1), with a hint how to resume."""
+def explain_interrupt(checkpoints: Path) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the command (Lightning turns them into exit code 1), with a hint how to resume."""
     try:
         yield
-    except SystemExit:
-        if not trainer.interrupted:
+    except SystemExit as exit_:
+        stop = exit_.__context__
+        if not isinstance(stop, KeyboardInterrupt):
             raise
-        if checkpoints is None:
-            raise KeyboardInterrupt from None
-        last = checkpoints / "last.ckpt"
-        hint = f"resume with resume_from={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
-        raise KeyboardInterrupt(hint) from None
+        raise _with_hint(stop, checkpoints) from None
+    except KeyboardInterrupt as stop:
+        raise _with_hint(stop, checkpoints) from None
+
+
+def _with_hint(stop: KeyboardInterrupt, checkpoints: Path) -> KeyboardInterrupt:
+    last = checkpoints / "last.ckpt"
+    hint = f"resume with resume_from={last}" if last.is_file() else "no epoch was finished, so nothing is kept"
+    return type(stop)(hint)

@@ -80,13 +80,26 @@ def test_the_same_seed_gives_the_same_run_and_another_another(run: Run, trained:
     assert not same_weights(trained / "checkpoints/last.ckpt", other / "checkpoints/last.ckpt")
 
 
-def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Run) -> None:
+@pytest.mark.parametrize("schedule", ["constant", "linear", "onecycle"])
+def test_a_resumed_run_ends_where_an_unbroken_one_does(
+    run: Run, monkeypatch: pytest.MonkeyPatch, schedule: str
+) -> None:
     """With all that an epoch can differ in from the one before."""
-    more = ("model.augmix_weight=4", "data.large_field_every=2", "data.large_field_size=96")
-    options = (*TINY, "data.num_workers=1", "model.schedule=constant", "data.train_per_class=4", *more)
-    whole = run("train", *options, "trainer.max_epochs=2").run_folder()
-    half = run("train", *options, "trainer.max_epochs=1").run_folder()
-    resumed = run("train", *options, "trainer.max_epochs=2", f"resume_from={half}/checkpoints/last.ckpt")
+    more = ("model.augmix_weight=4", "data.large_field_every=2", "data.large_field_size=96", "trainer.max_epochs=2")
+    options = (*TINY, "data.num_workers=1", f"model.schedule={schedule}", "data.train_per_class=4", *more)
+    whole = run("train", *options).run_folder()
+    step = SEMClassifier.training_step
+
+    def break_off(classifier: SEMClassifier, batch: dict[str, torch.Tensor], index: int) -> torch.Tensor:
+        if classifier.current_epoch == 1:
+            raise KeyboardInterrupt
+        return step(classifier, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SEMClassifier, "training_step", break_off)
+        stopped = run("train", *options)
+    assert stopped.code == 130
+    resumed = run("train", *options, f"resume_from={stopped.run_folder()}/checkpoints/last.ckpt")
     assert resumed.code == 0, resumed.err
     assert same_weights(whole / "checkpoints/last.ckpt", resumed.run_folder() / "checkpoints/last.ckpt")
     assert resumed.result()["train_images"] == 12  # of this run, not of the first

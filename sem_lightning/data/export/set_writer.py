@@ -22,6 +22,7 @@ from sem_lightning.errors import UserError
 from sem_lightning.io.atomic import exclusive, write_atomically, write_json
 from sem_lightning.io.dataset_format import DESCRIPTION
 from sem_lightning.io.images import encode_image
+from sem_lightning.processes import start_worker, unheard_by_children
 from sem_lightning.synthesis.simulator import Sample, Simulator, render
 from sem_lightning.version import __version__
 
@@ -137,17 +138,23 @@ class SetWriter:
                 progress(self.write_part(part))
             return
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        others = multiprocessing.active_children()
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
             # A few parts at a time, so that the queue stays small for any size of set.
             waiting = list(reversed(parts))
             running: set[Future[int]] = set()
             try:
                 while waiting or running:
                     while waiting and len(running) < 2 * workers:
-                        running.add(pool.submit(self.write_part, waiting.pop()))
+                        with unheard_by_children():
+                            running.add(pool.submit(self.write_part, waiting.pop()))
                     done = next(as_completed(running))
                     running.remove(done)
                     progress(done.result())
+            except KeyboardInterrupt:
+                for worker in set(multiprocessing.active_children()) - set(others):
+                    worker.terminate()  # a part can take minutes
+                raise
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
@@ -231,6 +238,11 @@ class SetWriter:
 
     def _render(self, entry: Entry) -> Sample:
         return render(self.simulator.draw(self.seed, SPLITS.index(entry.split), entry.index, entry.label))
+
+
+def _start_worker() -> None:
+    start_worker()
+    cv2.setNumThreads(1)
 
 
 def _metadata(entry: Entry, sample: Sample, scene: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:

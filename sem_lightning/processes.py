@@ -1,0 +1,149 @@
+"""Signals end a command in an orderly way, and its worker processes end with it."""
+
+import atexit
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+_PATIENCE = 10.0  # seconds for an orderly end
+_LOOK = 1.0  # seconds between two looks for the parent
+_stopping: list[int] = []  # the signals that end this process
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, the signal of ``kill``, Slurm and Kubernetes. It ends a command as Ctrl-C does."""
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM and KeyboardInterrupt on Ctrl-C, and see to it that either ends the process.
+
+    Python loses an exception that is raised in a destructor; it is then raised again. A process that has not ended 10
+    seconds after a signal is ended, its files being written whole or not at all. A signal after the last line of the
+    command ends the process at once. Outside the main thread nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.unraisablehook
+    sys.unraisablehook = _again(hook)
+    if before[signal.SIGINT] is not signal.SIG_IGN:  # as in the background of a script
+        signal.signal(signal.SIGINT, _raise)
+    signal.signal(signal.SIGTERM, _raise)
+    try:
+        with _deadline():
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
+        atexit.unregister(_end_at_once)
+        atexit.register(_end_at_once)  # the last one registered is the first one called
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def _again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+    """A hook that repeats the signal whose exception Python has ignored."""
+
+    def repeat(unraisable: Any) -> None:
+        kind = unraisable.exc_type
+        if not issubclass(kind, KeyboardInterrupt):
+            hook(unraisable)
+            return
+        number = signal.SIGTERM if issubclass(kind, Terminated) else signal.SIGINT
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+
+    return repeat
+
+
+@contextlib.contextmanager
+def _deadline() -> Iterator[None]:
+    """End the process some time after a signal, even if the main thread never returns to Python."""
+    heard, told = os.pipe()  # Python writes the number of each signal to it, whatever the main thread does
+    os.set_blocking(told, False)
+    over = threading.Event()
+    thread = threading.Thread(target=_wait_for_signal, args=(heard, over), daemon=True)
+    thread.start()
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        over.set()
+        os.write(told, b"\0")
+        thread.join()
+        os.close(told)
+        os.close(heard)
+
+
+def _wait_for_signal(heard: int, over: threading.Event) -> None:
+    while not over.is_set():
+        number = os.read(heard, 1)[0]
+        if number in (signal.SIGINT, signal.SIGTERM):
+            _stopping.append(number)
+            if not over.wait(_PATIENCE):
+                _end(number)
+
+
+def _end(number: int) -> None:
+    os.write(2, b"error: stopped before everything was tidied up\n")
+    os._exit(128 + number)
+
+
+def _end_at_once() -> None:
+    """The interpreter is about to end: a signal must neither be lost nor print a traceback."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError):  # outside the main thread
+            signal.signal(number, signal.SIG_DFL)
+    if _stopping:
+        last = threading.Timer(_PATIENCE, _end, (_stopping[0],))
+        last.daemon = True
+        last.start()
+
+
+@contextlib.contextmanager
+def unheard_by_children() -> Iterator[None]:
+    """Processes that are started in this context do not hear Ctrl-C until they call `start_worker`."""
+    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_worker() -> None:
+    """To be called first in a worker process: Ctrl-C is left to the main process, and the worker ends with that."""
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(-1)  # a forked process has that of the main process
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process when the process that has started it is gone; nothing is done in a process of no other."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: Any) -> None:
+    if os.name == "posix":  # also true for joblib's processes, which have nothing to join
+        while os.getppid() == parent.pid:
+            time.sleep(_LOOK)
+    else:
+        parent.join()
+    os._exit(1)
