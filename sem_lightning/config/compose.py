@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sem_lightning.config.build import build, build_simulator, check_keys
 from sem_lightning.config.error_lines import describe
+from sem_lightning.config.overrides import quote_paths
 from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, SimulationSettings
 from sem_lightning.errors import UserError
 from sem_lightning.fitting.fit_settings import FitSettings
@@ -89,8 +90,8 @@ def compose_with_grid(command: str, overrides: Sequence[str]) -> tuple[DictConfi
     if not all(isinstance(each, str) for each in overrides):
         raise UserError(f"found {list(overrides)!r}, expected overrides as text, such as 'noise=high'")
     try:
-        return _compose(command, overrides)
-    except (HydraException, OmegaConfBaseException) as error:
+        return _compose(command, quote_paths(overrides, sweeps=False))
+    except (HydraException, OmegaConfBaseException, RecursionError) as error:
         raise UserError(describe(error)) from None
 
 

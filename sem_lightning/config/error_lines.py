@@ -2,15 +2,26 @@
 
 import re
 
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from sem_lightning.config.environment import hide_variables
+from sem_lightning.config.overrides import explain
 from sem_lightning.errors import UserError
+from sem_lightning.io.atomic import printable
+
+_LONGEST = 1000  # characters of a line
 
 
 def describe(error: Exception) -> str:
-    """An error as one line that begins with its key or file. Passwords in URLs are removed."""
-    return re.sub(r"//[^/@\s]*@", "//", _in_one_line(error)) or type(error).__name__
+    """An error as one line of printable characters that begins with its key or file.
+
+    Passwords in URLs and values of environment variables are removed, and long values are shortened.
+    """
+    line = hide_variables(re.sub(r"//[^/@\s]*@", "//", _in_one_line(error))) or type(error).__name__
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+    return printable(line)
 
 
 def _in_one_line(error: Exception) -> str:
@@ -23,6 +34,10 @@ def _in_one_line(error: Exception) -> str:
             return f"{group[6:]}: {option} needs an extra: pip install 'sem-lightning[{_EXTRAS[option]}]'"
         options = [line.strip() for line in str(error).splitlines() if line.startswith("\t") and "=" not in line]
         return f"{group}: found {option!r}, expected one of {', '.join(options)}"
+    if isinstance(error, OverrideParseException) and error.override:
+        return str(explain(error.override))
+    if isinstance(error, RecursionError):
+        return "the settings are nested too deeply"
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror or error}"
@@ -36,7 +51,9 @@ def _in_one_line(error: Exception) -> str:
 # errors of the launchers (joblib, submitit, Ray) when the operating system killed a job
 KILLED = ("TerminatedWorkerError", "BrokenProcessPool", "UncompletedJobError", "WorkerCrashedError")
 _NOTHING_FINISHED = "no trial of the study finished; the report says why"
-PLUGIN_ERRORS = {  # how errors of Hydra's plugins begin, and their meaning
+PLUGIN_ERRORS = {  # how errors of Hydra and its plugins begin, and their meaning
+    "Only one of --run": "only one of --multirun, --cfg, --info and --shell_completion can be given",
+    "The --resolve flag": "--resolve is for --cfg and --help",
     "Config group override must be": "a config group takes the name of one of its files, see --help; found null",
     "Record does not exist": _NOTHING_FINISHED,
     "No trials are completed": _NOTHING_FINISHED,

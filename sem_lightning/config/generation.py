@@ -6,14 +6,16 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sem_lightning.checks import at_least
+from sem_lightning.checks import MAX_WORKERS, between
 from sem_lightning.config.build import build, build_simulator, check_seed
+from sem_lightning.config.environment import hide_variables
 from sem_lightning.config.job import task_overrides
 from sem_lightning.data.export.index import ImageIndex
 from sem_lightning.data.export.set_writer import SetWriter
-from sem_lightning.data.splits import check_shares, split_counts
+from sem_lightning.data.splits import MAX_PER_CLASS, check_shares, split_counts
 from sem_lightning.errors import SettingError
 
+_MAX_SHARDS = 10_000
 # Keys that do not change the content of a set.
 _RUN_KEYS = ("output", "overwrite", "num_workers", "shard")
 
@@ -26,10 +28,10 @@ def build_writer(config: DictConfig) -> SetWriter:
     """
     seed = check_seed(config)
     simulator = build_simulator(config)
-    for key in ("num_per_class", "shards"):
-        at_least(key, config[key], 1)
-    if config.num_workers is not None and config.num_workers < 1:
-        raise SettingError("num_workers", f"found {config.num_workers}, expected at least 1, or null for every core")
+    between("num_per_class", config.num_per_class, 1, MAX_PER_CLASS, "images")
+    between("shards", config.shards, 1, _MAX_SHARDS)
+    if config.num_workers is not None:
+        between("num_workers", config.num_workers, 1, MAX_WORKERS, "processes, or null for every core")
     if config.shard is not None and not 0 <= config.shard < config.shards:
         raise SettingError("shard", f"found {config.shard}, expected 0 to {config.shards - 1} (shards={config.shards})")
     check_shares(config.shares)
@@ -46,7 +48,7 @@ def build_writer(config: DictConfig) -> SetWriter:
         plan=plan,
         parts=config.shards,
         settings=build(config.writer, "writer"),
-        description=settings | simulator.pattern.sources(),
+        description=hide_variables(settings) | simulator.pattern.sources(),
         command=_command(),
     )
 

@@ -18,14 +18,14 @@ def in_multirun() -> bool:
 
 
 def task_overrides() -> list[str]:
-    """The job's overrides, without those of Hydra's own keys."""
+    """The job's overrides, without those of Hydra's own keys; none outside a command."""
+    if not HydraConfig.initialized():
+        return []
     return [str(each) for each in HydraConfig.get().overrides.task]
 
 
 def given_keys() -> set[str]:
-    """Keys and groups in the job's overrides; empty outside a command."""
-    if not HydraConfig.initialized():
-        return set()
+    """Keys and groups in the job's overrides; none outside a command."""
     return {each.lstrip("+").partition("=")[0] for each in task_overrides()}
 
 

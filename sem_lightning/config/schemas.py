@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from sem_lightning.checks import at_least, one_of
+from sem_lightning.checks import MAX_THREADS, between, one_of
 from sem_lightning.data.data_settings import DataSettings, FolderSettings, SyntheticSettings
 from sem_lightning.data.export.storage import WriterSettings
 from sem_lightning.decision.decision_settings import DecisionSettings
@@ -50,7 +50,7 @@ class SweepSettings:
 
     def __post_init__(self) -> None:
         if self.threads is not None:
-            at_least("threads", self.threads, 1)
+            between("threads", self.threads, 1, MAX_THREADS)
 
 
 @dataclass

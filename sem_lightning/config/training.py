@@ -10,9 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from sem_lightning.config.build import build, build_simulator, check_seed
 from sem_lightning.config.compose import compose
+from sem_lightning.config.environment import hide_variables
 from sem_lightning.config.job import given_keys
 from sem_lightning.errors import SettingError
 from sem_lightning.training.run import RunSettings
+from sem_lightning.training.run_settings import check_trainer
 from sem_lightning.training.train import TrainingSettings
 
 
@@ -26,6 +28,7 @@ def build_training(
     """
     callbacks, logger = build(config.callbacks, "callbacks"), build(config.logger, "logger")
     own = [_instantiate(f"callbacks.own.{name}", each, Callback) for name, each in (callbacks.own or {}).items()]
+    check_trainer(config.trainer)
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     run = RunSettings(
         model=build(config.model, "model"),
@@ -45,7 +48,7 @@ def build_training(
         resume_from=config.resume_from,
         optimized_metric=config.optimized_metric,
         given=given_keys(),
-        plain=plain,
+        plain=hide_variables(plain),
         facts=facts or {},
     )
 

@@ -33,7 +33,7 @@ def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
     elif place.is_file():
         paths = [place]  # even if its name is also a pattern
     else:
-        names = glob.glob(str(place), recursive=True)  # noqa: PTH207
+        names = glob.glob(_escape_folders(place), recursive=True)  # noqa: PTH207
         paths = sorted({Path(name) for name in names if Path(name).is_file()})
     if leave_out is not None:
         paths = [path for path in paths if leave_out.resolve() not in path.resolve().parents]
@@ -44,6 +44,15 @@ def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
             f"them ({', '.join(IMAGE_SUFFIXES)})",
         )
     return paths
+
+
+def _escape_folders(pattern: Path) -> str:
+    """The glob with its first folders escaped, as far as they exist: a folder may be called ``[a]``."""
+    there = Path()
+    parts = list(pattern.parts)
+    while parts and (there / parts[0]).is_dir():
+        there /= parts.pop(0)
+    return str(Path(glob.escape(str(there)), *parts))
 
 
 def _read_list(listing: Path) -> list[Path]:
