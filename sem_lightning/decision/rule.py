@@ -36,6 +36,18 @@ class RiskBound:
     good: int
     overkill: int
 
+    def __post_init__(self) -> None:
+        """Check the values, because a rule may come from an untrusted file.
+
+        Raises:
+            ValueError: Shares outside 0 to 1, or counts that are no whole numbers.
+        """
+        counts = (self.defects, self.escapes, self.good, self.overkill)
+        if not (0 <= self.max_escape <= 1 and 0 <= self.confidence <= 1):
+            raise ValueError("the decision rule's risk bound is out of range")
+        if not all(isinstance(each, int) and each >= 0 for each in counts):
+            raise ValueError("the decision rule's risk bound has counts that are no whole numbers")
+
 
 @dataclass(frozen=True)
 class Verdicts:

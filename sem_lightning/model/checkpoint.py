@@ -5,6 +5,7 @@ A checkpoint holds ``state_dict``, ``hyper_parameters`` (``settings``: `ModelSet
 """
 
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,25 +81,51 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
     Raises:
         UserError: No such file, or not such a dictionary; the message names ``expected``.
     """
+    damaged, content = None, None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if zipfile.is_zipfile(path):  # not so in PyTorch's format before 2020, which ImageNet weights may have
+            damaged = _find_damage(path)
+        if damaged is None:
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # the restricted unpickler raises many types of errors on foreign files
         raise UserError(f"{path}: not {expected} ({type(error).__name__} while reading it)") from None
+    if damaged is not None:
+        raise UserError(f"{path}: damaged, the checksum of {damaged} is wrong; copy the file again or train again")
     if not isinstance(content, dict):
         raise UserError(f"{path}: not {expected}")
     return content
+
+
+def _find_damage(path: Path) -> str | None:
+    """The first part of the file with a wrong checksum. ``torch.save`` writes one for each tensor; nothing checks it.
+
+    Raises:
+        ValueError: Compressed parts, which ``torch.save`` does not write and which could be of any size.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+            raise ValueError("compressed")
+        return archive.testzip()
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read the content of a checkpoint of this package.
 
     Raises:
-        UserError: No such file, or not a checkpoint of this package.
+        UserError: No such file, not a checkpoint of this package, a damaged one, or weights that are not finite.
     """
-    if path.suffix == SUFFIX:
-        return read_safetensors(path)
+    state = read_safetensors(path) if path.suffix == SUFFIX else _read_torch(path)
+    for name, value in state["state_dict"].items():
+        if not isinstance(value, Tensor):
+            raise UserError(f"{path}: damaged, {name} is no tensor")
+        if not value.isfinite().all():
+            raise UserError(f"{path}: the weights {name} are NaN or infinite; take another checkpoint or train again")
+    return state
+
+
+def _read_torch(path: Path) -> dict[str, Any]:
     expected = "a checkpoint of sem-lightning; take one from a run's checkpoints/ folder"
     state = load_tensors(path, expected)
     facts = state.get("hyper_parameters")

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sem_lightning.checks import check_weights
 from sem_lightning.errors import SettingError
+from sem_lightning.io.atomic import printable
 from sem_lightning.polarity import Polarity
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
@@ -15,6 +17,7 @@ POOLINGS = ("average", "peak_statistics")
 FROZEN = ("nothing", "stem")
 SCHEDULES = ("constant", "linear", "onecycle")
 MAX_VIEW_SCALE = 8
+_MAX_VIEWS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,17 +77,22 @@ class ModelSettings:
             value = getattr(self, name)
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
-        named = isinstance(self.classes, tuple) and all(isinstance(name, str) for name in self.classes)
-        if not named or len(self.classes) < 2:
-            raise SettingError("classes", f"found {self.classes!r}, expected two names or more")
-        if len(set(self.classes)) < len(self.classes):
-            raise SettingError("classes", f"found {', '.join(self.classes)}; name each class once")
+        check_classes(self.classes)
         if self.polarity is not None and self.polarity not in tuple(Polarity):
             raise SettingError("polarity", f"found {self.polarity!r}, expected one of {', '.join(Polarity)}")
-        if self.pixel_size is not None and not (isinstance(self.pixel_size, int | float) and self.pixel_size > 0):
+        if self.pixel_size is not None and not (_is_number(self.pixel_size) and 0 < self.pixel_size < math.inf):
             raise SettingError("pixel_size", f"found {self.pixel_size!r}, expected nm above 0")
         if not isinstance(self.image_size, int) or not 16 <= self.image_size <= MAX_IMAGE_SIZE:
             raise SettingError("image_size", f"found {self.image_size!r}, expected 16 to {MAX_IMAGE_SIZE} pixels")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise SettingError("seed", f"found {self.seed!r}, expected a whole number from 0 to {2**32 - 1}")
+        if self.folder is not None and not _is_folder(self.folder):
+            raise SettingError("folder", f"found {self.folder!r}, expected root, images, seed and shares of a folder")
+        if self.class_weights is not None:
+            weights = self.class_weights
+            if not isinstance(weights, tuple) or not all(map(_is_number, weights)):
+                raise SettingError("class_weights", f"found {weights!r}, expected numbers")
+            check_weights("class_weights", weights, self.classes)
         check_recipe(self)
 
     @property
@@ -105,6 +113,31 @@ class ModelSettings:
             TypeError: An unknown or missing key.
         """
         return ModelSettings(**values)
+
+
+def check_classes(classes: Any) -> None:
+    """Check that there are two class names or more, different ones, of printable characters.
+
+    Raises:
+        SettingError: For the key ``classes``.
+    """
+    if not isinstance(classes, tuple) or not all(isinstance(name, str) for name in classes) or len(classes) < 2:
+        raise SettingError("classes", f"found {classes!r}, expected two names or more")
+    if len(set(classes)) < len(classes):
+        raise SettingError("classes", f"found {', '.join(classes)}; name each class once")
+    for name in classes:
+        if printable(name) != name or not name.strip():
+            raise SettingError("classes", f"found {name!r}, expected a name of printable characters; rename it")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_folder(value: object) -> bool:
+    """Whether this is the fingerprint of a folder, see `ModelSettings.folder`."""
+    kinds = {"root": str, "images": str, "seed": int, "shares": dict, "fold": list}
+    return isinstance(value, dict) and all(isinstance(value[name], kinds.get(name, ())) for name in value)
 
 
 # The keys of conf/model/*.yaml that a checkpoint keeps. The others follow from the data.
@@ -150,7 +183,7 @@ def check_view_scales(scales: Sequence[float] | None) -> None:
         raise SettingError("view_scales", f"found {scales!r}, expected a list of numbers")
     numbers = [*scales]
     finite = all(isinstance(each, int | float) and math.isfinite(each) for each in numbers)
-    if not finite or not numbers or numbers[0] != 1:
-        raise SettingError("view_scales", f"found {numbers}, expected numbers that begin with 1")
+    if not finite or not 1 <= len(numbers) <= _MAX_VIEWS or numbers[0] != 1:
+        raise SettingError("view_scales", f"found {numbers}, expected up to {_MAX_VIEWS} numbers that begin with 1")
     if sorted(set(numbers)) != numbers or numbers[-1] > MAX_VIEW_SCALE:
         raise SettingError("view_scales", f"found {numbers}, expected rising numbers from 1 to {MAX_VIEW_SCALE}")

@@ -1,5 +1,6 @@
 """Small classifier files in safetensors format: half-precision weights and everything that inference needs."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,13 @@ from torch import Tensor
 
 from sem_lightning.errors import UserError
 from sem_lightning.model.model_settings import RECIPE_FIELDS
+from sem_lightning.version import PACKAGE_FOLDER
 
 SUFFIX = ".safetensors"
+# Of classifiers in the package that were written before files had a checksum; writing one again would add another 10 MB
+# to the repository's history.
+_PACKAGED = {"robust.safetensors": "758a4ffad76da0173b826dd69cd11253"}
+_CONTENT = "sem-lightning"  # key of the metadata; one, because safetensors stores several in any order
 _OOD = "ood."
 _INFERENCE = ("network", "name", "pooling", "view_scales")  # the part of the recipe that inference needs
 
@@ -33,24 +39,29 @@ def write_safetensors(path: Path, state: dict[str, Any]) -> None:
         for name, value in state["hyper_parameters"]["settings"].items()
         if name not in recipe or name in _INFERENCE
     }
-    text = json.dumps({"settings": settings, "rule": rule})
+    content = {"settings": settings, "rule": rule}
+    text = json.dumps(content | {"checksum": _checksum(content, weights)})
     # as bytes, because an error of writing is then an OSError
-    path.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}, {"sem-lightning": text}))
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}, {_CONTENT: text}))
 
 
 def read_safetensors(path: Path) -> dict[str, Any]:
     """Read a file of `write_safetensors` as the content of a checkpoint.
 
     Raises:
-        UserError: No such file, or a file of another kind.
+        UserError: No such file, a file of another kind, or a damaged one.
     """
     expected = "a classifier that sem-calibrate wrote"
     if not path.is_file():
         raise UserError(f"{path}: No such file or directory")
     try:
         with safe_open(path, framework="pt") as file:
-            content = json.loads((file.metadata() or {})["sem-lightning"])
+            content = dict(json.loads((file.metadata() or {})[_CONTENT]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        in_package = path.parent == PACKAGE_FOLDER / "weights"
+        wanted = content.pop("checksum", _PACKAGED[path.name] if in_package else None)
+        if wanted is not None and _checksum(content, tensors) != wanted:
+            raise UserError(f"{path}: damaged, its checksum is wrong; copy the file again")
         if "hyper_parameters" in content:
             content, tensors = _translate(content, tensors)
         tensors = {name: tensor.float() if tensor.dtype == torch.half else tensor for name, tensor in tensors.items()}
@@ -62,6 +73,15 @@ def read_safetensors(path: Path) -> dict[str, Any]:
         }
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: not {expected} ({type(error).__name__} while reading it)") from None
+
+
+def _checksum(content: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """A digest of the settings and of the names, types, shapes and values of the tensors."""
+    digest = hashlib.blake2b(json.dumps(content).encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _translate(content: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
