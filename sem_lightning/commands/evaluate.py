@@ -12,6 +12,7 @@ from sem_lightning.config.job import output_folder
 from sem_lightning.data.data_settings import FolderSettings
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
+from sem_lightning.io.atomic import printable
 from sem_lightning.model.model_settings import check_view_scales
 
 _COMPARED = ("image_size", "classes")  # settings that compared classifiers must share
@@ -66,7 +67,7 @@ def evaluate(config: DictConfig) -> float:
     write_evaluation(found, output_folder(), facts | describe_environment())
     for section in found.sections:
         report = section.report
-        title = f"{Path(section.name).name}: accuracy {report.metrics['test/accuracy']:.4f}"
+        title = f"{printable(Path(section.name).name)}: accuracy {report.metrics['test/accuracy']:.4f}"
         report.print(Console(), title, f"{report.images} images (split {config.split}) in {report.seconds:.1f} s")
     print("\n".join([*remarks(found), f"report in {output_folder() / 'report.html'}"]))
     if mlflow is not None:

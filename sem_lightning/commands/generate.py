@@ -1,6 +1,7 @@
 """``generate.py`` / ``sem-generate``: write a labelled set of simulated images to disk."""
 
 import os
+import shlex
 import time
 
 from omegaconf import DictConfig
@@ -9,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sem_lightning.config.app import run_command
 from sem_lightning.config.generation import build_writer
+from sem_lightning.io.atomic import printable
 
 _WORTH_A_PROCESS = 100  # images, which take as long as a further process takes to start
 
@@ -21,9 +23,9 @@ def main() -> None:
 def generate(config: DictConfig) -> None:
     """Write ``num_per_class`` images of each class to ``output``, or one shard of them; continues a stopped run."""
     writer = build_writer(config)
-    console = Console(soft_wrap=True)
+    root = printable(writer.root)
     if not writer.start(config.overwrite):
-        console.print(f"{writer.root} is complete: nothing to do")
+        print(f"{root} is complete: nothing to do")
         return
     parts = writer.missing_parts()
     if config.shard is not None:
@@ -33,7 +35,7 @@ def generate(config: DictConfig) -> None:
     workers = config.num_workers or max(1, min(os.cpu_count() or 1, total // _WORTH_A_PROCESS))
     started = time.perf_counter()
     try:
-        with Progress(*columns, console=console) as progress:
+        with Progress(*columns, console=Console()) as progress:
             task = progress.add_task("", total=total)
             writer.write_parts(parts, workers, lambda written: progress.advance(task, written))
     except KeyboardInterrupt as stop:
@@ -41,11 +43,11 @@ def generate(config: DictConfig) -> None:
     seconds = time.perf_counter() - started
     missing = [] if writer.is_complete() else writer.missing_parts()
     if missing:
-        console.print(f"{total} images written ({seconds:.1f} s); {len(missing)} of {writer.parts} shards are missing")
+        print(f"{total} images written ({seconds:.1f} s); {len(missing)} of {writer.parts} shards are missing")
         return
     writer.finish()
-    console.print(f"{len(writer.plan)} images in {writer.root} ({seconds:.1f} s); look at {writer.root}/preview.png")
-    console.print(f"train on them: python train.py data=folder data.root={writer.root}")
+    print(f"{len(writer.plan)} images in {root} ({seconds:.1f} s); look at {root}/preview.png")
+    print(f"train on them: {shlex.join(['sem-train', 'data=folder', f'data.root={root}'])}")
 
 
 if __name__ == "__main__":

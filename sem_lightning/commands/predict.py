@@ -10,6 +10,7 @@ from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.schemas import PredictSettings
 from sem_lightning.decision.rule import UNSURE_NAME
+from sem_lightning.io.atomic import printable
 from sem_lightning.io.find import find_images
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def predict(config: DictConfig) -> None:
             if settings.explain:
                 save_overlay(overlays, number, found)
     said = ", ".join(f"{name} {counts[name]}" for name in (*predictor.classes, UNSURE_NAME))
-    print(f"{counts.total()} images in {output} ({predictor.rule.kind}): {said}")
+    print(f"{counts.total()} images in {printable(output)} ({predictor.rule.kind}): {said}")
     exit_with_unusable(unreadable)
 
 

@@ -11,7 +11,7 @@ from sem_lightning.config.build import build_simulator, check_seed
 from sem_lightning.data.export.contact_sheet import draw_contact_sheet
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
-from sem_lightning.io.atomic import write_atomically
+from sem_lightning.io.atomic import printable, write_atomically
 from sem_lightning.synthesis.simulator import render
 
 _MOST_PICTURES = 1000
@@ -43,7 +43,7 @@ def preview(config: DictConfig) -> None:
     code = cv2.imencode(output.suffix, draw_contact_sheet(rows, config.cell))[1]
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, lambda temporary: temporary.write_bytes(code.tobytes()))
-    print(f"{config.per_class} images of each of {', '.join(simulator.classes)} in {output}")
+    print(f"{config.per_class} images of each of {', '.join(simulator.classes)} in {printable(output)}")
 
 
 if __name__ == "__main__":

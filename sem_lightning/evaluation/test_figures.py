@@ -19,6 +19,11 @@ _COLUMNS = 8
 _COLOURS = {"accuracy": "tab:blue", "capture": "tab:green", "overkill": "tab:red"}
 
 
+def plain_text(name: str) -> str:
+    """A name for a figure, where Matplotlib would read what stands between two ``$`` as a formula."""
+    return name.replace("$", r"\$")
+
+
 def draw_confusion(report: Report) -> Figure:
     """Counts of the most probable classes and, if they differ, of the decisions. Shading shows shares of rows."""
     predictions = report.predictions
@@ -41,8 +46,8 @@ def _draw_counts(axes: Axes, counts: npt.NDArray[np.int64], rows: list[str], col
     for i, j in np.ndindex(*counts.shape):
         colour = "white" if shares[i, j] > 0.5 else "black"
         axes.text(j, i, f"{counts[i, j]}\n{shares[i, j]:.1%}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(columns)), columns, rotation=30 if len(columns) > 4 else 0)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), [plain_text(name) for name in columns], rotation=30 if len(columns) > 4 else 0)
+    axes.set_yticks(range(len(rows)), [plain_text(name) for name in rows])
     axes.set_xlabel("said")
     axes.set_ylabel("truth")
     axes.set_title(title, fontsize=10)
@@ -50,7 +55,8 @@ def _draw_counts(axes: Axes, counts: npt.NDArray[np.int64], rows: list[str], col
 
 def draw_samples(report: Report) -> Figure:
     """The most confident mistakes with red frames and titles, then correct predictions."""
-    examples, names = report.predictions.examples, report.predictions.decision_names()
+    examples = report.predictions.examples
+    names = [plain_text(name) for name in report.predictions.decision_names()]
     rows = max(1, -(-len(examples) // _COLUMNS))
     figure = Figure(figsize=(1.5 * _COLUMNS, 1.85 * rows), layout="constrained")
     for number, example in enumerate(examples, start=1):
@@ -75,8 +81,9 @@ def draw_curves(report: Report) -> Figure:
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     roc, recall = figure.subplots(1, 2)
     for curves in report.curves:
-        roc.plot(*curves.roc, label=f"{curves.label} {curves.auroc:.5f}", drawstyle="steps-post")
-        recall.plot(*curves.precision_recall, label=f"{curves.label} {curves.average_precision:.5f}")
+        label = plain_text(curves.label)
+        roc.plot(*curves.roc, label=f"{label} {curves.auroc:.5f}", drawstyle="steps-post")
+        recall.plot(*curves.precision_recall, label=f"{label} {curves.average_precision:.5f}")
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (area)", xlim=(0, 1), ylim=(0, 1.01))
     recall.set(xlabel="recall", ylabel="precision", title="precision-recall (area)", xlim=(0, 1.01), ylim=(0, 1.01))
     for axes in (roc, recall):

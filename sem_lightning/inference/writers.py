@@ -1,9 +1,9 @@
 """Writes predictions as a table, JSON lines and boxes of suspicious regions."""
 
 import contextlib
-import csv
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
 from sem_lightning.io.atomic import atomic_file
+from sem_lightning.io.csv_rows import write_row
 
 _REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
 
@@ -55,22 +56,24 @@ class PredictionWriter:
                 path: stack.enter_context(name.open("w", newline="", encoding="utf-8", errors="surrogateescape"))
                 for path, name in zip(self._targets, temporary, strict=True)
             }
-            self._table = csv.writer(streams[self._table_path], lineterminator="\n")
-            self._table.writerow(["path", "label", "confidence", "decision", *(f"p_{name}" for name in self._classes)])
+            self._table = streams[self._table_path]
+            columns = (f"p_{name}" for name in self._classes)
+            write_row(self._table, ["path", "label", "confidence", "decision", *columns])
             self._lines = streams[self._lines_path] if self._lines_path else None
             self._regions = None
             if self._regions_path:
-                self._regions = csv.writer(streams[self._regions_path], lineterminator="\n")
-                self._regions.writerow(["path", *_REGION_COLUMNS])
+                self._regions = streams[self._regions_path]
+                write_row(self._regions, ["path", *_REGION_COLUMNS])
             yield self
 
     def add(self, prediction: Prediction) -> None:
         """Write the prediction of the next image."""
         numbers = [f"{p:.6f}" for p in (prediction.confidence, *prediction.probabilities.values())]
-        self._table.writerow([prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]])
+        row = [prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]]
+        write_row(self._table, row)
         if self._regions is not None:
             for region in prediction.regions:
-                self._regions.writerow([prediction.path, *dataclasses.astuple(region)])
+                write_row(self._regions, [prediction.path, *dataclasses.astuple(region)])
         if self._lines is not None:
             self._write_line(describe_prediction(prediction))
 
@@ -81,7 +84,16 @@ class PredictionWriter:
 
     def _write_line(self, content: dict[str, Any]) -> None:
         assert self._lines is not None
-        self._lines.write(json.dumps(content) + "\n")
+        self._lines.write(json.dumps(_without_nan(content), allow_nan=False) + "\n")
+
+
+def _without_nan(content: Any) -> Any:
+    """The content with ``None`` in place of numbers that JSON does not have: NaN and infinite ones."""
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def describe_prediction(prediction: Prediction) -> dict[str, Any]:

@@ -23,6 +23,9 @@ _HOST = re.sub(r"\W", "_", platform.node(), flags=re.ASCII)[:40]
 _OURS = re.compile(rf"\..*\.{_HOST}-(\d+)-\d+\.tmp(\..*)?", re.DOTALL)
 _numbers = itertools.count()
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # writing fails so, and the error names no file
+# control characters, line separators, changes of the writing direction, bytes that are not UTF-8
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 
 @contextmanager
@@ -130,9 +133,8 @@ def check_writable(key: str, folder: Path) -> None:
 
 
 def printable(name: Path | str) -> str:
-    """A file name on one line, with bytes that are not UTF-8 escaped for terminals and text files."""
-    text = str(name).replace("\r", "\\r").replace("\n", "\\n")
-    return text.encode("utf-8", "backslashreplace").decode()
+    """A name on one line, with everything escaped that a terminal obeys or cannot show."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(name))
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def _mark_outdated(jobs: Sequence[Job]) -> list[Job]:
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError):  # missing, or partly deleted
+    except (OSError, ValueError, RecursionError):  # missing, or partly deleted
         return None
     return content if isinstance(content, dict) else None
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sem_lightning.evaluation.stratified_metrics import DetectionLimit
+from sem_lightning.evaluation.test_figures import plain_text
 from sem_lightning.io.atomic import write_atomically
 from sem_lightning.sweeps.summary import Group, Rate, as_number, sort_key
 
@@ -34,7 +35,7 @@ def draw_against(key: str, groups: Sequence[Group]) -> Figure:
     grid = np.atleast_1d(figure.subplots(rows, columns, sharey=True)).ravel()
     for axes, (others, members) in zip(grid, shown, strict=False):
         _draw_panel(axes, key, members, "o" if searched else "o-")
-        axes.set_title(", ".join(f"{name}={value}" for name, value in others), fontsize=9)
+        axes.set_title(plain_text(", ".join(f"{name}={value}" for name, value in others)), fontsize=9)
     for axes in grid[len(shown) :]:
         axes.axis("off")
     grid[0].legend(fontsize=8)
@@ -69,7 +70,7 @@ def draw_limits(key: str, groups: Sequence[Group]) -> Figure | None:
         sizes = [(x, np.nan_to_num(limit.size, nan=np.inf)) for x, limit in mine]
         middles = [(x, float(np.median([size for place, size in sizes if place == x]))) for x in sorted({*places})]
         finite = [(x, size) for x, size in middles if np.isfinite(size)]
-        axes.plot(*zip(*finite, strict=True) if finite else ((), ()), "-", color=f"C{number}", label=label)
+        axes.plot(*zip(*finite, strict=True) if finite else ((), ()), "-", color=f"C{number}", label=plain_text(label))
         axes.plot(*zip(*known, strict=True) if known else ((), ()), "o", color=f"C{number}", markersize=4)
         below = [(x, limit.smallest) for x, limit in mine if limit.size <= limit.smallest]
         above = [(x, limit.largest) for x, limit in mine if np.isnan(limit.size)]
@@ -102,7 +103,7 @@ def _scale_axis(axes: Axes, values: Sequence[str]) -> list[float]:
     if len(places) < len(values):
         words = list(dict.fromkeys(values))
         places = [float(words.index(value)) for value in values]
-        axes.set_xticks(range(len(words)), words)
+        axes.set_xticks(range(len(words)), [plain_text(word) for word in words])
     elif min(places) > 0 and max(places) / min(places) >= _WIDE_RANGE:
         axes.set_xscale("log")
     return places
@@ -135,7 +136,7 @@ def _draw_curve(
     means = np.array([rate.mean for rate in rates])
     bars = np.abs(np.array([rate.interval for rate in rates]).T - means)
     drawn = axes.errorbar(
-        places, means, bars, fmt=style, markersize=4, capsize=2, linewidth=1.4, label=label, color=colour
+        places, means, bars, fmt=style, markersize=4, capsize=2, linewidth=1.4, label=plain_text(label), color=colour
     )
     dots = [
         (place, each) for place, rate in zip(places, rates, strict=True) for each in rate.each if len(rate.each) > 1

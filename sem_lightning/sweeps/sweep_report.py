@@ -1,7 +1,6 @@
 """The report of a sweep: a page, a CSV table, and TensorBoard's hyperparameters."""
 
 import base64
-import csv
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from sem_lightning.evaluation.stratified_metrics import DetectionLimit
 from sem_lightning.io.atomic import write_atomically
+from sem_lightning.io.csv_rows import write_row
 from sem_lightning.sweeps.jobs import (
     FAILED,
     FINISHED,
@@ -80,13 +80,12 @@ def _write_listing(path: Path, jobs: Sequence[Job], keys: Sequence[str]) -> None
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
-            table = csv.writer(stream)
-            table.writerow(["job", "state", *keys, *metrics, "test_images", "error"])
+            write_row(stream, ["job", "state", *keys, *metrics, "test_images", "error"])
             for job in jobs:
                 values = [job.overrides.get(key, "") for key in keys]
                 measured = [job.result.get("metrics", {}).get(name, "") for name in metrics]
                 images = job.result.get("test_images", "")
-                table.writerow([job.folder.name, job.state, *values, *measured, images, job.error or ""])
+                write_row(stream, [job.folder.name, job.state, *values, *measured, images, job.error or ""])
 
     write_atomically(path, write)
 
