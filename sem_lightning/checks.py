@@ -4,6 +4,10 @@ from collections.abc import Sequence
 
 from sem_lightning.errors import SettingError
 
+MAX_WORKERS = 256  # processes of one command on one machine
+MAX_THREADS = 1024
+_LARGEST_WEIGHT = 1e9
+
 
 def at_least(key: str, value: int, low: int) -> None:
     """Refuse a value below ``low``.
@@ -13,6 +17,30 @@ def at_least(key: str, value: int, low: int) -> None:
     """
     if value < low:
         raise SettingError(key, f"found {value}, expected at least {low}")
+
+
+def between(key: str, value: float, low: float, high: float, unit: str = "") -> None:
+    """Refuse a value below ``low``, above ``high``, or NaN.
+
+    Raises:
+        SettingError: For ``key``.
+    """
+    if not low <= value <= high:
+        raise SettingError(key, f"found {value:g}, expected {low:g} to {high:g} {unit}".rstrip())
+
+
+def check_weights(key: str, weights: Sequence[float], classes: Sequence[str]) -> None:
+    """Check that there is one finite number from 0 for each class, and not only zeros.
+
+    Raises:
+        SettingError: For ``key``.
+    """
+    if len(weights) != len(classes) or not all(0 <= each <= _LARGEST_WEIGHT for each in weights) or not any(weights):
+        raise SettingError(
+            key,
+            f"found {list(weights)}, expected one number from 0 to {_LARGEST_WEIGHT:g} for each of "
+            f"{', '.join(classes)}, not all 0",
+        )
 
 
 def one_of(key: str, value: str, allowed: Sequence[str]) -> None:

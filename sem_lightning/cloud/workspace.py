@@ -78,7 +78,7 @@ def _read_config(settings: AzureSettings) -> dict[str, str | None]:
     try:
         content = json.loads(path.read_text())
         return {**content, "workspace": content.get("workspace_name")}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path}: not a workspace's {_CONFIG}, which holds subscription_id and so on as JSON") from None
 
 

@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass, replace
 
+from sem_lightning.checks import between
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.simulator import Simulator
 
+_MAX_EPOCHS = 10_000
 STAGE_KEYS = ("small_field_epochs", "large_field_every", "easy_epochs")  # all 0 if all epochs are equal
 
 
@@ -54,8 +56,7 @@ class Curriculum:
             SettingError: A negative number of epochs, or fields too small for the pattern.
         """
         for key in STAGE_KEYS:
-            if getattr(self, key) < 0:
-                raise SettingError(f"data.{key}", f"found {getattr(self, key)}, expected at least 0")
+            between(f"data.{key}", getattr(self, key), 0, _MAX_EPOCHS, "epochs")
         early = []
         for epoch in range(max(self.small_field_epochs, self.easy_epochs)):
             stage = _ease(simulator) if epoch < self.easy_epochs else simulator

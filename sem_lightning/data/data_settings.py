@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sem_lightning.checks import at_least, one_of
+from sem_lightning.checks import MAX_WORKERS, between, one_of
 from sem_lightning.data.curriculum import Curriculum
 from sem_lightning.data.splits import check_shares
 from sem_lightning.errors import SettingError
@@ -25,8 +25,8 @@ class DataSettings:
     num_workers: int
 
     def __post_init__(self) -> None:
-        at_least("batch_size", self.batch_size, 2)
-        at_least("num_workers", self.num_workers, 0)
+        between("batch_size", self.batch_size, 2, 65_536, "images")
+        between("num_workers", self.num_workers, 0, MAX_WORKERS, "processes")
 
     def source(self, simulator: Simulator, seed: int) -> "Source":
         """The source of training images; only simulated images use ``simulator``."""
@@ -104,7 +104,7 @@ class FolderSettings(DataSettings):
             one_of("polarity", self.polarity, POLARITIES)
         check_shares(self.shares)
         if self.folds is not None:
-            at_least("folds", self.folds, 3)  # for test, validation and training
+            between("folds", self.folds, 3, 1000)  # for test, validation and training
 
     def source(
         self,

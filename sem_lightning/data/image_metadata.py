@@ -61,6 +61,6 @@ def read_image_metadata(root: Path, names: Set[str]) -> dict[str, ImageMetadata]
                     detection = entry["scene"]["detection"]
                     dose = total_dose(detection["dose"], detection["frames"])
                     found[entry["filename"]] = ImageMetadata(float(entry["severity"]), float(dose))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise UserError(f"{path}, line {number}: not what sem-generate writes ({error}); delete it") from None
     return found

@@ -13,8 +13,9 @@ import numpy as np
 
 from sem_lightning.data.splits import SPLITS, split_counts
 from sem_lightning.errors import SettingError, UserError
+from sem_lightning.io.atomic import printable
 from sem_lightning.io.data_bar import find_data_bar
-from sem_lightning.io.dataset_format import CLEAN, DESCRIPTION, LABELS, MASKS, SPANS, mask_path
+from sem_lightning.io.dataset_format import CLEAN, DESCRIPTION, LABELS, MASKS, SPANS, is_description, mask_path
 from sem_lightning.io.images import IMAGE_SUFFIXES, ImageError, Span, read_gray
 
 _NAMED_AT_MOST = 10
@@ -102,7 +103,7 @@ def read_folder(
         text = f"{len(bad)} of {len(files)} images in {root} cannot be used: {_name_some(bad)}"
         if on_bad_image != "skip":
             raise UserError(f"{text}; fix them, or leave them out with data.on_bad_image=skip")
-        log.warning("skipped: %s", text)
+        log.warning("skipped: %s", printable(text))
     return good, classes
 
 
@@ -113,11 +114,11 @@ def describe_folder(root: Path) -> dict[str, Any]:
         return {}
     try:
         description = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); fix or delete it") from None
-    if not isinstance(description, dict):
-        raise UserError(f"{path}: expected a JSON object; fix or delete it")
-    return description
+    if not is_description(description):
+        raise UserError(f"{path}: not what sem-generate writes; fix or delete it")
+    return dict(description)
 
 
 def _read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 from torch.utils.data import Dataset
 
+from sem_lightning.checks import between, check_weights
 from sem_lightning.data.curriculum import STAGE_KEYS, Curriculum
 from sem_lightning.data.folder_dataset import FolderDataset
 from sem_lightning.data.labelled_folder import LabelledFile, check_complete, describe_folder, read_folder, split_files
 from sem_lightning.data.simulated import SimulatedDataset
-from sem_lightning.data.splits import SPLITS
+from sem_lightning.data.splits import MAX_PER_CLASS, SPLITS
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.io.images import whole_shape
 from sem_lightning.synthesis.simulator import Simulator
@@ -79,8 +80,7 @@ class SimulatedSource:
     ) -> None:
         per_class = {**_PER_CLASS, **per_class}
         for split in SPLITS:
-            if per_class[split] < (split != "calibration"):
-                raise SettingError(f"data.{split}_per_class", f"found {per_class[split]}, expected at least 1")
+            between(f"data.{split}_per_class", per_class[split], split != "calibration", MAX_PER_CLASS, "images")
         self.classes = simulator.classes
         self.image_size = simulator.imaging.image_size
         self.pixel_size: float | None = simulator.imaging.pixel_size
@@ -91,7 +91,9 @@ class SimulatedSource:
         self._seed = seed
         self._per_class = per_class
         self._fresh = fresh
-        self._weights = None if class_weights is None else _check_weights(class_weights, self.classes)
+        if class_weights is not None:
+            check_weights("data.class_weights", class_weights, self.classes)
+        self._weights = None if class_weights is None else list(class_weights)
         self._curriculum = curriculum
         curriculum.stages(simulator)  # raises its errors before training
         if curriculum.has_stages and not fresh:
@@ -111,15 +113,6 @@ class SimulatedSource:
             return SimulatedDataset(self._simulator, self._seed, split, size)
         size += size % self.group
         return SimulatedDataset(self._simulator, self._seed, split, size, self._fresh, self._weights, self._curriculum)
-
-
-def _check_weights(weights: Sequence[float], classes: list[str]) -> list[float]:
-    if len(weights) != len(classes) or min(weights) < 0 or sum(weights) <= 0:
-        raise SettingError(
-            "data.class_weights",
-            f"found {list(weights)}, expected one number from 0 for each of {', '.join(classes)}, not all 0",
-        )
-    return list(weights)
 
 
 def _digest(root: Path, files: Sequence[LabelledFile]) -> str:

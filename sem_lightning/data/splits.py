@@ -9,6 +9,8 @@ from sem_lightning.errors import SettingError
 
 # The position is the split's number in the simulator's key (seed, split, index): never reorder.
 SPLITS = ("train", "val", "test", "calibration")
+MAX_PER_CLASS = 10_000_000  # images of a class
+_LARGEST_SHARE = 1e9
 
 
 class EpochSampler:
@@ -59,5 +61,10 @@ def check_shares(shares: Mapping[str, float]) -> None:
     Raises:
         SettingError: For the key ``shares``.
     """
-    if set(shares) != set(SPLITS) or min(shares.values()) < 0 or sum(shares.values()) <= 0:
-        raise SettingError("shares", f"found {dict(shares)}, expected a share from 0 for each of {', '.join(SPLITS)}")
+    numbers = list(shares.values())
+    if set(shares) != set(SPLITS) or not all(0 <= each <= _LARGEST_SHARE for each in numbers) or sum(numbers) < 1e-6:
+        raise SettingError(
+            "shares",
+            f"found {dict(shares)}, expected a share from 0 to {_LARGEST_SHARE:g} for each of {', '.join(SPLITS)}, not "
+            "all 0",
+        )

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sem_lightning.checks import between
 from sem_lightning.errors import SettingError
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.beam import Beam
@@ -19,6 +20,7 @@ from sem_lightning.synthesis.scan import UNEVEN_STREAM, Scan, Sine
 from sem_lightning.synthesis.texture import OPERATIONS, Grain
 
 MAX_IMAGE_SIZE = 8192
+PIXEL_SIZES = (0.001, 1e6)  # nm: smaller than an atom, larger than a field of view
 _SINES = 2
 _SHRINK = 4
 
@@ -164,8 +166,7 @@ class Imaging(Settings):
         super().__post_init__()
         if not 16 <= self.image_size <= MAX_IMAGE_SIZE:
             raise SettingError("image_size", f"found {self.image_size}, expected 16 to {MAX_IMAGE_SIZE} pixels")
-        if not 0 < self.pixel_size < float("inf"):
-            raise SettingError("pixel_size", f"found {self.pixel_size:g}, expected nm above 0")
+        between("pixel_size", self.pixel_size, *PIXEL_SIZES, "nm")
         if self.polarity not in ("auto", *POLARITIES):
             raise SettingError("polarity", f"found {self.polarity!r}, expected one of auto, {', '.join(POLARITIES)}")
         field = min(self.view.extent)

@@ -14,6 +14,9 @@ from sem_lightning.errors import SettingError
 # A number or a [low, high] pair. OmegaConf has no union of the two, so the type is checked by `Settings`.
 Range = Any
 
+# Numbers of a larger or smaller size overflow in float32; in the units used here nothing real is so large or small.
+LARGEST, SMALLEST = 1e9, 1e-9
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -90,6 +93,9 @@ def parse_range(key: str, value: object, limits: Limits) -> tuple[float, float] 
         raise SettingError(key, f"low end {low:g} is above high end {high:g}; write [{high:g}, {low:g}]")
     if not (limits.contains(low) and limits.contains(high)):
         raise SettingError(key, f"found {value!r}, expected {limits.describe()}")
+    for end in (low, high):
+        if end != 0 and not SMALLEST <= abs(end) <= LARGEST:
+            raise SettingError(key, f"found {end:g}, expected a size from {SMALLEST:g} to {LARGEST:g}, or 0")
     return low, high
 
 

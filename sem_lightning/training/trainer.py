@@ -9,7 +9,6 @@ from typing import Any
 
 import lightning
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -74,8 +73,8 @@ def build_trainer(
             enable_progress_bar=progress_bar,
             enable_model_summary=False,
         )
-    except (TypeError, ValueError, MisconfigurationException) as error:
-        raise SettingError("trainer", " ".join(str(error).split())) from None
+    except Exception as error:  # Lightning raises many types of errors on values that it does not expect
+        raise SettingError("trainer", " ".join(str(error).split()) or type(error).__name__) from None
 
 
 def has_one_process(trainer: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from sem_lightning.checks import check_weights
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
 
@@ -105,11 +106,7 @@ class ImageIndex:
 
 def _spread(weights: Sequence[float], classes: Sequence[str]) -> list[int]:
     """A cycle of labels with frequencies proportional to the weights, spread as evenly as possible."""
-    if len(weights) != len(classes) or min(weights) < 0 or sum(weights) <= 0:
-        raise SettingError(
-            "class_weights",
-            f"found {list(weights)}, expected a number from 0 for each of {', '.join(classes)}, not all 0",
-        )
+    check_weights("class_weights", weights, classes)
     fractions = [Fraction(weight).limit_denominator(_FINEST_WEIGHT) for weight in weights]
     scale = math.lcm(*(fraction.denominator for fraction in fractions))
     wanted = [int(fraction * scale) for fraction in fractions]

@@ -262,7 +262,7 @@ def _read_identity(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
         return {key: content[key] for key in ("made_by", "config")}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 
