@@ -19,7 +19,6 @@ from typing import Any
 from sem_lightning.errors import UserError
 from sem_lightning.inference.prediction import UnreadableImage
 from sem_lightning.inference.predictor import Predictor
-from sem_lightning.io.pixel_size import TAGGED
 from sem_lightning.model.checkpoint import load_model
 from sem_lightning.polarity import POLARITIES
 
@@ -59,8 +58,7 @@ def score(body: bytes) -> tuple[int, dict[str, Any]]:
     if polarity not in _predictors:
         return _refuse("polarity: the classifier does not know that of its training images; leave it out")
     with tempfile.TemporaryDirectory() as folder:
-        suffix = name[name.rfind(".") :].lower()
-        path = Path(folder) / f"image{suffix if suffix in TAGGED else ''}"
+        path = Path(folder) / "image"
         path.write_bytes(data)
         found = next(_predictors[polarity].stream([path]))
         if isinstance(found, UnreadableImage):

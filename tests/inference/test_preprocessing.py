@@ -1,12 +1,10 @@
 """Data bars, pixel sizes, tiles: what reaches the classifier is the image, at its scale."""
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import tifffile
 from conftest import make_simulator, with_bar
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,30 +75,6 @@ def test_bars_of_dim_images_and_with_frames_are_found() -> None:
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real images are not here")
 def test_no_bar_is_found_in_the_real_images() -> None:
     assert [find_data_bar(read_gray(path)) for path in sorted(REAL.glob("*.tif"))] == [0] * 6
-
-
-FEI = "[Beam]\nHV=5000\n[Scan]\nPixelWidth=1.25e-009\nPixelHeight=1.25e-009\n"
-ZEISS = "\r\n".join(["0", "AP_IMAGE_PIXEL_SIZE", "Image Pixel Size = 1.5 nm", "AP_WD", "WD = 4.1 mm", ""])
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"extratags": [(34682, "s", 0, FEI, True)]}, 1.25),
-        ({"extratags": [(34680, "s", 0, FEI, True)]}, 1.25),
-        ({"extratags": [(34118, "s", 0, ZEISS, True)]}, 1.5),
-        ({"resolution": (1e7 / 0.8, 1e7 / 0.8), "resolutionunit": "CENTIMETER"}, 0.8),
-        ({"resolution": (2.54e7 / 2, 2.54e7 / 2), "resolutionunit": "INCH"}, 2.0),
-        ({"imagej": True, "resolution": (500.0, 500.0), "metadata": {"unit": "um"}}, 2.0),
-        ({"resolution": (72, 72), "resolutionunit": "INCH"}, None),
-        ({"resolution": (96, 96), "resolutionunit": "INCH"}, None),
-        ({}, None),
-    ],
-)
-def test_pixel_sizes_that_microscopes_write(tmp_path: Path, options: dict[str, Any], expected: float | None) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((32, 32), np.uint8), **options)
-    found = read_pixel_size(tmp_path / "a.tif")
-    assert found == (None if expected is None else pytest.approx(expected, rel=1e-4))
 
 
 def test_our_own_tiffs_say_their_pixel_size(tmp_path: Path) -> None:
