@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.synthesis.field import FieldOfView
+from sem_lightning.synthesis.patterns.local_width import local_widths
 from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.patterns.shapes import SITE_KINDS, Polygon, Shapes
 from sem_lightning.synthesis.ranges import Range, ranged
@@ -35,12 +36,10 @@ class Chip:
     polygons: list[npt.NDArray[np.float64]]
     boxes: npt.NDArray[np.float64]
 
-    @property
+    @functools.cached_property
     def pitch(self) -> float:
-        """Twice the median width of its polygons, nm."""
-        return 2 * float(
-            np.median(np.minimum(self.boxes[:, 2] - self.boxes[:, 0], self.boxes[:, 3] - self.boxes[:, 1]))
-        )
+        """Twice the median width of its polygons, nm; see `local_widths`."""
+        return 2 * float(np.median(local_widths(self.polygons)))
 
     def near(self, x: float, y: float, half_width: float, half_height: float) -> npt.NDArray[np.intp]:
         """Numbers of the polygons with boxes that intersect a window."""
