@@ -11,9 +11,9 @@ import torch
 from torch.utils.data import Dataset
 
 from sem_lightning.data.image_metadata import ImageMetadata, read_image_metadata
-from sem_lightning.data.labelled_folder import LabelledFile
+from sem_lightning.data.labelled_file import LabelledFile
 from sem_lightning.data.labelled_image import LabelledImage
-from sem_lightning.io.dataset_format import MASK_UNKNOWN, mask_path
+from sem_lightning.io.dataset_format import MASK_UNKNOWN
 from sem_lightning.io.gray_image import open_image
 from sem_lightning.io.images import read_gray, resize_to
 from sem_lightning.synthesis.defects.mix import GOOD
@@ -22,7 +22,7 @@ from sem_lightning.synthesis.defects.mix import GOOD
 class FolderDataset(Dataset[dict[str, Any]]):
     """Map-style: images of one split, all resized to one ``shape``.
 
-    Masks are read from ``root/masks/`` if they exist. Otherwise the mask of a good image is 0, and that of a defective
+    Masks are read where a file has one. Otherwise the mask of a good image is 0, and that of a defective
     image is unknown.
 
     Args:
@@ -95,11 +95,10 @@ class FolderDataset(Dataset[dict[str, Any]]):
         """The mask at its own resolution, without the data bar."""
         if self.classes[0] != GOOD:
             return np.full(shape, MASK_UNKNOWN, np.uint8)  # the mask loss needs a class good
-        path = mask_path(self.root, file.path)
         if file.mask_span is not None:
             mask = read_gray(file.path, file.mask_span)
-        elif path is not None and path.is_file():
-            mask = read_gray(path)
+        elif file.mask is not None:
+            mask = read_gray(file.mask)
         else:
             return np.full(shape, 0 if file.label == GOOD else MASK_UNKNOWN, np.uint8)
         return (mask[: round(kept * len(mask))] > 0).astype(np.uint8)

@@ -14,7 +14,9 @@ from torch.utils.data import Dataset
 from sem_lightning.checks import between, check_weights
 from sem_lightning.data.curriculum import STAGE_KEYS, Curriculum
 from sem_lightning.data.folder_dataset import FolderDataset
-from sem_lightning.data.labelled_folder import LabelledFile, check_complete, describe_folder, read_folder, split_files
+from sem_lightning.data.folder_splits import check_complete, fill_splits, split_files
+from sem_lightning.data.labelled_file import LabelledFile
+from sem_lightning.data.labelled_folder import describe_folder, read_folder
 from sem_lightning.data.simulated import SimulatedDataset
 from sem_lightning.data.splits import MAX_PER_CLASS, SPLITS
 from sem_lightning.errors import SettingError, UserError
@@ -35,7 +37,7 @@ class Source(Protocol):
         polarity: Polarity of the feature, if known: ``bright``, ``dark`` or ``either``.
         group: Number of neighbouring training images that stay together: 2 with ``paired_negatives``, else 1.
         folder: ``None`` for simulated images. For images on disk: ``root`` and ``images``, a digest of names and labels
-            (of train and val if ``labels.csv`` lists the splits, else of all images). If the splits are random, also
+            (of train and val if the folder says the splits, else of all images). If some splits are random, also
             ``seed``, ``shares`` and, with folds, ``fold``.
     """
 
@@ -128,7 +130,8 @@ class FolderSource:
     Args:
         root: The folder; see `read_folder`, also for ``classes`` and ``on_bad_image``.
         classes: Class names in label order; ``None`` takes the classes in the folder.
-        shares: Share of each class in each split, if ``labels.csv`` lists no splits.
+        shares: Share of each class in each split, if the folder does not say the splits. If it says them and ``val`` or
+            ``test`` has no image, of the images of ``train``.
         on_bad_image: ``error`` or ``skip``.
         crop_data_bar: Whether data bars are detected and cropped.
         seed: Seed of the random split.
@@ -175,11 +178,12 @@ class FolderSource:
         self._crop_data_bar = crop_data_bar
         listed = all(file.split for file in files)
         divided = [file for file in files if not listed or file.split in ("train", "val")]
+        files, filled = fill_splits(files, self.classes, dict(shares), seed)
         self.folder: dict[str, Any] | None = {"root": str(root.resolve()), "images": _digest(root, divided)}
-        if not listed:
+        if not listed or filled:
             self.folder |= {"seed": seed, "shares": dict(shares)} | ({"fold": list(fold)} if fold is not None else {})
         self._splits = split_files(files, self.classes, dict(shares), seed, fold)
-        check_complete(self._splits, needed, self.classes)
+        check_complete(self._splits, needed, self.classes, listed)
         self._splits["all"] = files
         aspects = [file.aspect for file in files] or [1.0]
         self._shape = whole_shape(statistics.median(aspects), image_size)

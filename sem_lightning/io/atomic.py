@@ -27,7 +27,6 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # writing fails so
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """A new name to write a file under, which then becomes ``path``, whole or not at all.

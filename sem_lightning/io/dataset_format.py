@@ -1,7 +1,6 @@
 """The files of a labelled folder, as written by ``generate.py`` and read by ``data=folder``."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from sem_lightning.polarity import POLARITIES
@@ -14,6 +13,7 @@ CARD = "README.md"
 CHECKSUMS = "checksums.sha256"  # sha256sum -c reads it
 PREVIEW = "preview.png"
 MASKS = "masks"  # mirrors the folder, with one mask PNG for each image
+GROUND_TRUTH = "ground_truth"  # the same in sets like MVTec AD
 CLEAN = "clean"  # mirrors the folder, with each image without its defects
 MASK_UNKNOWN = 255  # value of mask pixels that are unknown
 SPANS = ("image_start", "image_bytes", "mask_start", "mask_bytes")  # columns of labels.csv for tar files
@@ -31,13 +31,6 @@ def is_description(content: Any) -> bool:
         and (len(sizes) == 2 or content.get("pixel_size") is None)
         and (polarity is None or polarity in POLARITIES)
     )
-
-
-def mask_path(root: Path, image: Path) -> Path | None:
-    """Path of the mask of an image, if it exists; images outside ``root`` have none."""
-    if not image.is_relative_to(root):
-        return None
-    return (root / MASKS / image.relative_to(root)).with_suffix(".png")
 
 
 def shard_name(number: int) -> str:

@@ -1,11 +1,14 @@
 """Finds the image files that a user names."""
 
 import glob
+import os
+from collections.abc import Set
 from pathlib import Path
 
 from sem_lightning.errors import SettingError
-from sem_lightning.io.dataset_format import CLEAN, DESCRIPTION, MASKS, PREVIEW
+from sem_lightning.io.dataset_format import CLEAN, DESCRIPTION, GROUND_TRUTH, MASKS, PREVIEW
 from sem_lightning.io.images import IMAGE_SUFFIXES
+from sem_lightning.io.sidecars import is_image_name, is_sidecar
 
 LIST_SUFFIX = ".txt"
 
@@ -13,9 +16,12 @@ LIST_SUFFIX = ".txt"
 def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
     """The image files of a folder, of a glob, or of a list.
 
+    What cannot be read is among them, so that reading it gives an error with its name: subfolders without permission,
+    links that lead nowhere, pipes and devices with the name of an image.
+
     Args:
-        pattern: A folder (with subfolders except ``masks``) or a glob, both sorted by name; or a text file with one
-            path a line, in that order, relative to the file's folder.
+        pattern: A folder (with subfolders except ``masks`` and ``ground_truth``, also linked ones) or a glob, both
+            sorted by name; or a text file with one path a line, in that order, relative to the file's folder.
         leave_out: A folder to skip, with images that this package draws.
 
     Raises:
@@ -25,18 +31,18 @@ def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
         raise SettingError("images", "found nothing; expected a folder, a glob such as 'data/*.tif', or a .txt file")
     place = Path(pattern).expanduser()
     if place.is_dir():
-        found = (path for path in place.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
         ours = {PREVIEW, CLEAN} if (place / DESCRIPTION).is_file() else set()  # a set of generate.py
-        paths = sorted(path for path in found if not {MASKS, *ours} & set(path.relative_to(place).parts))
+        paths = _in_folder(place, {MASKS, GROUND_TRUTH, *ours})
     elif place.suffix.lower() == LIST_SUFFIX and place.is_file():
         paths = _read_list(place)
     elif place.is_file():
         paths = [place]  # even if its name is also a pattern
     else:
         names = glob.glob(_escape_folders(place), recursive=True)  # noqa: PTH207
-        paths = sorted({Path(name) for name in names if Path(name).is_file()})
+        paths = sorted({Path(name) for name in names if _may_be_image(Path(name))} | _closed_folders(place))
     if leave_out is not None:
-        paths = [path for path in paths if leave_out.resolve() not in path.resolve().parents]
+        skipped = Path(os.path.realpath(leave_out))
+        paths = [path for path in paths if not _is_inside(path, skipped)]
     if not paths:
         raise SettingError(
             "images",
@@ -53,6 +59,61 @@ def _escape_folders(pattern: Path) -> str:
     while parts and (there / parts[0]).is_dir():
         there /= parts.pop(0)
     return str(Path(glob.escape(str(there)), *parts))
+
+
+def _in_folder(root: Path, left_out: Set[str]) -> list[Path]:
+    """The images below a folder. Every folder is read once, and linked ones last, so that links may form loops."""
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    folders, linked = [root], list[Path]()
+    while folders or linked:
+        folder = folders.pop() if folders else linked.pop(0)
+        try:
+            facts = folder.stat()
+            if (facts.st_dev, facts.st_ino) in seen:
+                continue
+            seen.add((facts.st_dev, facts.st_ino))
+            entries = [(each, each.is_dir()) for each in sorted(folder.iterdir()) if each.name not in left_out]
+        except OSError:
+            found.append(folder)
+            continue
+        for entry, is_folder in entries:
+            if is_folder:
+                (linked if entry.is_symlink() else folders).append(entry)
+            elif not entry.name.startswith("._") and (is_image_name(entry) or _may_be_lost_folder(entry)):
+                found.append(entry)
+    return sorted(found)
+
+
+def _may_be_lost_folder(path: Path) -> bool:
+    """Whether this is a link that leads nowhere and may have led to a folder, as its name has no suffix."""
+    return not path.suffix and not path.name.startswith(".") and path.is_symlink() and not path.exists()
+
+
+def _may_be_image(path: Path) -> bool:
+    """Whether what a glob found is meant as an image; hidden files are found only by their names."""
+    return not _is_folder(path) and (path.name.startswith(".") or not is_sidecar(path))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no permission
+        return False
+
+
+def _closed_folders(pattern: Path) -> set[Path]:
+    """The folders in which a glob finds nothing because they cannot be read."""
+    folders = (Path(name) for parent in pattern.parents for name in glob.glob(_escape_folders(parent), recursive=True))  # noqa: PTH207
+    return {folder for folder in folders if _is_folder(folder) and not os.access(folder, os.R_OK | os.X_OK)}
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path lies in a folder when all links are followed; one that leads in a circle does not."""
+    try:
+        return folder in Path(os.path.realpath(path)).parents
+    except ValueError:  # no valid name
+        return False
 
 
 def _read_list(listing: Path) -> list[Path]:

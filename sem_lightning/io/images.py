@@ -78,8 +78,9 @@ def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
 
 def _read_file(path: Path) -> bytes:
     """Read a file after its header has been checked."""
-    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
-        raise ImageError(f"{path}: is no file but a folder, a pipe or a device")
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a pipe would block
+        raise ImageError(f"{path}: is no file but a pipe or a device")
     with path.open("rb") as stream:
         before = os.fstat(stream.fileno())
         if before.st_size > MAX_BYTES:

@@ -82,6 +82,8 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
         UserError: No such file, or not such a dictionary; the message names ``expected``.
     """
     damaged, content = None, None
+    if path.exists() and not path.is_file() and not path.is_dir():  # opening a pipe would block
+        raise UserError(f"{path}: is no file but a pipe or a device; expected {expected}")
     try:
         if zipfile.is_zipfile(path):  # not so in PyTorch's format before 2020, which ImageNet weights may have
             damaged = _find_damage(path)

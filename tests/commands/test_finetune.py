@@ -9,7 +9,8 @@ import pytest
 import torch
 from conftest import Run, make_simulator
 
-from sem_lightning.data.labelled_folder import read_folder, split_files
+from sem_lightning.data.folder_splits import split_files
+from sem_lightning.data.labelled_folder import read_folder
 from sem_lightning.model.classifier import load_classifier
 from sem_lightning.synthesis.simulator import render
 from sem_lightning.training.start import _balance

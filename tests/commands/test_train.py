@@ -251,7 +251,7 @@ def test_an_earlier_result_does_not_outlive_a_new_start(run: Run) -> None:
 
 def test_a_file_that_breaks_during_training_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from sem_lightning.data import sources
-    from sem_lightning.data.labelled_folder import check_complete
+    from sem_lightning.data.folder_splits import check_complete
 
     run("generate", "num_per_class=10", "imaging.image_size=64", "output=set", "num_workers=1")
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sem_lightning.data.folder_dataset import FolderDataset
-from sem_lightning.data.labelled_folder import check_complete, read_folder, split_files
+from sem_lightning.data.folder_splits import check_complete, split_files
+from sem_lightning.data.labelled_folder import read_folder
 from sem_lightning.data.sources import FolderSource
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.io.dataset_format import MASK_UNKNOWN
@@ -160,9 +161,9 @@ def test_missing_and_unknown_ones_in_the_list_are_named(root: Path) -> None:
     ("text", "message"),
     [
         ("", "expected filename,label"),
-        ("file,class\na.png,good\n", "expected filename,label"),
+        ("file,klass\na.png,good\n", "expected filename,label"),
         ("filename,label\n", "holds no images"),
-        ("filename,label\na.png,\n", "row 2"),
+        ("filename,label\na.png,\n", "line 2: the label is empty"),
         ("filename,label\na.png,good\na.png,gap\n", r"listed more than once: a\.png"),
         ("filename,label,split\na.png,good,test\nb.png,gap,\n", r"some have none: b\.png"),
         ("filename,label,split\na.png,good,exam\n", "train, val, test, calibration"),

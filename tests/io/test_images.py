@@ -64,8 +64,8 @@ def write_bad(folder: Path) -> dict[str, str]:
         "moving.png": "holds 2 pages or frames",
         "print.jpg": "is in CMYK colours for print; save it as grey",
         "nan.tif": "holds numbers that are not finite",
-        "folder.png": "is no file but a folder, a pipe or a device",
-        "pipe.png": "is no file but a folder, a pipe or a device",
+        "folder.png": "Is a directory",
+        "pipe.png": "is no file but a pipe or a device",
         "thumb_first.tif": "begins with a thumbnail",
         "odd.tif": "not a readable image",
     }

@@ -1,5 +1,6 @@
 """Object annotations for training detectors: COCO JSON and YOLO text."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,3 +55,12 @@ def yolo_text(sample: Sample, category_ids: dict[str, int]) -> str:
         numbers = ((x + wide / 2) / width, (y + high / 2) / height, wide / width, high / height)
         lines.append(" ".join([str(category_ids[instance.label] - 1), *(f"{number:.6f}" for number in numbers)]))
     return "".join(f"{line}\n" for line in lines)
+
+
+def find_images_folder(root: Path) -> Path | None:
+    """The last folder called ``images`` on the way to the images of a set; ``None`` if there is none.
+
+    Ultralytics looks for the labels of an image where the last ``/images/`` of its path is ``/labels/``, and finds none
+    for images whose labels are beside them.
+    """
+    return next((folder for folder in (root, *root.parents) if folder.name == "images"), None)

@@ -1,6 +1,7 @@
 """Writes a labelled set of simulated images to disk in parts, so that a stopped run can be continued."""
 
 import json
+import logging
 import multiprocessing
 import shutil
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sem_lightning.data.export.annotations import coco_annotations, yolo_text
+from sem_lightning.data.export.annotations import coco_annotations, find_images_folder, yolo_text
 from sem_lightning.data.export.dataset_card import CardFacts
 from sem_lightning.data.export.index import Entry, ImageIndex
 from sem_lightning.data.export.manifest import GREY_BINS, PartRecord, write_manifest
@@ -31,6 +32,8 @@ _PARTS = "parts"
 _SET = "set"
 _REPLACED = "replaced"
 _PREVIEWS = 8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,13 @@ class SetWriter:
         Raises:
             UserError: The output folder or the hidden folder holds something else, and ``overwrite`` is false.
         """
+        folder = find_images_folder(self.root) if "yolo" in self.settings.annotations else None
+        if folder is not None:
+            log.warning(
+                "output: ultralytics finds no YOLO labels below %s, since it looks for them in %s; choose an output "
+                "that is not below a folder called images",
+                *(folder, folder.with_name("labels")),
+            )
         if self.is_complete():
             self._discard_partial()  # left by a run that was killed after its last step
             return False
