@@ -58,7 +58,7 @@ def read_folder(
     unknown = _describe_unknown(files, known)
     usable = [file for file in files if file.label in known]
     good, unreadable = _read_each(usable, crop_data_bar) if decode else (usable, [])
-    _report(root, [*unreadable, *unknown], len(files) - len(good), len(files), on_bad_image)
+    _report(root, unreadable, unknown, (len(files) - len(good), len(files)), on_bad_image)
     return good, known
 
 
@@ -88,15 +88,17 @@ def _read_each(files: list[LabelledFile], crop_data_bar: bool) -> tuple[list[Lab
     return good, bad
 
 
-def _report(root: Path, reasons: list[str], count: int, total: int, on_bad_image: str) -> None:
+def _report(root: Path, unreadable: list[str], unknown: list[str], counts: tuple[int, int], on_bad_image: str) -> None:
     """Raise for images that cannot be used, or warn if they are to be skipped and others are left."""
+    count, total = counts
     if not count:
         return
-    text = f"{count} of {total} images in {root} cannot be used: {name_some(reasons)}"
+    text = f"{count} of {total} images in {root} cannot be used: {name_some([*unreadable, *unknown])}"
+    rename = "give the unknown class one of these names" if unknown else ""
     if count == total:
-        raise UserError(f"{text}; none is left, so fix the files or the names of their classes")
+        raise UserError(f"{text}; none is left{f': {rename}' if unknown else ', so fix the files'}")
     if on_bad_image != "skip":
-        raise UserError(f"{text}; fix them, or leave them out with data.on_bad_image=skip")
+        raise UserError(f"{text}; {rename or 'fix them'}, or leave them out with data.on_bad_image=skip")
     log.warning("skipped: %s", printable(text))
 
 

@@ -149,9 +149,12 @@ def pointing_in_words(evaluation: Evaluation) -> dict[str, str]:
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
-    """Comparisons, results of the pointing game and skipped files, a line each."""
+    """Classes without images, comparisons, results of the pointing game and skipped files, a line each."""
     first, skipped = evaluation.sections[0].name, evaluation.skipped
-    lines = [
+    report = evaluation.reports[0]
+    missing = [name for name in report.classes if not report.counts("recall", name)[1]]
+    lines = [f"no image is of class {', '.join(missing)}: its recall is not measured"] if missing else []
+    lines += [
         f"{one.what}: {first} alone {one.first_only}, {other.name} alone {one.second_only} of {one.images} images, "
         f"p = {one.p:.3g}"
         for pair, other in zip(evaluation.comparisons, evaluation.sections[1:], strict=True)

@@ -194,7 +194,10 @@ def _unknown_to_checkpoint(folder: Path) -> str | None:
     try:
         read_folder(folder, ["good", "gap", "bridge"], "error", decode=False)
     except UserError as error:
-        expected = "2 of 3 images", "2 of the unknown class 'NG' (classes: good, gap, bridge)"
+        expected = (
+            "2 of 3 images",
+            "unknown class 'NG' (classes: good, gap, bridge); give the unknown class one of these",
+        )
         return next((f"said {error}" for word in expected if word not in str(error)), None)
     return "read NG as a class of the classifier"
 
