@@ -2,7 +2,8 @@
 
 Request: ``{"image": BASE64, "name": "scan.tif", "polarity": "dark"}``. ``image`` holds the bytes of an image file for
 `sem_lightning.io.images.read_gray`; ``name`` and ``polarity`` (``bright`` or ``dark`` lines, as in sem-predict) are
-optional. Response 200: ``decision`` (a class, or ``unsure``), ``label`` (the most probable class), ``probabilities``,
+optional. Response 200: ``decision`` (a class, or ``unsure``), ``reason`` (why it is
+``unsure``, else null), ``label`` (the most probable class), ``probabilities``,
 ``ood_score``, ``regions``. Response 400, for an invalid request: ``{"error": {"message": ...}}``.
 
 Azure calls `init` once and `run` for each request. ``AZUREML_MODEL_DIR`` names the classifier's folder.
@@ -65,6 +66,7 @@ def score(body: bytes) -> tuple[int, dict[str, Any]]:
             return _refuse(str(found.error).replace(str(path), name))
     return 200, {
         "decision": found.decision,
+        "reason": found.reason,
         "label": found.label,
         "probabilities": {label: round(p, 6) for label, p in found.probabilities.items()},
         "ood_score": found.ood_score,

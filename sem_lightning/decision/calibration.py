@@ -17,7 +17,7 @@ from sem_lightning.decision.risk_control import (
     pass_threshold,
 )
 from sem_lightning.decision.rule import RiskBound, Rule
-from sem_lightning.decision.scores import Floats, Scores, log_odds_good, log_probabilities
+from sem_lightning.decision.scores import Floats, Scores, log_probabilities
 
 _COLDEST, _HOTTEST = 0.01, 1000.0
 
@@ -33,9 +33,10 @@ def make_rule(
         settings: The config group ``decision``.
         classes: Class names.
         fitting: Scores of in-distribution images (the validation split). The temperature and the out-of-distribution
-            score are fitted to these. If there are none, both come from ``start``.
+            score are fitted to those that can be judged. If there are none, both come from ``start``.
         calibration: Scores of images that are independent of training and ``fitting``. Every threshold comes only from
-            these, so that the risk bound holds.
+            these, so that the risk bound holds: it counts defective images that cannot be judged, which never pass.
+            The shares of ``ood_rate`` and ``ambiguous_rate`` are those of the images that can be judged.
         start: The rule in the checkpoint.
 
     Raises:
@@ -44,6 +45,7 @@ def make_rule(
     defective = calibration.labels > 0
     settings.check(classes, int(defective.sum()))
     rule = Rule(temperature=start.temperature, ood=start.ood)
+    fitting, judged = fitting.without_unusable(), calibration.without_unusable()
     if len(fitting):
         ood = MahalanobisScore.fit(fitting, len(classes))
         rule = replace(rule, temperature=fit_temperature(fitting), ood=ood or start.ood)
@@ -52,18 +54,18 @@ def make_rule(
     if settings.ood_rate > 0 and rule.ood is None:
         log.warning("decision.ood_rate=%g is left out: a class has fewer than 2 validation images", settings.ood_rate)
     elif settings.ood_rate > 0:
-        ood_scores = rule.ood_scores(calibration.features) if len(calibration) else np.empty(0)
+        ood_scores = rule.ood_scores(judged.features) if len(judged) else np.empty(0)
         limit = _limit("decision.ood_rate", settings.ood_rate, ood_scores)
         rule = rule if limit is None else replace(rule, ood_limit=limit)
     if settings.ambiguous_rate > 0:
-        limit = _limit("decision.ambiguous_rate", settings.ambiguous_rate, -rule.log_odds_margin(calibration.logits))
+        limit = _limit("decision.ambiguous_rate", settings.ambiguous_rate, -rule.log_odds_margin(judged.logits))
         rule = rule if limit is None else replace(rule, margin=-limit)
     return rule
 
 
 def _make_conservative(rule: Rule, settings: DecisionSettings, calibration: Scores) -> Rule:
     defective = calibration.labels > 0
-    odds = log_odds_good(calibration.logits, rule.temperature)
+    odds = calibration.log_odds_good(rule.temperature)
     allowed = allowed_escapes(int(defective.sum()), settings.max_escape, settings.confidence)
     assert allowed is not None
     # The bound alone would allow a negative threshold. An image that is probably defective must not pass.

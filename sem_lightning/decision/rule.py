@@ -14,6 +14,7 @@ from sem_lightning.decision.scores import Floats, log_odds_good, log_probabiliti
 RULES = ("argmax", "conservative")
 UNSURE = -1  # besides the numbers of the classes
 UNSURE_NAME = "unsure"
+OUT_OF_DISTRIBUTION, AMBIGUOUS, NOT_A_NUMBER = "out of distribution", "ambiguous", "not a number"
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,13 @@ class Verdicts:
         probabilities: Calibrated, [N, C].
         decisions: int64 [N]: a class, or ``UNSURE``.
         ood_scores: Out-of-distribution score of each image, [N]; NaN where the rule has none.
+        reasons: Why each decision is ``UNSURE``, [N]; ``None`` for other decisions.
     """
 
     probabilities: Floats
     decisions: npt.NDArray[np.int64]
     ood_scores: Floats
+    reasons: tuple[str | None, ...]
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -107,7 +110,11 @@ class Rule:
             raise ValueError("the decision rule's threshold does not fit its kind")
 
     def decide(self, logits: Floats, features: Floats) -> Verdicts:
-        """Apply the rule to logits [N, C] and features [N, D]."""
+        """Apply the rule to logits [N, C] and features [N, D].
+
+        An image is unsure where its numbers are NaN, its out-of-distribution score is above the limit, or it is closer
+        to another decision than the margin: ``not a number``, ``out of distribution``, ``ambiguous``.
+        """
         log_p = log_probabilities(logits.astype(np.float64), self.temperature)
         decisions = log_p.argmax(axis=1)
         if self.threshold is not None:
@@ -116,8 +123,10 @@ class Rule:
         ood_scores = self.ood_scores(features)
         # NaN features give a NaN score, which counts as out of distribution
         unlike = self.ood is not None and ~(ood_scores <= self.ood_limit)
-        unsure = (self.log_odds_margin(logits) < self.margin) | unlike | ~np.isfinite(log_p).all(axis=1)
-        return Verdicts(np.exp(log_p), np.where(unsure, UNSURE, decisions), ood_scores)
+        broken, close = ~np.isfinite(log_p).all(axis=1), self.log_odds_margin(logits) < self.margin
+        causes = np.select([broken, unlike, close], [NOT_A_NUMBER, OUT_OF_DISTRIBUTION, AMBIGUOUS], default="")
+        reasons = tuple(str(cause) or None for cause in causes)
+        return Verdicts(np.exp(log_p), np.where(causes != "", UNSURE, decisions), ood_scores, reasons)
 
     def log_odds_margin(self, logits: Floats) -> Floats:
         """Distance of each image from another decision, in log odds: [N].

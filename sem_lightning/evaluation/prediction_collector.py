@@ -33,7 +33,9 @@ class PredictionCollector:
     predictor: Predictor
     unreadable: list[ImageError] = field(default_factory=list)
     _labels: list[int] = field(default_factory=list)
-    _predictions: list[tuple[np.ndarray, np.ndarray, np.ndarray, int, float]] = field(default_factory=list)
+    _predictions: list[tuple[np.ndarray, np.ndarray, bool, np.ndarray, int, float, str | None]] = field(
+        default_factory=list
+    )
     _metadata: list[dict[str, float]] = field(default_factory=list)
     _right: dict[int, list[Example]] = field(default_factory=lambda: defaultdict(list))
     _wrong: list[tuple[float, int, Example]] = field(default_factory=list)  # a heap with the least confident first
@@ -48,7 +50,8 @@ class PredictionCollector:
             probabilities = np.array(list(prediction.probabilities.values()))
             ood_score = np.nan if prediction.ood_score is None else prediction.ood_score
             self._labels.append(item.label)
-            self._predictions.append((prediction.logits, prediction.features, probabilities, decision, ood_score))
+            scores = (prediction.logits, prediction.features, prediction.is_usable)
+            self._predictions.append((*scores, probabilities, decision, ood_score, prediction.reason))
             self._metadata.append(item.metadata)
             self._keep_example(item, probabilities, decision)
         self._seconds += time.perf_counter() - started
@@ -106,21 +109,22 @@ class PredictionCollector:
         """Scores for making rules; empty if there were no images."""
         count = len(self.predictor.classes)
         if not self._labels:
-            return Scores(np.empty((0, count)), np.empty((0, 1)), np.empty(0, np.int64))
-        logits, features, *_ = zip(*self._predictions, strict=True)
-        return Scores(np.stack(logits), np.stack(features), np.array(self._labels, np.int64))
+            return Scores(np.empty((0, count)), np.empty((0, 1)), np.empty(0, np.int64), np.empty(0, np.bool_))
+        logits, features, usable, *_ = zip(*self._predictions, strict=True)
+        labels = np.array(self._labels, np.int64)
+        return Scores(np.stack(logits), np.stack(features), labels, np.array(usable, np.bool_))
 
     def test_predictions(self) -> TestPredictions:
         """Predictions for making reports."""
         scores = self.scores()
-        _, _, probabilities, decisions, ood_scores = zip(*self._predictions, strict=True)
+        *_, probabilities, decisions, ood_scores, reasons = zip(*self._predictions, strict=True)
         wrong = [example for _, _, example in sorted(self._wrong, key=lambda entry: (-entry[0], entry[1]))]
         return TestPredictions(
             classes=self.predictor.classes,
             rule=self.predictor.rule,
             logits=scores.logits,
             labels=scores.labels,
-            verdicts=Verdicts(np.stack(probabilities), np.array(decisions, np.int64), np.array(ood_scores)),
+            verdicts=Verdicts(np.stack(probabilities), np.array(decisions, np.int64), np.array(ood_scores), reasons),
             metadata={name: np.array([each.get(name, np.nan) for each in self._metadata]) for name in METADATA_NAMES},
             examples=wrong + [example for label in sorted(self._right) for example in self._right[label]],
             seconds=self._seconds,

@@ -39,7 +39,10 @@ def _split_scores(predictor: Predictor, datamodule: SEMDataModule, split: str, s
         return collect_scores(predictor, [])
     parts = gather(collect_scores(predictor, datamodule.labelled(split), skip_unreadable))
     return Scores(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("logits", "features", "labels"))
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("logits", "features", "labels", "usable")
+        )
     )
 
 

@@ -1,5 +1,6 @@
 """Results of a test for reports: scores, true classes, decisions and image metadata."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -89,6 +90,10 @@ class TestPredictions:
         decisions = np.where(self.verdicts.decisions == UNSURE, len(self.classes), self.verdicts.decisions)
         return self._count(decisions, len(self.classes) + 1)
 
+    def unsure_because(self) -> dict[str, int]:
+        """How many images are unsure for each reason, the most frequent first."""
+        return dict(Counter(reason for reason in self.verdicts.reasons if reason is not None).most_common())
+
     def decision_names(self) -> list[str]:
         """Names of the columns of `decided`."""
         return [*self.classes, UNSURE_NAME]
@@ -132,4 +137,5 @@ def _join_verdicts(parts: Sequence[Verdicts]) -> Verdicts:
         np.concatenate([part.probabilities for part in parts]),
         np.concatenate([part.decisions for part in parts]),
         np.concatenate([part.ood_scores for part in parts]),
+        tuple(reason for part in parts for reason in part.reasons),
     )

@@ -89,6 +89,7 @@ class Report:
                 label: dict(zip(self.predictions.decision_names(), row, strict=True))
                 for label, row in zip(self.classes, self.predictions.decided().tolist(), strict=True)
             },
+            "unsure_because": self.predictions.unsure_because(),
             "rates": {rate.name: rate.to_dict() for rate in self.rates},
             "curves": {
                 curves.label: {"auroc": curves.auroc, "average_precision": curves.average_precision}
@@ -133,6 +134,10 @@ class Report:
             console.print(self._confusion_table())
         if self.rates:
             console.print(self._rates_table())
+        reasons = self.predictions.unsure_because()
+        if reasons:
+            listed = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+            console.print(f"unsure: {listed}", markup=False, highlight=False, soft_wrap=True)
         console.print(caption, markup=False, highlight=False, soft_wrap=True)
 
     def _confusion_table(self) -> Table:

@@ -34,6 +34,7 @@ class Job:
         lowest: Log odds of good of the deciding tile at temperature 1. ``logits`` and ``features`` come from that
             tile.
         views: Logits of each further view.
+        view_features: Features of each further view.
     """
 
     prepared: PreparedImage
@@ -44,6 +45,7 @@ class Job:
     logits: Floats = field(default_factory=lambda: np.empty(0))
     features: Floats = field(default_factory=lambda: np.empty(0))
     views: dict[int, Floats] = field(default_factory=dict)
+    view_features: dict[int, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class NetworkRunner:
             job = each.job
             job.waiting -= 1
             if each.number >= len(job.prepared.tiling):
-                job.views[each.number - len(job.prepared.tiling)] = logits[i]
+                view = each.number - len(job.prepared.tiling)
+                job.views[view], job.view_features[view] = logits[i], features[i]
                 continue
             job.stitcher.add(each.number, maps[i])
             if salience is not None and job.saliency is not None:

@@ -41,7 +41,8 @@ def draw_overlay(prediction: Prediction) -> npt.NDArray[np.uint8]:
             end = (round((region.x + region.width) * scale) - 1, round((region.y + region.height) * scale) - 1)
             cv2.rectangle(panel, start, end, _BOX, 1)
     picture = np.hstack(panels)
-    text = f"{prediction.decision} ({prediction.label} {prediction.confidence:.2f})"
+    decided = f"{prediction.decision}, {prediction.reason}" if prediction.reason else prediction.decision
+    text = f"{decided} ({prediction.label} {prediction.confidence:.2f})"
     strip = np.full((_STRIP, picture.shape[1], 3), 255, np.uint8)
     cv2.putText(strip, text, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([strip, picture])

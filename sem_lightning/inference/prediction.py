@@ -10,6 +10,7 @@ import numpy as np
 from sem_lightning.decision.scores import Floats
 from sem_lightning.inference.tiling import MAP_STRIDE
 from sem_lightning.io.images import ImageError
+from sem_lightning.metrology.usability import FAULTS
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
 
@@ -53,11 +54,14 @@ class Prediction:
         path: The file; ``None`` for an array.
         label: The most probable class.
         decision: Decision of the rule: a class, or ``unsure``.
+        reason: Why the decision is ``unsure``: one of `sem_lightning.metrology.usability.FAULTS`, of an image that
+            cannot be judged, or a reason of `sem_lightning.decision.rule.Rule.decide`; ``None`` for other decisions.
         probabilities: Calibrated probability of each class, by its name.
         logits: float64 [C], aggregated over views or tiles. Rules are made from these.
         features: float64 [D], of the first view or of the deciding tile.
         log_odds_good: Log odds of good at the rule's temperature, the scale of the rule's threshold.
-        ood_score: Out-of-distribution score; ``None`` if the rule has none.
+        ood_score: Out-of-distribution score, the lowest of the views that do not enlarge the image, or that of the
+            deciding tile; ``None`` if the rule has none.
         by_view: Probabilities at each view scale, float64 [C] each.
         shape: Height and width in the file's pixels, without the data bar.
         pixel_size: Pixel size of the file in nm, if known.
@@ -73,6 +77,7 @@ class Prediction:
     path: Path | None
     label: str
     decision: str
+    reason: str | None
     probabilities: dict[str, float]
     logits: Floats
     features: Floats
@@ -88,6 +93,11 @@ class Prediction:
     seen_shape: tuple[int, int]
     image: Float32 | None = None
     saliency: Float32 | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the image can be judged."""
+        return self.reason not in FAULTS
 
     @property
     def confidence(self) -> float:

@@ -249,14 +249,17 @@ class Predictor:
         weights = np.array([prepared.weight, *(view.weight for view in views)])
         each = np.stack([job.logits, *(job.views[i] for i in range(len(views)))])
         logits = self._aggregate(each, weights)
-        verdicts = self.rule.decide(logits[None], job.features[None])
+        verdicts = self.rule.decide(logits[None], self._nearest_features(job)[None])
         decision, ood_score = int(verdicts.decisions[0]), float(verdicts.ood_scores[0])
+        if prepared.fault is not None:
+            decision = UNSURE
         probabilities = dict(zip(self._classes, verdicts.probabilities[0].tolist(), strict=True))
         knows_good = self.settings.knows_good
         return Prediction(
             path=prepared.path,
             label=self._classes[int(verdicts.labels[0])],
             decision=UNSURE_NAME if decision == UNSURE else self._classes[decision],
+            reason=prepared.fault or verdicts.reasons[0],
             probabilities=probabilities,
             logits=logits,
             features=job.features,
@@ -276,6 +279,14 @@ class Predictor:
             image=prepared.image if self.explain else None,
             saliency=job.saliency.finish()[0] if job.saliency is not None else None,
         )
+
+    def _nearest_features(self, job: Job) -> Floats:
+        """The features of the view with the lowest out-of-distribution score, because one scale that is like training is
+        enough. Enlarged views do not count.
+        """
+        views = job.prepared.more_views
+        found = [job.features, *(job.view_features[i] for i, view in enumerate(views) if not view.enlarged)]
+        return found[0] if self.rule.ood is None else found[int(self.rule.ood_scores(np.stack(found)).argmin())]
 
     def _aggregate(self, logits: Floats, weights: Floats) -> Floats:
         return aggregate_views(logits, weights, self.settings.knows_good)

@@ -13,6 +13,7 @@ from sem_lightning.inference.tiling import MAP_STRIDE, Tiling
 from sem_lightning.inference.views import View, make_views
 from sem_lightning.io.gray_image import GrayImage
 from sem_lightning.io.images import MAX_PIXELS, ImageError
+from sem_lightning.metrology.usability import SMALLEST, find_fault
 from sem_lightning.model.model_settings import ModelSettings, check_view_scales
 from sem_lightning.synthesis.field import Float32
 
@@ -34,6 +35,7 @@ class PreparedImage:
         weight: Weight of ``image`` in the aggregation of views.
         more_views: Further views: scale, image and weight.
         inverted: Whether ``image`` is inverted.
+        fault: Why the image cannot be judged, see `sem_lightning.metrology.usability.find_fault`.
     """
 
     path: Path | None
@@ -45,6 +47,7 @@ class PreparedImage:
     weight: float = 1.0
     more_views: tuple[View, ...] = ()
     inverted: bool = False
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class Preprocessing:
             pixel_size=pixel_size,
             data_bar_rows=image.data_bar_rows,
             inverted=self.inversion is not Inversion.NONE,
+            fault=find_fault(pixels, min(SMALLEST, self.image_size)),
         )
         if self.tiling == "off" or (self.tiling == "auto" and scale is None):
             first, *more = make_views(pixels, self.image_size, self.view_scales, self.inversion)

@@ -21,7 +21,7 @@ class PredictionWriter:
 
     Args:
         classes: Class names.
-        table: CSV ``path,label,confidence,decision`` and ``p_<class>`` for each class.
+        table: CSV ``path,label,confidence,decision``, ``p_<class>`` for each class, and ``reason``.
         lines: JSON lines with all results, also for unreadable files; ``None`` writes none.
         regions: CSV ``path,x,y,width,height,label,score``, a row for each suspicious region; ``None`` writes none.
 
@@ -58,7 +58,7 @@ class PredictionWriter:
             }
             self._table = streams[self._table_path]
             columns = (f"p_{name}" for name in self._classes)
-            write_row(self._table, ["path", "label", "confidence", "decision", *columns])
+            write_row(self._table, ["path", "label", "confidence", "decision", *columns, "reason"])
             self._lines = streams[self._lines_path] if self._lines_path else None
             self._regions = None
             if self._regions_path:
@@ -70,7 +70,7 @@ class PredictionWriter:
         """Write the prediction of the next image."""
         numbers = [f"{p:.6f}" for p in (prediction.confidence, *prediction.probabilities.values())]
         row = [prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]]
-        write_row(self._table, row)
+        write_row(self._table, [*row, prediction.reason or ""])
         if self._regions is not None:
             for region in prediction.regions:
                 write_row(self._regions, [prediction.path, *dataclasses.astuple(region)])
@@ -103,6 +103,7 @@ def describe_prediction(prediction: Prediction) -> dict[str, Any]:
         "label": prediction.label,
         "confidence": round(prediction.confidence, 6),
         "decision": prediction.decision,
+        "reason": prediction.reason,
         "probabilities": {name: round(p, 6) for name, p in prediction.probabilities.items()},
         "by_view": {f"{scale:g}": [round(float(p), 6) for p in each] for scale, each in prediction.by_view.items()},
         "ood_score": prediction.ood_score,

@@ -33,6 +33,7 @@ class WrittenByHand:
                 path=None,
                 label=self.classes[int(verdicts.labels[0])],
                 decision=UNSURE_NAME if decision == UNSURE else self.classes[decision],
+                reason=verdicts.reasons[0],
                 probabilities=dict(zip(self.classes, verdicts.probabilities[0].tolist(), strict=True)),
                 logits=logits[0],
                 features=features[0],
