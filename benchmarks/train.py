@@ -2,14 +2,18 @@
 
 python benchmarks/train.py            # waiting for data, the loop's overhead, memory; about 4 minutes
 python benchmarks/train.py --race     # seconds until 0.893 and 0.99 for the paper's and the default recipe; 10 minutes
+python benchmarks/train.py --neighbour   # images/s alone and beside a busy process, training and prediction; 4 minutes
 
 The overhead, logging included, is measured against a bare PyTorch loop (forward, losses, backward, Adam) on the same
 batches in the same run, in alternating rounds. Memory is what train.py and its worker processes hold together, pages
-they share counted once. The race tests on 600 unseen images after every half epoch.
+they share counted once. The race tests on 600 unseen images after every half epoch. Beside
+a busy process half the speed is fair on two cores. Each measurement is a process of its own, because OpenMP reads its
+settings once; the package's setting and libgomp's own take turns.
 """
 
 import argparse
 import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -25,10 +29,11 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
+from sem_lightning.config.compose import compose_simulator
 from sem_lightning.config.training import compose_training
 from sem_lightning.data.datamodule import SEMDataModule
 from sem_lightning.evaluation.prediction_collector import PredictionCollector
-from sem_lightning.inference.predictor import Predictor
+from sem_lightning.inference.predictor import Predictor, load
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.mask_loss import mask_loss
 from sem_lightning.training.callbacks import ImageCounter
@@ -158,6 +163,57 @@ def proportional_memory(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
+def measure_speed(work: str) -> None:
+    """Print images/s of a few training steps, or of the packaged classifier's prediction, in this process."""
+    if work == "train":
+        classifier, module, _ = prepare("data.num_workers=0")
+        watch = Stopwatch()
+        make_trainer(max_steps=WARM_UP + 8, limit_val_batches=0, callbacks=[watch]).fit(classifier, module)
+        print(module.batch_size / statistics.median(watch.steps[WARM_UP:]))
+        return
+    predictor = load("robust", device="cpu")
+    simulator = compose_simulator("imaging.image_size=256")
+    images = [simulator.sample(index).image for index in range(16)]
+    times = []
+    for _ in range(4):
+        started = time.perf_counter()
+        predictor.predict(images)
+        times.append(time.perf_counter() - started)
+    print(len(images) / statistics.median(times[1:]))
+
+
+def measure_neighbour() -> None:
+    """Speed alone and beside one busy process, with the package's setting of OpenMP and with OpenMP's own."""
+    for work in ("train", "predict"):
+        found: dict[tuple[bool, str], list[float]] = {}
+        for _ in range(3):
+            for beside in (False, True):
+                for policy in ("passive", "spinning"):
+                    found.setdefault((beside, policy), []).append(speed_of(work, beside, policy))
+        alone, shared, spinning = (
+            statistics.median(found[key]) for key in ((False, "passive"), (True, "passive"), (True, "spinning"))
+        )
+        print(
+            f"{work}: {alone:.1f} images/s alone, {shared:.1f} beside a busy process: {shared / alone:.2f} of it "
+            f"(limit 0.5); with spinning threads {statistics.median(found[False, 'spinning']):.1f} and {spinning:.1f}",
+            flush=True,
+        )
+
+
+def speed_of(work: str, beside: bool, policy: str) -> float:
+    own = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    settings = {} if policy == "passive" else {"GOMP_SPINCOUNT": "300000"}  # libgomp's default
+    neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if beside else None
+    try:
+        command = [sys.executable, __file__, "--speed", work]
+        done = subprocess.run(command, env=own | settings, capture_output=True, text=True, check=True)
+    finally:
+        if neighbour is not None:
+            neighbour.kill()
+            neighbour.wait()
+    return float(done.stdout.split()[-1])
+
+
 class Race(Callback):
     """Accuracy on unseen images against training seconds, without the time of the test."""
 
@@ -201,9 +257,16 @@ def race() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--race", action="store_true", help="seconds until 0.893 and 0.99 instead")
+    parser.add_argument("--neighbour", action="store_true", help="speed beside a busy process instead")
+    parser.add_argument("--speed", choices=["train", "predict"], help=argparse.SUPPRESS)
     quiet_lightning()
-    if parser.parse_args().race:
+    options = parser.parse_args()
+    if options.race:
         race()
+    elif options.speed:
+        measure_speed(options.speed)
+    elif options.neighbour:
+        measure_neighbour()
     else:
         measure_waiting()
         measure_overhead()

@@ -9,9 +9,15 @@ Every name below is imported when it is first used, so ``import sem_lightning`` 
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from sem_lightning.version import __version__ as __version__
+
+# torch's threads spin while they wait for each other, and beside another busy process they wait for one that has no
+# core. OpenMP reads this when torch is first imported; a choice of the user stays.
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 _PUBLIC = {
     "Simulator": "synthesis.simulator",

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -33,7 +34,7 @@ class PredictionWriter:
         self._classes = classes
         self._targets = [path for path in (table, lines, regions) if path is not None]
         self._table_path, self._lines_path, self._regions_path = table, lines, regions
-        if len({path.resolve() for path in self._targets}) < len(self._targets):
+        if len({os.path.realpath(path) for path in self._targets}) < len(self._targets):
             raise SettingError("jsonl", f"would be written to the same file as another list, {lines}; name another")
         for path in self._targets:
             if path.is_dir():

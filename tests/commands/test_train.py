@@ -286,31 +286,25 @@ def start(folder: Path, *arguments: str, file_limit: str = "unlimited") -> subpr
     )
 
 
-def interrupt(process: subprocess.Popen[str]) -> str:
-    """What a process says that is interrupted: again, as a user would, where the first went unheard in a destructor."""
-    try:
-        for _ in range(3):
-            process.send_signal(signal.SIGINT)
-            try:
-                return process.communicate(timeout=30)[1]
-            except subprocess.TimeoutExpired:
-                continue
-    finally:
-        process.kill()
-    raise AssertionError("it goes on after three interrupts")
-
-
-def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> None:
-    process = start(tmp_path, "trainer.max_epochs=1000", "logger=none")
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_keeps_what_is_whole_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals, code: int, said: str
+) -> None:
+    process = start(tmp_path, "trainer.max_epochs=1000", "data.num_workers=1", "logger=none")
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("outputs/train/*/checkpoints/last.ckpt")):
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()
         time.sleep(0.2)
-    err = interrupt(process)
-    assert process.returncode == 130, err
+    process.send_signal(number)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     [last] = tmp_path.glob("outputs/train/*/checkpoints/last.ckpt")
-    assert "interrupted; resume with resume_from=" in err and "Traceback" not in err
-    assert load_weights(last)
+    assert process.returncode == code and f"error: {said}; resume with resume_from={last}" in err, err
+    assert "Traceback" not in err and load_weights(last)
     assert not list(tmp_path.glob("outputs/train/*/result.json"))
 
 

@@ -172,6 +172,15 @@ class SetWriter:
         """Write one part and finally its record. Returns its number of images."""
         folder = self.partial / _SET
         store: Store = FolderStore(folder) if self.settings.kind == "files" else ShardStore(folder, part)
+        try:
+            record = self._fill(store, part)
+        except BaseException:
+            store.discard()
+            raise
+        write_atomically(self._record(part), lambda temporary: temporary.write_text(record.to_text()))
+        return len(record.rows)
+
+    def _fill(self, store: Store, part: int) -> PartRecord:
         categories = {name: number for number, name in enumerate(self.plan.classes) if number}
         record = PartRecord(grey=[0] * GREY_BINS)
         for entry in map(self.plan.__getitem__, self.plan.numbers(part, self.parts)):
@@ -186,8 +195,7 @@ class SetWriter:
             grey = np.bincount((sample.image >> shift).ravel(), minlength=GREY_BINS)
             record.grey = [int(a + b) for a, b in zip(record.grey, grey, strict=True)]
         record.sums = store.close()
-        write_atomically(self._record(part), lambda temporary: temporary.write_text(record.to_text()))
-        return len(record.rows)
+        return record
 
     def _blobs(self, entry: Entry, sample: Sample, scene: dict[str, Any], categories: dict[str, int]) -> Blobs:
         suffix = ".png" if self.settings.format == "png" else ".tif"

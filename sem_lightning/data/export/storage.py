@@ -1,5 +1,6 @@
 """Stores the files of simulated images in folders or in tar files."""
 
+import contextlib
 import hashlib
 import io
 import os
@@ -52,6 +53,9 @@ class Store(Protocol):
     def close(self) -> dict[str, str]:
         """Finish the part. Returns the SHA-256 of each file."""
 
+    def discard(self) -> None:
+        """Give up an unfinished part."""
+
 
 class FolderStore:
     """Separate files, in one folder for each class."""
@@ -75,6 +79,9 @@ class FolderStore:
 
     def close(self) -> dict[str, str]:
         return self._sums
+
+    def discard(self) -> None:
+        """Nothing to do: the files get the same content when the part is written again."""
 
 
 class ShardStore:
@@ -118,3 +125,9 @@ class ShardStore:
             checksum = hashlib.file_digest(stream, "sha256").hexdigest()
         self._temporary.replace(self._root / self._name)
         return {self._name: checksum}
+
+    def discard(self) -> None:
+        if self._stream is not None:
+            with contextlib.suppress(OSError):  # of a full disk, once more
+                self._stream.close()
+            self._temporary.unlink(missing_ok=True)
