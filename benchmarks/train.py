@@ -190,12 +190,12 @@ def measure_neighbour() -> None:
             for beside in (False, True):
                 for policy in ("passive", "spinning"):
                     found.setdefault((beside, policy), []).append(speed_of(work, beside, policy))
-        alone, shared, spinning = (
-            statistics.median(found[key]) for key in ((False, "passive"), (True, "passive"), (True, "spinning"))
-        )
+        median = {key: statistics.median(each) for key, each in found.items()}
+        alone, shared = median[False, "passive"], median[True, "passive"]
+        spinning = f"{median[False, 'spinning']:.1f} and {median[True, 'spinning']:.1f}"
         print(
             f"{work}: {alone:.1f} images/s alone, {shared:.1f} beside a busy process: {shared / alone:.2f} of it "
-            f"(limit 0.5); with spinning threads {statistics.median(found[False, 'spinning']):.1f} and {spinning:.1f}",
+            f"(limit 0.5); with threads that spin {spinning}",
             flush=True,
         )
 

@@ -103,6 +103,8 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
     assert resumed.code == 0, resumed.err
     assert same_weights(whole / "checkpoints/last.ckpt", resumed.run_folder() / "checkpoints/last.ckpt")
     assert resumed.result()["train_images"] == 12  # of this run, not of the first
+    assert resumed.result()["metrics"] == json.loads((whole / "result.json").read_text())["metrics"]
+    assert same_weights(whole / "checkpoints/best.ckpt", resumed.run_folder() / "checkpoints/best.ckpt")
 
 
 def test_the_default_recipe_can_be_resumed_for_more_epochs(run: Run, trained: Path) -> None:

@@ -234,7 +234,7 @@ def try_case(case: Case, rounds: int, jobs: int, seed: int) -> list[Round]:
     rng = random.Random(f"{seed} {case.name}")
     plan = [(SIGNALS[each % len(SIGNALS)], rng.uniform(0, usual)) for each in range(rounds)]
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(lambda each: kill_once(case, *each, wanted), plan))
+        return list(pool.map(lambda each: kill_once(case, each[0], each[1], wanted), plan))
 
 
 def table(found: dict[str, list[Round]]) -> str:
