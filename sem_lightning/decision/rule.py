@@ -104,7 +104,7 @@ class Rule:
         numbers = [self.temperature, self.margin, self.ood_limit, 0.0 if self.threshold is None else self.threshold]
         if self.kind not in RULES or not all(isinstance(number, float | int) for number in numbers):
             raise ValueError("the decision rule is of an unknown kind")
-        if not (1e-6 < self.temperature < 1e6 and self.margin >= 0 and self.ood_limit > 0):
+        if not (1e-6 < self.temperature < 1e6 and 0 <= self.margin < math.inf and self.ood_limit > 0):
             raise ValueError("the decision rule's numbers are out of range")
         if (self.threshold is not None) != (self.kind == "conservative") or not -1e-9 <= numbers[-1] < 500:
             raise ValueError("the decision rule's threshold does not fit its kind")

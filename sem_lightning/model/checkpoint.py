@@ -5,6 +5,7 @@ A checkpoint holds ``state_dict``, ``hyper_parameters`` (``settings``: `ModelSet
 """
 
 import io
+import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,7 +89,9 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
         if zipfile.is_zipfile(path):  # not so in PyTorch's format before 2020, which ImageNet weights may have
             damaged = _find_damage(path)
         if damaged is None:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch remarks on formats of foreign files, which are refused anyway
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # the restricted unpickler raises many types of errors on foreign files
@@ -120,8 +123,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     state = read_safetensors(path) if path.suffix == SUFFIX else _read_torch(path)
     for name, value in state["state_dict"].items():
-        if not isinstance(value, Tensor):
-            raise UserError(f"{path}: damaged, {name} is no tensor")
+        if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex():
+            raise UserError(f"{path}: not a checkpoint of sem-lightning, {name} is no tensor of real numbers")
         if not value.isfinite().all():
             raise UserError(f"{path}: the weights {name} are NaN or infinite; take another checkpoint or train again")
     return state

@@ -2,6 +2,11 @@
 
 import functools
 import hashlib
+import importlib.util
+import io
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +27,9 @@ from sem_lightning.synthesis.sampling import draw_key
 MAX_FILE_BYTES = 2 << 30
 MAX_POLYGONS = 5_000_000
 _WINDOW_TRIES = 256
+# what the reader of a file may take
+_LEAST_SECONDS, _SLOWEST = 60, 5_000_000  # seconds, bytes a second
+_LEAST_MEMORY, _MEMORY_PER_BYTE = 4 << 30, 10
 
 
 @dataclass(frozen=True)
@@ -175,69 +183,40 @@ def read_chip(file: str, layer: int, datatype: int, cell: str | None) -> Chip:
 
 @functools.lru_cache(maxsize=2)
 def _read_chip(path: str, changed: int, layer: int, datatype: int, cell: str | None) -> Chip:
-    try:
-        import gdstk
-    except ImportError:
-        raise SettingError("file", "reading layouts needs the extra: pip install 'sem-lightning[layout]'") from None
-    read = gdstk.read_oas if path.lower().endswith((".oas", ".oasis")) else gdstk.read_gds
-    try:
-        _check_header(path)
-        library = read(path, unit=1e-9)
-    except (RuntimeError, ValueError, OSError, MemoryError) as error:
-        raise SettingError("file", f"{path} cannot be read as GDSII or OASIS ({error})") from None
-    cells = {each.name: each for each in library.cells if hasattr(each, "get_polygons")}
-    if cell is not None and cell not in cells:
-        raise SettingError("cell", f"no cell {cell!r} in {path}, which has {', '.join(sorted(cells)[:20]) or 'none'}")
-    counts = _count_polygons(cells, path)
-    tops = [cells[cell]] if cell is not None else library.top_level()
-    total = sum(counts[top.name] for top in tops if top.name in counts)
-    if total > MAX_POLYGONS:
-        raise SettingError(
-            "file", f"{path} holds {total} polygons, more than {MAX_POLYGONS}; choose a smaller pattern.cell"
-        )
-    found = [
-        np.asarray(each.points, np.float64) for top in tops for each in top.get_polygons(layer=layer, datatype=datatype)
-    ]
-    if not found:
-        layers = sorted({f"{each[0]}/{each[1]}" for each in library.layers_and_datatypes()})
-        raise SettingError(
-            "layer", f"layer {layer}/{datatype} of {path} is empty; it has {', '.join(layers[:20]) or 'no polygons'}"
-        )
+    if importlib.util.find_spec("gdstk") is None:
+        raise SettingError("file", "reading layouts needs the extra: pip install 'sem-lightning[layout]'")
+    found = _ask_reader(path, layer, datatype, cell)
     boxes = np.array([[*points.min(axis=0), *points.max(axis=0)] for points in found])
     return Chip(found, boxes)
 
 
-def _check_header(path: str) -> None:
-    """Check that the file begins like a layout, because the reader crashes on some other files."""
-    with Path(path).open("rb") as stream:
-        head = stream.read(16)
-    gds = head[2:4] == b"\x00\x02" and head[:2] == b"\x00\x06"
-    if not gds and not head.startswith(b"%SEMI-OASIS\r\n"):
-        raise ValueError("it does not begin like one")
-
-
-def _count_polygons(cells: dict[str, Any], path: str) -> dict[str, int]:
-    """Number of polygons of each cell with references and repetitions, without creating them.
+def _ask_reader(path: str, layer: int, datatype: int, cell: str | None) -> list[npt.NDArray[np.float64]]:
+    """The polygons that `layout_process` reads in a process of its own.
 
     Raises:
-        SettingError: Cells that contain themselves.
+        SettingError: It refuses the file, crashes, or takes too much time or memory.
     """
-    below = {
-        name: [(_times(each), each.cell.name) for each in cell.references if hasattr(each.cell, "references")]
-        for name, cell in cells.items()
+    size = Path(path).stat().st_size
+    asked = {
+        "path": path,
+        "layer": layer,
+        "datatype": datatype,
+        "cell": cell,
+        "most_polygons": MAX_POLYGONS,
+        "most_bytes": _LEAST_MEMORY + _MEMORY_PER_BYTE * size,
     }
-    counts: dict[str, int] = {}
-    waiting = dict(cells)
-    while waiting:  # from the leaves up
-        ready = [name for name in waiting if all(child in counts or child not in cells for _, child in below[name])]
-        if not ready:
-            raise SettingError("file", f"{path} has cells that contain themselves: {', '.join(sorted(waiting)[:5])}")
-        for name in ready:
-            cell = waiting.pop(name)
-            own = sum(_times(shape) for shape in (*cell.polygons, *cell.paths))
-            counts[name] = own + sum(times * counts.get(child, 0) for times, child in below[name])
-    return counts
-
-
-def _times(shape: Any) -> int:
-    return max(1, shape.repetition.size or 1)
+    seconds = _LEAST_SECONDS + size / _SLOWEST
+    command = [sys.executable, "-P", str(Path(__file__).with_name("layout_process.py")), json.dumps(asked)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise SettingError("file", f"{path} takes more than {seconds:.0f} s to read; cut the block out first") from None
+    if done.returncode != 0:
+        memory = f"{asked['most_bytes'] / 2**30:.0f} GiB"  # type: ignore[operator]
+        raise SettingError("file", f"{path} cannot be read: it is damaged, or takes more than {memory} of memory")
+    answer = io.BytesIO(done.stdout)
+    content = np.load(answer, allow_pickle=False)
+    if content.dtype == np.uint8:
+        raise SettingError(*json.loads(content.tobytes()))
+    counts = np.load(answer, allow_pickle=False)
+    return np.split(content, np.cumsum(counts)[:-1])
