@@ -17,7 +17,7 @@ from sem_lightning.evaluation.curves import class_curves, reliability
 from sem_lightning.evaluation.html_report import Section, write_page
 from sem_lightning.evaluation.rates import decision_rates
 from sem_lightning.evaluation.stratified_metrics import detection_limits, find_limit, stratify
-from sem_lightning.evaluation.test_figures import save_figures
+from sem_lightning.evaluation.test_figures import draw_confusion, save_figures
 from sem_lightning.evaluation.test_report import make_report
 
 # truth, the most probable class, and how sure: 3 is sure, 0.1 is too close to call
@@ -194,3 +194,12 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
             assert problems == []
             assert [url for url in requested if not url.startswith(("file:", "data:"))] == []
         browser.close()
+
+
+def test_figures_show_names_that_look_like_formulas(tmp_path: Path) -> None:
+    classes = ["good", "$\\frac$", "a$b$c"]
+    report = make_report(make_predictions([0, 1, 2] * 4, np.eye(3)[[0, 1, 2] * 4] * 3, classes=classes))
+    paths = save_figures(report, tmp_path)
+    assert {"confusion_matrix.png", "curves.png"} <= {path.name for path in tmp_path.iterdir()} and paths
+    words = [text.get_text() for text in draw_confusion(report).axes[0].get_xticklabels()]
+    assert words == [r"good", r"\$\frac\$", r"a\$b\$c"]  # which Matplotlib shows as the names
