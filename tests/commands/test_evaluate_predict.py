@@ -88,7 +88,7 @@ def test_evaluate_names_every_file_that_cannot_be_used_or_leaves_them_out(run: R
         (["split=exam"], "split: found 'exam', expected one of train, val, test, calibration"),
         (["ckpt=nowhere.ckpt"], "nowhere.ckpt: No such file"),
         (["data=folder", "data.root=nowhere"], "data.root: nowhere is not a folder"),
-        (["view_scales=[2,4]"], "view_scales: found [2.0, 4.0], expected numbers that begin with 1"),
+        (["view_scales=[2,4]"], "view_scales: found [2.0, 4.0], expected up to 16 numbers that begin with 1"),
     ],
 )
 def test_evaluate_refuses_what_does_not_fit(run: Run, checkpoint: Path, arguments: list[str], message: str) -> None:

@@ -193,7 +193,7 @@ def test_pretrained_weights_come_from_a_local_file(run: Run, tmp_path: Path) -> 
         (["trainer.max_epoch=1"], "trainer.max_epoch: Key 'max_epoch' is not in struct"),
         (["+trainer.foo=1"], "unexpected keyword argument 'foo'"),
         (["noise.dose=[9,3]"], "noise.dose: low end 9 is above high end 3"),
-        (["data.batch_size=1"], "data.batch_size: found 1, expected at least 2"),
+        (["data.batch_size=1"], "data.batch_size: found 1, expected 2 to 65536"),
         (["data.train_per_class=0"], "data.train_per_class: found 0"),
         (["data.class_weights=[1,2]"], "data.class_weights: found"),
         (["model.schedule=steps"], "model.schedule: found 'steps', expected one of constant, linear, onecycle"),

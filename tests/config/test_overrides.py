@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Run
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sem_lightning.config.compose import compose
@@ -17,12 +17,14 @@ from sem_lightning.errors import UserError
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 
 
+@settings(deadline=None)  # the parser's first use takes long
 @given(names)
 def test_quoted_text_is_read_as_it_was(name: str) -> None:
     parsed = OverridesParser.create().parse_override(f"key={quote(name)}")
     assert parsed.value() == name
 
 
+@settings(deadline=None)
 @given(names)
 def test_the_shown_command_parses(value: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -154,7 +154,7 @@ def _try_packaged(folder: Path) -> str | None:
 
     content = bytearray(checkpoint.PACKAGED["robust"].read_bytes())
     content[len(content) // 2] ^= 1
-    safetensors_io.PACKAGE_FOLDER = folder
+    vars(safetensors_io)["PACKAGE_FOLDER"] = folder
     path = folder / "weights" / "robust.safetensors"
     path.parent.mkdir()
     path.write_bytes(content)

@@ -141,7 +141,7 @@ def test_an_unfinished_set_of_other_settings_is_kept(run: Run) -> None:
         ("num_workers=0", "num_workers: found 0"),
         ("shares.train=-1", "shares: found"),
         ("shard=64", "shard: found 64, expected 0 to 63"),
-        ("class_weights=[1,2]", "class_weights: found [1.0, 2.0], expected a number from 0 for each of good"),
+        ("class_weights=[1,2]", "class_weights: found [1.0, 2.0], expected one number from 0"),
         ("writer.format=gif", "writer.format: found 'gif'"),
         ("writer.annotations=[voc]", "writer.annotations: found"),
         ("writer.kind=zip", "writer.kind: found"),
