@@ -76,7 +76,7 @@ def _read_classes(folders: Sequence[Path], split: str | None) -> tuple[list[Labe
             continue
         images = [path for path in entries if not is_sidecar(path)]
         masks = _masks_beside(images)
-        alone = sorted(set(images) - set(masks.values()))
+        alone = sorted(set(images) - set(masks.values())) if masks else images
         files += [LabelledFile(path, folder.name, split, mask=masks.get(path)) for path in alone]
     if beside := sum(file.mask is not None for file in files):
         log.warning("%d files beside their images are masks by their names, such as NAME_mask.png", beside)

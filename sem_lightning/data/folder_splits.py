@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -79,7 +79,7 @@ def fill_splits(
 
 
 def check_complete(
-    splits: dict[str, list[LabelledFile]], needed: Sequence[str], classes: list[str], listed: bool = False
+    splits: dict[str, list[LabelledFile]], needed: Sequence[str], classes: list[str], given: Collection[str] = ()
 ) -> None:
     """Check that each needed split has images of every class.
 
@@ -87,19 +87,19 @@ def check_complete(
         splits: The files of each split.
         needed: Splits that must hold every class.
         classes: Class names in label order.
-        listed: Whether the folder says which split each image is in.
+        given: Splits whose images the folder names.
 
     Raises:
         UserError: One of the ``needed`` splits has no image of a class.
     """
     totals = Counter(file.label for files in splits.values() for file in files)
-    advice = f"bring more images ({len(needed)} of each class at least), change data.shares"
-    if listed:
-        advice = f"{LABELS} or the folders say which split each image is in: move some of each class into each split"
     for split in needed:
         counts = Counter(file.label for file in splits[split])
         empty = [name for name in classes if not counts[name]]
         if empty:
+            advice = f"bring more images ({len(needed)} of each class at least), change data.shares"
+            if split in given:
+                advice = f"{LABELS} or the folders say which split each image is in: move some into {split}"
             raise UserError(
                 f"the {split} split has no image of class {', '.join(empty)} (images in all: "
                 f"{', '.join(f'{name} {totals[name]}' for name in classes)}); {advice}, or name only the classes there "

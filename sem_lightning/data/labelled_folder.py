@@ -53,7 +53,8 @@ def read_folder(
     known = classes or describe_folder(root).get("classes")
     names = map_names(found, known)
     known = known or sorted(set(names.values()), key=lambda name: (name != GOOD, name))
-    files = pair_masks(root, [replace(file, label=names[file.label]) for file in files])
+    renamed = [file if names[file.label] == file.label else replace(file, label=names[file.label]) for file in files]
+    files = pair_masks(root, renamed)
     warn_without_good(known)
     unknown = _describe_unknown(files, known)
     usable = [file for file in files if file.label in known]

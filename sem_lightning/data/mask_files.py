@@ -37,11 +37,9 @@ def pair_masks(root: Path, files: list[LabelledFile]) -> list[LabelledFile]:
     loss, and may end in ``_mask`` or the like.
     """
     finder = _MaskFinder(root)
-    claims: dict[Path, list[tuple[int, bool]]] = defaultdict(
-        list
-    )  # number of the file; whether its folders are the same
+    claims: dict[str, list[tuple[int, bool]]] = defaultdict(list)  # number of the file; whether the folders agree
     for number, file in enumerate(files):
-        if file.span is None and file.mask is None and file.path.is_relative_to(root):
+        if file.span is None and file.mask is None:
             mask, exact = finder.find(file.path)
             if mask is not None:
                 claims[mask].append((number, exact))
@@ -52,9 +50,9 @@ def pair_masks(root: Path, files: list[LabelledFile]) -> list[LabelledFile]:
             continue  # it may be that of any of them
         used.add(mask)
         for number in same_folders or [claimants[0][0]]:
-            paired[number] = replace(files[number], mask=mask)
+            paired[number] = replace(files[number], mask=Path(mask))
     masks = finder.paths()
-    unused = sorted(str(mask.relative_to(root)) for mask in masks if mask not in used)
+    unused = sorted(os.path.relpath(mask, root) for mask in masks if mask not in used)
     if unused:
         log.warning(
             "%d of %d masks in %s match no image, or several, and are not used: %s; a mask of CLASS/NAME.tif is "
@@ -65,37 +63,44 @@ def pair_masks(root: Path, files: list[LabelledFile]) -> list[LabelledFile]:
 
 
 class _MaskFinder:
-    """Finds masks by name; every folder of masks is listed once."""
+    """Finds masks by name; every folder of masks is listed once. Paths are text, because sets may be large."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._trees: dict[Path, _Masks] = {}
-        self._of_folder: dict[Path, list[tuple[_Masks, tuple[str, ...]]]] = {}
+        self._of_folder: dict[str, list[tuple[_Masks, list[str]]]] = {}
 
-    def find(self, image: Path) -> tuple[Path | None, bool]:
+    def find(self, image: Path) -> tuple[str | None, bool]:
         """The mask of an image, and whether the folders below that of the masks are those of the image."""
-        if image.parent not in self._of_folder:
-            self._of_folder[image.parent] = list(self._places(image.parent.relative_to(self._root).parts))
-        for tree, parts in self._of_folder[image.parent]:
-            for start in range(len(parts) + 1):
-                mask = tree.find(parts[start:], image)
+        folder, name = os.path.split(image)
+        if folder not in self._of_folder:
+            self._of_folder[folder] = list(self._places(Path(folder)))
+        for tree, places in self._of_folder[folder]:
+            for number, place in enumerate(places):
+                mask = tree.find(place, name)
                 if mask is not None:
-                    return mask, start == 0
+                    return mask, number == 0
         return None, False
 
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[str]:
         """Every file in the folders of masks."""
         return [path for tree in self._trees.values() for path in tree.paths]
 
-    def _places(self, parts: tuple[str, ...]) -> Iterator[tuple["_Masks", tuple[str, ...]]]:
-        """The folders of masks beside or above a folder of images, and the rest of that folder's path."""
+    def _places(self, folder: Path) -> Iterator[tuple["_Masks", list[str]]]:
+        """The folders of masks beside or above a folder of images, and where in them its masks may be."""
+        if not folder.is_relative_to(self._root):
+            return
+        parts = folder.relative_to(self._root).parts
         for depth in range(len(parts) + 1):
             for name in (MASKS, GROUND_TRUTH):
-                folder = self._root.joinpath(*parts[:depth], name)
-                if folder not in self._trees and folder.is_dir():
-                    self._trees[folder] = _Masks.read(folder)
-                if folder in self._trees:
-                    yield self._trees[folder], parts[depth:]
+                masks = self._root.joinpath(*parts[:depth], name)
+                if masks not in self._trees and masks.is_dir():
+                    self._trees[masks] = _Masks.read(masks)
+                if masks in self._trees:
+                    yield (
+                        self._trees[masks],
+                        [str(masks.joinpath(*parts[start:])) for start in range(depth, len(parts) + 1)],
+                    )
 
 
 @dataclass(frozen=True)
@@ -103,45 +108,49 @@ class _Masks:
     """The files in one folder of masks.
 
     Attributes:
-        folder: That folder.
         paths: Every file.
-        names: Names of masks by their folders below it and their stem.
+        names: Names of masks by their folder and their stem.
         stems: The same by the stem of the image.
     """
 
-    folder: Path
-    paths: list[Path] = field(default_factory=list)
-    names: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)
-    stems: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    stems: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "_Masks":
         """List the folder. Raises OSError for one that cannot be read."""
-        tree = cls(folder)
+        tree = cls()
         for place, _, names in os.walk(folder, onerror=_fail):
-            parts = Path(place).relative_to(folder).parts
-            kept = [name for name in names if not is_sidecar(Path(place, name))]
-            tree.paths.extend(Path(place, name) for name in kept)
-            usable = [
-                (MASK_SUFFIXES.index(suffix), name) for name in kept if (suffix := _suffix(name)) in MASK_SUFFIXES
-            ]
-            for _, name in sorted(usable):
-                stem = Path(name).stem
-                tree.names.setdefault((parts, stem), name)
-                tree.stems.setdefault((parts, image_stem(stem)), name)
+            usable = [(_preference(name), _stem(name), name) for name in names if _is_mask(name)]
+            others = [name for name in names if not _is_mask(name) and not is_sidecar(Path(place, name))]
+            tree.paths.extend(f"{place}/{name}" for name in [*(name for _, _, name in usable), *others])
+            for _, stem, name in sorted(usable):
+                tree.names.setdefault((place, stem), name)
+                if (image := image_stem(stem)) != stem:
+                    tree.stems.setdefault((place, image), name)
         return tree
 
-    def find(self, parts: tuple[str, ...], image: Path) -> Path | None:
-        """The mask of an image in one of the folders."""
+    def find(self, place: str, image: str) -> str | None:
+        """The mask of an image in a folder."""
         for names in (self.names, self.stems):
-            for stem in (image.stem, image.name):  # a.tif.png, too
-                if (parts, stem) in names:
-                    return self.folder.joinpath(*parts, names[parts, stem])
+            for key in ((place, _stem(image)), (place, image)):  # of a.tif: a.png, a.tif.png
+                if key in names:
+                    return f"{place}/{names[key]}"
         return None
 
 
-def _suffix(name: str) -> str:
-    return Path(name).suffix.lower()
+def _is_mask(name: str) -> bool:
+    """Whether a file in a folder of masks may be one."""
+    return not name.startswith(".") and name.lower().endswith(MASK_SUFFIXES)
+
+
+def _preference(name: str) -> int:
+    return next(number for number, suffix in enumerate(MASK_SUFFIXES) if name.lower().endswith(suffix))
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
 
 
 def _fail(error: OSError) -> None:

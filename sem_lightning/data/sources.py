@@ -183,7 +183,7 @@ class FolderSource:
         if not listed or filled:
             self.folder |= {"seed": seed, "shares": dict(shares)} | ({"fold": list(fold)} if fold is not None else {})
         self._splits = split_files(files, self.classes, dict(shares), seed, fold)
-        check_complete(self._splits, needed, self.classes, listed)
+        check_complete(self._splits, needed, self.classes, set(SPLITS) - set(filled) if listed else ())
         self._splits["all"] = files
         aspects = [file.aspect for file in files] or [1.0]
         self._shape = whole_shape(statistics.median(aspects), image_size)

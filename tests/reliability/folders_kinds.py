@@ -255,6 +255,8 @@ def kinds() -> Iterable[Kind]:
     yield Kind(
         "train and test are given", _split_sources(_many("train", "test"), {"train": 18, "val": 2, "test": 20}, "")
     )
+    few = _split_sources(in_splits("train", "test"), {}, "the val split has no image of class good, gap")
+    yield Kind("train and test are given, of few images", few)
     yield Kind(
         "train and val are given", _split_sources(_many("train", "val"), {"train": 16, "val": 20, "test": 4}, "")
     )
