@@ -163,6 +163,10 @@ _MASKS: dict[str, tuple[Make, Right]] = {
         ("two of one image", ("masks/gap/b.png", "masks/gap/b_mask.png"), 1, ("1 of 2 masks", "b_mask.png")),
     )
 }
+_MASKS["of two images of one name"] = (
+    with_masks((*PAIR, "gap/b.tif", "gap/b.png"), "masks/gap/b.png"),
+    Right({"good": 2, "gap": 4}, masks=2),
+)
 _BESIDE: dict[str, tuple[Make, Right]] = {
     **{
         name: (with_files(PAIR, f"gap/{name}"), BOTH)
