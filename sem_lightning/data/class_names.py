@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 
 from sem_lightning.data.splits import SPLITS
+from sem_lightning.io.atomic import printable
 from sem_lightning.synthesis.defects.mix import GOOD
 
 _GOOD_WORDS = frozenset(
@@ -47,7 +48,8 @@ def map_names(found: Iterable[str], classes: list[str] | None) -> dict[str, str]
     if len(meant) == 1 and not has_good and (classes is None or GOOD in known):
         renamed[meant[0]] = GOOD
     if renamed:
-        log.warning("class names: %s", ", ".join(f"{name} is taken as {new}" for name, new in sorted(renamed.items())))
+        said = ", ".join(f"{name} is taken as {new}" for name, new in sorted(renamed.items()))
+        log.warning("class names: %s", printable(said))
     return {name: renamed.get(name, name) for name in found}
 
 
@@ -57,7 +59,7 @@ def warn_without_good(classes: list[str]) -> None:
         log.warning(
             "no class is called good (found %s): no threshold can be set, escape and overkill are not measured, and "
             "masks are not used; call the class of images without defects good",
-            ", ".join(classes),
+            printable(", ".join(classes)),
         )
 
 

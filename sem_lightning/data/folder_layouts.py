@@ -8,6 +8,7 @@ from sem_lightning.data.class_names import find_split
 from sem_lightning.data.labelled_file import LabelledFile
 from sem_lightning.data.mask_files import MASK_SUFFIXES, image_stem
 from sem_lightning.errors import SettingError
+from sem_lightning.io.atomic import printable
 from sem_lightning.io.dataset_format import CLEAN, GROUND_TRUTH, MASKS
 from sem_lightning.io.sidecars import is_image_name, is_sidecar
 
@@ -45,7 +46,7 @@ def read_class_folders(root: Path) -> tuple[list[LabelledFile], set[str]]:
         lost = [path for path in sorted(root.iterdir()) if _may_be_lost_folder(path)]
         return files + [LabelledFile(path, path.name) for path in lost], found | {path.name for path in lost}
     if rest:
-        names = ", ".join(folder.name for folder in rest)
+        names = printable(", ".join(folder.name for folder in rest))
         log.warning("%s is divided into %s; left out: %s", root, ", ".join(folder.name for folder in divided), names)
     parts = [_read_classes(_subfolders(folder), find_split(folder.name)) for folder in divided]
     return [file for files, _ in parts for file in files], set().union(*(found for _, found in parts))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sem_lightning.io.atomic import printable
 from sem_lightning.io.images import Span
 
 _NAMED_AT_MOST = 10
@@ -38,4 +39,4 @@ class LabelledFile:
 def name_some(items: list[str]) -> str:
     """The first items on one line, and how many more there are."""
     rest = len(items) - _NAMED_AT_MOST
-    return "; ".join(items[:_NAMED_AT_MOST]) + (f"; and {rest} more" if rest > 0 else "")
+    return printable("; ".join(items[:_NAMED_AT_MOST])) + (f"; and {rest} more" if rest > 0 else "")

@@ -104,8 +104,9 @@ def _is_folder(path: Path) -> bool:
 
 def _closed_folders(pattern: Path) -> set[Path]:
     """The folders in which a glob finds nothing because they cannot be read."""
-    folders = (Path(name) for parent in pattern.parents for name in glob.glob(_escape_folders(parent), recursive=True))  # noqa: PTH207
-    return {folder for folder in folders if _is_folder(folder) and not os.access(folder, os.R_OK | os.X_OK)}
+    parents = (f"{_escape_folders(parent)}/" for parent in pattern.parents)
+    folders = (Path(name) for parent in parents for name in glob.glob(parent, recursive=True))  # noqa: PTH207
+    return {folder for folder in folders if not os.access(folder, os.R_OK | os.X_OK)}
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
