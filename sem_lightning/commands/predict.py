@@ -1,6 +1,5 @@
 """``sem-predict``: classify image files."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +8,6 @@ from omegaconf import DictConfig
 from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.schemas import PredictSettings
-from sem_lightning.decision.rule import UNSURE_NAME
-from sem_lightning.io.atomic import printable
 from sem_lightning.io.find import find_images
 
 if TYPE_CHECKING:
@@ -43,7 +40,6 @@ def predict(config: DictConfig) -> None:
     writer = PredictionWriter(predictor.classes, output, lines, boxes)
     if settings.explain:
         clear_overlays(overlays)
-    counts: Counter[str] = Counter()
     unreadable: list[str] = []
     with writer.open():
         for number, found in enumerate(predictor.stream(paths), start=1):
@@ -51,12 +47,10 @@ def predict(config: DictConfig) -> None:
                 unreadable.append(str(found.error))
                 writer.add_unreadable(found)
                 continue
-            counts[found.decision] += 1
             writer.add(found)
             if settings.explain:
                 save_overlay(overlays, number, found)
-    said = ", ".join(f"{name} {counts[name]}" for name in (*predictor.classes, UNSURE_NAME))
-    print(f"{counts.total()} images in {printable(output)} ({predictor.rule.kind}): {said}")
+    print(f"{writer.summary(predictor.rule.kind)}; polarity: {predictor.polarity_in_words()}")
     exit_with_unusable(unreadable)
 
 

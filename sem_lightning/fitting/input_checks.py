@@ -14,6 +14,7 @@ from sem_lightning.io.data_bar import crop_data_bar
 from sem_lightning.io.images import ImageError, center_crop, read_gray
 from sem_lightning.io.pixel_size import read_pixel_size
 from sem_lightning.metrology.pattern_family import find_direction, find_family
+from sem_lightning.metrology.usability import find_fault
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.field import Float32
 
@@ -70,6 +71,9 @@ def open_image(path: Path, family: str, pixel_size: float | None, crop: bool) ->
             f"grey levels take up {brightest - darkest:.1%} of full scale (12 bits in a file of 16?); stretch them to "
             f"{_LEAST_SPAN:.0%} at least"
         )
+    fault = find_fault(image)
+    if fault is not None:
+        raise NotMeasuredError(f"{fault}; there is nothing to measure")
     family = find_family(image, None if family == "auto" else family)
     polarity, seen = find_polarity(image, family)
     pixel_size = read_pixel_size(path) if pixel_size is None else pixel_size

@@ -33,6 +33,7 @@ class Job:
         waiting: Number of tiles and views that have not been run.
         lowest: Log odds of good of the deciding tile at temperature 1. ``logits`` and ``features`` come from that
             tile.
+        deciding: Its number.
         views: Logits of each further view.
         view_features: Features of each further view.
     """
@@ -42,6 +43,7 @@ class Job:
     saliency: Stitcher | None
     waiting: int
     lowest: float = np.inf
+    deciding: int = 0
     logits: Floats = field(default_factory=lambda: np.empty(0))
     features: Floats = field(default_factory=lambda: np.empty(0))
     views: dict[int, Floats] = field(default_factory=dict)
@@ -80,7 +82,8 @@ class NetworkRunner:
         """Queue an image. Its job is done once ``waiting`` is 0, after `flush` at the latest."""
         tiling, channels = prepared.tiling, len(self.settings.classes)
         salient = Stitcher(tiling, 1) if self.explain else None
-        job = Job(prepared, Stitcher(tiling, channels), salient, len(tiling) + len(prepared.more_views))
+        maps = Stitcher(tiling, channels, doubtful=self.settings.knows_good)
+        job = Job(prepared, maps, salient, len(tiling) + len(prepared.more_views))
         inputs = [_Input(job, number, tiling.cut(prepared.image, number)) for number in range(len(tiling))]
         inputs += [_Input(job, len(tiling) + i, view.image) for i, view in enumerate(prepared.more_views)]
         for each in inputs:
@@ -133,3 +136,4 @@ class NetworkRunner:
             doubtful = -np.inf if np.isnan(odds[i]) else odds[i]
             if not job.logits.size or doubtful < job.lowest:
                 job.lowest, job.logits, job.features = doubtful, logits[i], features[i]
+                job.deciding = each.number

@@ -27,11 +27,13 @@ class PolarityVote:
     Attributes:
         polarity: ``bright`` or ``dark``.
         reason: The evidence, in words.
+        voters: Number of images that were asked.
         decoded: The decoded files, so that none is decoded twice.
     """
 
     polarity: str
     reason: str
+    voters: int = 0
     decoded: dict[Path, GrayImage] = field(default_factory=dict, repr=False)
 
 
@@ -41,7 +43,7 @@ def vote_on_polarity(
     trained: str | None,
     has_risk_bound: bool,
     open_one: Callable[[Any], GrayImage],
-    largest_view: Callable[[GrayImage], Float32],
+    largest_view: Callable[[GrayImage], Float32 | None],
 ) -> PolarityVote | None:
     """Estimate the polarity of images.
 
@@ -53,7 +55,7 @@ def vote_on_polarity(
         trained: Polarity of the training images.
         has_risk_bound: Whether the rule has a risk bound; it holds only for images that are not inverted.
         open_one: Decodes one image.
-        largest_view: The largest view of an image, without enlarging it.
+        largest_view: The largest view of an image, without enlarging it; ``None`` for an image that shows no pattern.
 
     Returns:
         ``None`` if the polarity is given or does not matter.
@@ -73,9 +75,10 @@ def vote_on_polarity(
             return PolarityVote(
                 Polarity.DARK,
                 f"dark wires: some of {len(seen)} images show their ends (polarity=bright switches this off)",
+                len(seen),
                 decoded,
             )
-        return PolarityVote(Polarity.BRIGHT, "", decoded)
+        return PolarityVote(Polarity.BRIGHT, "", len(seen), decoded)
     if not seen:  # prediction reports unreadable files
         return PolarityVote(Polarity.BRIGHT, "")
     shares = [bright_share(image) for image in seen]
@@ -86,13 +89,34 @@ def vote_on_polarity(
             f"auto cannot tell: bright covers {np.median(shares):.0%} of the images, and lines as wide as their spaces "
             "fit both polarities; say bright or dark",
         )
-    return PolarityVote(found, f"{found} lines (bright covers {np.median(shares):.0%} of the images)", decoded)
+    share = f"{found} lines (bright covers {np.median(shares):.0%} of the images)"
+    return PolarityVote(found, share, len(seen), decoded)
+
+
+def explain_polarity(asked: str | None, trained: str | None, has_risk_bound: bool, vote: PolarityVote | None) -> str:
+    """The polarity that images are assumed to have, and why, in a few words; see `vote_on_polarity`."""
+    if asked in POLARITIES:
+        return f"{asked} (asked for)"
+    if trained is None:
+        return "as in training (the checkpoint does not say which)"
+    if trained != Polarity.EITHER and asked is None:
+        return f"{trained} (the checkpoint's)"
+    if vote is None:
+        why = "a rule with a risk bound takes no vote" if has_risk_bound else f"a vote takes {FEWEST_VOTES} images"
+        return f"bright or dark, images as they are ({why})"
+    if vote.reason:
+        return f"{vote.polarity} (voted by {_count(vote.voters)})"
+    return f"bright or dark, images as they are ({_count(vote.voters)} did not vote for dark)"
+
+
+def _count(images: int) -> str:
+    return f"{images} image{'s' if images != 1 else ''}"
 
 
 def _open_some(
-    images: Sequence[Any], open_one: Callable[[Any], GrayImage], largest_view: Callable[[GrayImage], Float32]
+    images: Sequence[Any], open_one: Callable[[Any], GrayImage], largest_view: Callable[[GrayImage], Float32 | None]
 ) -> tuple[dict[Path, GrayImage], list[Float32]]:
-    """A sample of the readable images, evenly spread over the list. Other images replace unreadable ones."""
+    """A sample of the images that show a pattern, evenly spread over the list. Other images replace the rest."""
     chosen = [round(i) for i in np.linspace(0, len(images) - 1, min(len(images), _MOST_VOTES))]
     taken = set(chosen)
     decoded: dict[Path, GrayImage] = {}
@@ -103,9 +127,12 @@ def _open_some(
             break
         try:
             image = open_one(images[place])
-            seen.append(largest_view(image))
+            view = largest_view(image)
         except ImageError:
             continue
+        if view is None:
+            continue
+        seen.append(view)
         pixels += image.pixels.size
         if isinstance(images[place], Path) and pixels <= _MOST_KEPT:
             decoded[images[place]] = image

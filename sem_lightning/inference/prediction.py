@@ -14,6 +14,7 @@ from sem_lightning.metrology.usability import FAULTS
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
 
+_NEAR_PEAK = 0.8  # of a tile's highest probability of not good
 _SUSPICIOUS = 0.5  # cells of the map with at least this probability of not good form regions
 
 
@@ -70,6 +71,8 @@ class Prediction:
         tiles: Number of tiles; 1 for whole images.
         maps: float32 [C, h, w]: class probabilities at 1/8 of the resolution of the network's input.
         seen_shape: Height and width of the network's input.
+        deciding: First row and column of the deciding tile in the network's input, and the tile's height and width;
+            ``None`` for several views, because ``maps`` are those of the first only.
         image: float32 [H, W], the network's input; kept only with ``explain=True``.
         saliency: float32 [h, w], from captum; ``None`` without ``explain=True``.
     """
@@ -91,6 +94,7 @@ class Prediction:
     tiles: int
     maps: Float32
     seen_shape: tuple[int, int]
+    deciding: tuple[int, int, int, int] | None
     image: Float32 | None = None
     saliency: Float32 | None = None
 
@@ -111,12 +115,21 @@ class Prediction:
 
     @cached_property
     def regions(self) -> list[Region]:
-        """Boxes around connected cells that are probably not good, the most suspicious first."""
-        return find_regions(self.maps, list(self.probabilities), self.seen_shape, self.shape)
+        """Boxes around connected cells that are probably not good.
+
+        The first is where the deciding tile is least good, if the image is probably defective; the others follow, the
+        most suspicious first.
+        """
+        deciding = None if self.label == GOOD else self.deciding
+        return find_regions(self.maps, list(self.probabilities), self.seen_shape, self.shape, deciding)
 
 
 def find_regions(
-    maps: Float32, classes: list[str], seen_shape: tuple[int, int], shape: tuple[int, int]
+    maps: Float32,
+    classes: list[str],
+    seen_shape: tuple[int, int],
+    shape: tuple[int, int],
+    deciding: tuple[int, int, int, int] | None = None,
 ) -> list[Region]:
     """Connected cells of a map that are probably not good; empty if no class is good.
 
@@ -125,11 +138,21 @@ def find_regions(
         classes: Class names.
         seen_shape: Height and width of the network's input, pixels.
         shape: Height and width in the file's pixels; the boxes use these units.
+        deciding: First row and column, height and width in the network's input of the tile that called the image
+            defective. Its peak is a region, the first, even where no cell is probably not good: a class is decided by
+            more than one cell.
     """
     if classes[0] != GOOD:
         return []
     heat = 1 - maps[0]
     hot = (heat > _SUSPICIOUS).astype(np.uint8)
+    summit = None
+    if deciding is not None:
+        top, left, high, wide = (-(-length // MAP_STRIDE) for length in deciding)
+        tile = heat[top : top + high, left : left + wide]
+        row, column = np.unravel_index(int(tile.argmax()), tile.shape)
+        summit = (top + int(row), left + int(column))
+        hot[top : top + high, left : left + wide] |= tile >= max(_NEAR_PEAK * float(tile.max()), 1e-6)
     if not hot.any():
         return []
     count, numbers, boxes, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
@@ -145,4 +168,6 @@ def find_regions(
         left, top = min(int(x * across), width - 1), min(int(y * down), height - 1)
         right, bottom = min(round((x + w) * across), width), min(round((y + h) * down), height)
         regions.append(Region(left, top, right - left, bottom - top, label, round(float(inside.max()), 6)))
-    return sorted(regions, key=lambda region: -region.score)
+    first = int(numbers[summit]) - 1 if summit is not None else -1
+    order = sorted(range(len(regions)), key=lambda number: (number != first, -regions[number].score))
+    return [regions[number] for number in order]

@@ -17,7 +17,7 @@ from sem_lightning.decision.scores import Floats, log_odds_good, log_probabiliti
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.inference.inversion import Inversion, choose_inversion
 from sem_lightning.inference.network_runner import Job, NetworkRunner
-from sem_lightning.inference.polarity_vote import PolarityVote, vote_on_polarity
+from sem_lightning.inference.polarity_vote import PolarityVote, explain_polarity, vote_on_polarity
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
 from sem_lightning.inference.preprocessing import PreparedImage, Preprocessing
 from sem_lightning.inference.reader import read_ahead
@@ -90,6 +90,7 @@ class Predictor:
         self.explain = explain
         self.device = torch.device(choose_device(str(device)))
         self._classes = list(model.settings.classes)
+        self._vote: PolarityVote | None = None
         self._decoded: dict[Path, GrayImage] = {}  # files that the polarity vote has decoded
         self._trained_net = model.net
         self._net = self._for_inference(model.net)
@@ -157,11 +158,18 @@ class Predictor:
             self.preprocessing = replace(self.preprocessing, inversion=Inversion.NONE)
         bounded = self.rule.risk_bound is not None  # the bound holds for images that are not inverted
         vote = vote_on_polarity(images, self.polarity, self.settings.polarity, bounded, self._open, self._largest_view)
+        self._vote = vote
         if vote is not None:
             self._decoded = vote.decoded
             inversion = choose_inversion(vote.polarity, self.settings.polarity)
             self.preprocessing = replace(self.preprocessing, inversion=inversion)
         return vote
+
+    def polarity_in_words(self) -> str:
+        """The polarity that images are assumed to have, and why: asked for, the checkpoint's, or the last vote's."""
+        return explain_polarity(
+            self.polarity, self.settings.polarity, self.rule.risk_bound is not None, self._vote
+        )
 
     def adapt(self, images: Sequence[Image]) -> int:
         """Move the batch norm statistics halfway to those of some unlabelled images; see `adapt_batch_norm`.
@@ -170,12 +178,12 @@ class Predictor:
             The number of images that were used.
 
         Raises:
-            SettingError: Too few of them can be read.
+            SettingError: Too few of them can be read and show a pattern.
         """
         chosen = [images[round(i)] for i in np.linspace(0, len(images) - 1, min(len(images), _ADAPTED_TO))]
         seen: list[Float32] = []
         for each in read_ahead(chosen, self._prepare):
-            if isinstance(each, PreparedImage):  # a different tile of each tiled image
+            if isinstance(each, PreparedImage) and each.fault is None:  # a different tile of each tiled image
                 seen.append(each.tiling.cut(each.image, len(seen) % len(each.tiling)).copy())
         if len(seen) < _FEWEST_ADAPTED_TO:
             raise SettingError("adapt", f"needs {_FEWEST_ADAPTED_TO} readable images or more, found {len(seen)}")
@@ -222,9 +230,11 @@ class Predictor:
             return image
         return GrayImage(_to_float(image))
 
-    def _largest_view(self, image: GrayImage) -> Float32:
-        """The largest view of an image, without enlarging it."""
+    def _largest_view(self, image: GrayImage) -> Float32 | None:
+        """The largest view of an image, without enlarging it; ``None`` if the image cannot be judged."""
         prepared = self.preprocessing.prepare(image)
+        if prepared.fault is not None:
+            return None
         return [prepared.image, *(view.image for view in prepared.more_views if not view.enlarged)][-1]
 
     def _prepare(self, image: Image) -> PreparedImage | UnreadableImage:
@@ -276,6 +286,7 @@ class Predictor:
             tiles=len(prepared.tiling),
             maps=job.stitcher.finish(),
             seen_shape=(prepared.image.shape[0], prepared.image.shape[1]),
+            deciding=None if views else (*prepared.tiling.place(job.deciding), *prepared.tiling.sides),
             image=prepared.image if self.explain else None,
             saliency=job.saliency.finish()[0] if job.saliency is not None else None,
         )

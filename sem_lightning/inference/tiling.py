@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
+_LEAST_DOUBT = np.float32(0.01)  # so that tiles which are all sure of good blend as usual
 MAP_STRIDE = 8  # pixels of the image for each cell of a stitched map
 
 
@@ -71,10 +72,19 @@ def _ramp(count: int) -> Float32:
 
 
 class Stitcher:
-    """Blends the maps of tiles into one map of the whole image, at 1/8 of its pixels along each side."""
+    """Blends the maps of tiles into one map of the whole image, at 1/8 of its pixels along each side.
 
-    def __init__(self, tiling: Tiling, channels: int) -> None:
+    Args:
+        tiling: Places of the tiles.
+        channels: Channels of the maps.
+        doubtful: Whether the first channel is the probability of good, and a tile that doubts it counts more. The tile
+            least likely to be good decides about an image; where a neighbour that sees the defect at its border is
+            sure of good, a plain mean would hide what decided.
+    """
+
+    def __init__(self, tiling: Tiling, channels: int, doubtful: bool = False) -> None:
         self.tiling = tiling
+        self._doubtful = doubtful
         ends = (tiling.tops[-1] + tiling.sides[0], tiling.lefts[-1] + tiling.sides[1])
         shape = (-(-ends[0] // MAP_STRIDE), -(-ends[1] // MAP_STRIDE))
         self._sum = np.zeros((channels, *shape), np.float32)
@@ -87,10 +97,12 @@ class Stitcher:
         top, left = (start // MAP_STRIDE for start in self.tiling.place(number))
         height, width = self._window.shape
         part = (slice(top, top + height), slice(left, left + width))
-        for channel, one in enumerate(maps):
-            fine = cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR)
-            self._sum[channel][part] += fine * self._window
-        self._weight[part] += self._window
+        fine = np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in maps])
+        weight = self._window
+        if self._doubtful and len(self.tiling) > 1:
+            weight = weight * np.square(1 - fine[0] + _LEAST_DOUBT)
+        self._sum[(slice(None), *part)] += fine * weight
+        self._weight[part] += weight
 
     def finish(self) -> Float32:
         """The blended maps [C, H / 8, W / 8], cropped to the image."""

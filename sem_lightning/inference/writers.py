@@ -5,13 +5,15 @@ import dataclasses
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
-from sem_lightning.io.atomic import atomic_file
+from sem_lightning.io.atomic import atomic_file, printable
 from sem_lightning.io.csv_rows import write_row
 
 _REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
@@ -32,6 +34,8 @@ class PredictionWriter:
 
     def __init__(self, classes: list[str], table: Path, lines: Path | None, regions: Path | None) -> None:
         self._classes = classes
+        self._decisions: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
         self._targets = [path for path in (table, lines, regions) if path is not None]
         self._table_path, self._lines_path, self._regions_path = table, lines, regions
         if len({os.path.realpath(path) for path in self._targets}) < len(self._targets):
@@ -69,6 +73,8 @@ class PredictionWriter:
 
     def add(self, prediction: Prediction) -> None:
         """Write the prediction of the next image."""
+        self._decisions[prediction.decision] += 1
+        self._reasons.update([prediction.reason] if prediction.reason else [])
         numbers = [f"{p:.6f}" for p in (prediction.confidence, *prediction.probabilities.values())]
         row = [prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]]
         write_row(self._table, [*row, prediction.reason or ""])
@@ -77,6 +83,13 @@ class PredictionWriter:
                 write_row(self._regions, [prediction.path, *dataclasses.astuple(region)])
         if self._lines is not None:
             self._write_line(describe_prediction(prediction))
+
+    def summary(self, rule: str) -> str:
+        """How many images were decided how, and why those that are unsure are."""
+        said = ", ".join(f"{name} {self._decisions[name]}" for name in (*self._classes, UNSURE_NAME))
+        why = ", ".join(f"{reason} {count}" for reason, count in self._reasons.most_common())
+        images = f"{self._decisions.total()} images in {printable(self._table_path)} ({rule})"
+        return f"{images}: {said} ({why})" if why else f"{images}: {said}"
 
     def add_unreadable(self, unreadable: UnreadableImage) -> None:
         """Write the next file, which could not be used."""

@@ -47,6 +47,7 @@ class WrittenByHand:
                 tiles=1,
                 maps=np.zeros((len(self.classes), 1, 1), np.float32),
                 seen_shape=image.pixels.shape,
+                deciding=(0, 0, *image.pixels.shape),
             )
 
 
