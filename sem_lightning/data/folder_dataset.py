@@ -14,8 +14,8 @@ from sem_lightning.data.image_metadata import ImageMetadata, read_image_metadata
 from sem_lightning.data.labelled_file import LabelledFile
 from sem_lightning.data.labelled_image import LabelledImage
 from sem_lightning.io.dataset_format import MASK_UNKNOWN
-from sem_lightning.io.gray_image import open_image
-from sem_lightning.io.images import read_gray, resize_to
+from sem_lightning.io.gray_image import GrayImage, open_image
+from sem_lightning.io.images import read_mask, resize_to
 from sem_lightning.synthesis.defects.mix import GOOD
 
 
@@ -69,8 +69,7 @@ class FolderDataset(Dataset[dict[str, Any]]):
         """
         file = self.files[index % len(self.files)]  # indices continue from epoch to epoch
         image = open_image(file.path, self.crop_data_bar, file.span)
-        rows = len(image.pixels) + image.data_bar_rows
-        mask = self._mask(file, image.pixels.shape[:2], len(image.pixels) / rows)
+        mask = self._mask(file, image)
         metadata = self._metadata.get(file.name or "", ImageMetadata())
         size = None
         if self.pixel_size is not None:  # in nm per pixel of the mask
@@ -91,14 +90,14 @@ class FolderDataset(Dataset[dict[str, Any]]):
             "mask": torch.from_numpy(mask),
         }
 
-    def _mask(self, file: LabelledFile, shape: tuple[int, int], kept: float) -> npt.NDArray[np.uint8]:
-        """The mask at its own resolution, without the data bar."""
-        if self.classes[0] != GOOD:
-            return np.full(shape, MASK_UNKNOWN, np.uint8)  # the mask loss needs a class good
-        if file.mask_span is not None:
-            mask = read_gray(file.path, file.mask_span)
-        elif file.mask is not None:
-            mask = read_gray(file.mask)
-        else:
-            return np.full(shape, 0 if file.label == GOOD else MASK_UNKNOWN, np.uint8)
-        return (mask[: round(kept * len(mask))] > 0).astype(np.uint8)
+    def _mask(self, file: LabelledFile, image: GrayImage) -> npt.NDArray[np.uint8]:
+        """The mask at its own resolution, turned as its image is, without the data bar."""
+        height, width = image.pixels.shape
+        path = file.mask if file.mask_span is None else file.path
+        if self.classes[0] != GOOD:  # the mask loss needs a class good
+            return np.full((height, width), MASK_UNKNOWN, np.uint8)
+        if path is None:
+            return np.full((height, width), 0 if file.label == GOOD else MASK_UNKNOWN, np.uint8)
+        rows = height + image.data_bar_rows
+        mask = read_mask(path, file.mask_span, file.path, file.span, (rows, width))
+        return (mask[: round(height / rows * len(mask))] > 0).astype(np.uint8)

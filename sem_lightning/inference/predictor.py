@@ -167,9 +167,7 @@ class Predictor:
 
     def polarity_in_words(self) -> str:
         """The polarity that images are assumed to have, and why: asked for, the checkpoint's, or the last vote's."""
-        return explain_polarity(
-            self.polarity, self.settings.polarity, self.rule.risk_bound is not None, self._vote
-        )
+        return explain_polarity(self.polarity, self.settings.polarity, self.rule.risk_bound is not None, self._vote)
 
     def adapt(self, images: Sequence[Image]) -> int:
         """Move the batch norm statistics halfway to those of some unlabelled images; see `adapt_batch_norm`.
@@ -240,9 +238,11 @@ class Predictor:
     def _prepare(self, image: Image) -> PreparedImage | UnreadableImage:
         try:
             return self.preprocessing.prepare(self._open(image))
-        except ImageError as error:
-            path = image if isinstance(image, Path) else getattr(image, "path", None)
-            return UnreadableImage(path or Path("array"), error)
+        except (ImageError, MemoryError) as error:
+            path = (image if isinstance(image, Path) else getattr(image, "path", None)) or Path("array")
+            if isinstance(error, MemoryError):
+                error = ImageError(f"{path}: not enough memory for it; cut it into parts or scale it down")
+            return UnreadableImage(path, error)
 
     def _finished(self, pending: "deque[Job | UnreadableImage]") -> Iterator[Prediction | UnreadableImage]:
         """Predictions for the finished images at the front of the queue."""

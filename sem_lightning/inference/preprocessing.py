@@ -12,7 +12,8 @@ from sem_lightning.inference.inversion import Inversion
 from sem_lightning.inference.tiling import MAP_STRIDE, Tiling
 from sem_lightning.inference.views import View, make_views
 from sem_lightning.io.gray_image import GrayImage
-from sem_lightning.io.images import MAX_PIXELS, ImageError
+from sem_lightning.io.images import ImageError
+from sem_lightning.io.limits import MAX_PIXELS
 from sem_lightning.metrology.usability import SMALLEST, find_fault
 from sem_lightning.model.model_settings import ModelSettings, check_view_scales
 from sem_lightning.synthesis.field import Float32

@@ -24,7 +24,7 @@ def find_data_bar(image: npt.NDArray[np.float32]) -> int:
     """
     height = len(image)
     deepest = int(height * _DEEPEST)
-    if deepest < _LEAST_ROWS:
+    if deepest < _LEAST_ROWS or image.shape[1] < _FEWEST_SIGNS:
         return 0
     # most images have no bar; with noise, few neighbours along a row are equal
     last = image[-(_THICKEST_FRAME + 2) :]

@@ -1,31 +1,41 @@
 """Reads grey images from untrusted files, and encodes images."""
 
 import io
-import itertools
+import logging
 import math
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import tifffile
-from PIL import Image
 
 from sem_lightning.errors import UserError
+from sem_lightning.io import jpeg, png
+from sem_lightning.io.bmp import decode_bmp
+from sem_lightning.io.limits import MAX_BYTES, CannotDecodeError
+from sem_lightning.io.orientation import AS_STORED, exif_orientation, turn
+from sem_lightning.io.stored_image import StoredImage
+from sem_lightning.io.tiff import TIFF_MARKS, decode_tiff, tiff_orientation
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-
-
-# Headers are checked against our own limits, with messages that name the fix.
-Image.MAX_IMAGE_PIXELS = None
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors describe bad files
-MAX_PIXELS = 1 << 28  # 16,384 x 16,384; 1 GiB as float32
-MAX_BYTES = 2 << 30
-_PAGES_COUNTED = 100
 MAX_ASPECT = 4.0
+
+# Our errors describe bad files.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+
+# By the first bytes of a file: the decoder, and the reader of its orientation.
+_FORMATS: dict[bytes, tuple[Callable[[bytes], StoredImage], Callable[[bytes], int]]] = {
+    png.MARK: (png.decode_png, exif_orientation),
+    jpeg.MARK: (jpeg.decode_jpeg, exif_orientation),
+    b"BM": (decode_bmp, lambda data: AS_STORED),
+    **dict.fromkeys(TIFF_MARKS, (decode_tiff, tiff_orientation)),
+}
+_LONGEST_MARK = max(map(len, _FORMATS))
 
 Span = tuple[int, int]  # first byte, number of bytes
 
@@ -49,46 +59,101 @@ def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
         ImageError: Missing, unreadable, truncated, too large, several pages, CMYK, NaN or infinite, changed while it
             was read, or another kind of file.
     """
+    data = _read_bytes(path, span)
+    try:
+        stored = _format_of(data)[0](data)
+        del data  # which may be needed for the pixels as floating-point numbers
+        return stored.brightness()
+    except CannotDecodeError as error:
+        raise ImageError(f"{path}: {error}") from None
+    except (MemoryError, cv2.error):  # OpenCV has an error of its own for memory that is not there
+        raise ImageError(f"{path}: not enough memory to decode it; cut it into parts or scale it down") from None
+
+
+def read_mask(
+    path: Path, span: Span | None, image: Path, image_span: Span | None, shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Read the mask of an image, turned as the image is.
+
+    A mask has the pixels of the stored image, so it is turned by the image's orientation, unless it has an orientation
+    of its own, or a shape that fits the image as shown alone.
+
+    Args:
+        path: As in `read_gray`.
+        span: As in `read_gray`.
+        image: The file of the image.
+        image_span: Its first byte and number of bytes, for an image inside another file.
+        shape: Height and width of the image as shown.
+
+    Returns:
+        float32 [H, W], of its own resolution.
+
+    Raises:
+        ImageError: See `read_gray`; or its sides are in another ratio than those of the image.
+    """
+    mask = read_gray(path, span)
+    orientation = _read_orientation(image, image_span)
+    if orientation != AS_STORED and _read_orientation(path, span) == AS_STORED:
+        turned = turn(mask, orientation)
+        mask = turned if _is_in_ratio(turned.shape, shape) else mask
+    if not _is_in_ratio(mask.shape, shape):
+        raise ImageError(
+            f"{path}: {mask.shape[1]} x {mask.shape[0]} pixels do not fit the image of {shape[1]} x {shape[0]}; a mask "
+            "has the pixels of its image, with its data bar"
+        )
+    return mask
+
+
+def _is_in_ratio(shape: tuple[int, ...], other: tuple[int, int]) -> bool:
+    """Whether an image of one shape is the other one scaled, give or take a pixel."""
+    return abs(shape[0] - other[0] * shape[1] / other[1]) <= 1 or abs(shape[1] - other[1] * shape[0] / other[0]) <= 1
+
+
+def _read_orientation(path: Path, span: Span | None) -> int:
+    data = _read_bytes(path, span)
+    return _format_of(data)[1](data)
+
+
+def _format_of(data: bytes) -> tuple[Callable[[bytes], StoredImage], Callable[[bytes], int]]:
+    """The decoder of a file and the reader of its orientation, by its content."""
+    found = next((each for mark, each in _FORMATS.items() if data.startswith(mark)), None)
+    if found is None:
+        raise CannotDecodeError(f"not a readable image (expected {', '.join(IMAGE_SUFFIXES)})")
+    return found
+
+
+def _read_bytes(path: Path, span: Span | None) -> bytes:
+    """The content of a file, or of a part of it.
+
+    Raises:
+        ImageError: It cannot be read, is empty, too large, or of a kind that no decoder reads.
+    """
     try:
         data = _read_file(path) if span is None else _read_span(path, span)
     except (OSError, ValueError) as error:  # ValueError: the name is invalid
         raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    except MemoryError:
+        raise ImageError(f"{path}: not enough memory to read it") from None
+    except CannotDecodeError as error:
+        raise ImageError(f"{path}: {error}") from None
     if not data:
         raise ImageError(f"{path}: the file is empty")
-    if span is not None:
-        _check_header(path, io.BytesIO(data))
-    if _is_truncated(data):
-        raise ImageError(f"{path}: the file is truncated")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise ImageError(f"{path}: not a readable image (expected {', '.join(IMAGE_SUFFIXES)})")
-    if image.dtype in (np.float32, np.float64):
-        return _from_floats(path, image)
-    if image.dtype not in (np.uint8, np.uint16):
-        raise ImageError(
-            f"{path}: holds {image.dtype} pixels, expected 8- or 16-bit integers or floating-point numbers"
-        )
-    full_scale = 255 if image.dtype == np.uint8 else 65535
-    brightness: npt.NDArray[np.float32] = np.asarray(image, np.float32) / np.float32(full_scale)
-    return brightness
+    return data
 
 
 def _read_file(path: Path) -> bytes:
-    """Read a file after its header has been checked."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a pipe would block
         raise ImageError(f"{path}: is no file but a pipe or a device")
     with path.open("rb") as stream:
         before = os.fstat(stream.fileno())
+        if before.st_size:
+            _format_of(stream.read(_LONGEST_MARK))  # a large file of another kind is not read at all
+            stream.seek(0)
         if before.st_size > MAX_BYTES:
             raise ImageError(
-                f"{path}: {before.st_size / 2**30:.1f} GiB, more than {MAX_BYTES >> 30} GiB; cut it into parts"
+                f"{path}: {before.st_size / 2**30:.1f} GiB, more than {MAX_BYTES / 2**30:.2f} GiB; cut it into parts"
             )
-        _check_header(path, stream)
-        stream.seek(0)
         data = stream.read(before.st_size + 1)  # limits a growing file
         after = os.fstat(stream.fileno())
     if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
@@ -96,58 +161,12 @@ def _read_file(path: Path) -> bytes:
     return data
 
 
-def _check_header(path: Path, stream: BinaryIO) -> None:
-    """Refuse files that are too large or ambiguous before any pixel is decoded.
-
-    Files with an unreadable header pass; decoding will reject them.
-    """
-    start = stream.read(4)
-    stream.seek(0)
-    try:
-        if start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            height, width, pages, mode = _describe_tiff(path, stream)
-        else:
-            with Image.open(stream) as header:
-                (width, height), mode, pages = header.size, header.mode, getattr(header, "n_frames", 1)
-    except ImageError:
-        raise
-    except Exception:  # the parsers raise many types of errors on foreign files
-        return
-    if height * width > MAX_PIXELS:
-        raise ImageError(
-            f"{path}: {width} x {height} pixels, more than {MAX_PIXELS} in all; cut it into parts or scale it down"
-        )
-    if pages > 1:
-        raise ImageError(f"{path}: holds {pages} pages or frames; save the one that is meant as a file of its own")
-    if mode == "CMYK":
-        raise ImageError(f"{path}: is in CMYK colours for print; save it as grey")
-
-
-def _describe_tiff(path: Path, stream: BinaryIO) -> tuple[int, int, int, str]:
-    """Height, width, number of pages without thumbnails, and colour mode of a TIFF."""
-    with tifffile.TiffFile(stream) as tiff:
-        page = tiff.pages.first
-        if getattr(page, "is_reduced", False):
-            raise ImageError(f"{path}: begins with a thumbnail; save the full image as a file of its own")
-        pages = sum(not getattr(other, "is_reduced", False) for other in itertools.islice(tiff.pages, _PAGES_COUNTED))
-        separated = page.photometric == tifffile.PHOTOMETRIC.SEPARATED
-        return int(page.imagelength), int(page.imagewidth), pages, "CMYK" if separated else ""
-
-
-def _from_floats(path: Path, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    image = image.astype(np.float64)  # the range of large float32 numbers is beyond float32
-    low, high = float(image.min()), float(image.max())
-    if not math.isfinite(high - low):  # NaN makes both NaN
-        raise ImageError(f"{path}: holds numbers that are not finite (NaN or infinite); fill or cut those pixels")
-    if low < 0 or high > 1:
-        image = (image - low) / (high - low) if high > low else np.zeros_like(image)
-    return np.asarray(image, np.float32)
-
-
 def _read_span(path: Path, span: Span) -> bytes:
     start, count = span
     if start + count > path.stat().st_size:  # a broken listing must not request all memory
         raise ImageError(f"{path}: shorter than the image listed at byte {start}")
+    if count > MAX_BYTES:
+        raise ImageError(f"{path}: an image of {count / 2**30:.1f} GiB, more than {MAX_BYTES / 2**30:.2f} GiB")
     with path.open("rb") as stream:
         stream.seek(start)
         return stream.read(count)
@@ -164,6 +183,8 @@ def encode_image(image: npt.NDArray[Any], suffix: str, pixel_size: float) -> byt
     """
     if suffix == ".png":
         return cv2.imencode(".png", image)[1].tobytes()
+    import tifffile  # takes long to import, and reading does without
+
     stream = io.BytesIO()
     per_centimetre = 1e7 / pixel_size
     tifffile.imwrite(
@@ -179,14 +200,6 @@ def encode_image(image: npt.NDArray[Any], suffix: str, pixel_size: float) -> byt
         metadata=None,
     )
     return stream.getvalue()
-
-
-def _is_truncated(data: bytes) -> bool:
-    """Whether a PNG or JPEG is truncated. OpenCV would fill the rest with grey and only log a warning."""
-    if data.startswith(b"\x89PNG"):
-        return b"IEND" not in data
-    # A JPEG may hold a thumbnail, so only an end marker at the end counts; some cameras pad with zeros.
-    return data.startswith(b"\xff\xd8\xff") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def center_crop(image: npt.NDArray[np.float32], largest: int) -> npt.NDArray[np.float32]:
