@@ -3,19 +3,16 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sem_lightning.config.app import run_command
-from sem_lightning.config.build import build
-from sem_lightning.config.environment import hide_variables
+from sem_lightning.config.build import build, check_groups
+from sem_lightning.config.environment import save_config
 from sem_lightning.config.error_lines import describe
 from sem_lightning.config.job import in_multirun, output_folder
-from sem_lightning.io.atomic import write_atomically, write_json
+from sem_lightning.io.atomic import write_json
 from sem_lightning.sweeps.multirun import multirun
 from sem_lightning.sweeps.sweep_folder import ALIKE, DIGEST, ERROR, RESULT, SETTINGS, config_digest, only_job
-from sem_lightning.training.run_settings import check_trainer
-
-_GROUPS = ("pattern", "imaging", "noise", "processing", "data", "model", "decision", "logger", "callbacks")
 
 
 def main() -> None:
@@ -28,9 +25,7 @@ def train(config: DictConfig) -> float:
     output = output_folder()
     with only_job(output) if in_multirun() else nullcontext():
         try:
-            for group in _GROUPS:
-                build(config[group], group)  # mistakes are reported before torch is imported
-            check_trainer(config.trainer)
+            check_groups(config)  # mistakes are reported before torch is imported
             return _train_job(config, output) if in_multirun() else _train_alone(config, output)
         except Exception as error:  # the report of a sweep shows this error
             (output / RESULT).unlink(missing_ok=True)  # from an earlier run
@@ -66,8 +61,7 @@ def _train(config: DictConfig, output: Path) -> float:
     digests = {DIGEST: config_digest(config), ALIKE: config_digest(config, "seed")}
     settings = build_training(config, prune(config), digests)
     if getattr(rank_zero_only, "rank", 0) == 0:  # only the first process writes
-        used = OmegaConf.create(hide_variables(OmegaConf.to_container(config, resolve=True)))
-        write_atomically(output / SETTINGS, lambda path: OmegaConf.save(used, path))
+        save_config(config, output / SETTINGS)
     outcome = run_training(settings, output)
     if outcome is None:
         return 0.0  # the first process reports

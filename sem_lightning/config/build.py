@@ -12,6 +12,9 @@ from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, DefectSettings
 from sem_lightning.synthesis.defects.mix import Defects
 from sem_lightning.synthesis.simulator import Simulator
+from sem_lightning.training.run_settings import check_trainer
+
+_TRAINING_GROUPS = ("pattern", "imaging", "noise", "processing", "data", "model", "decision", "logger", "callbacks")
 
 
 def check_keys(node: DictConfig, key: str = "") -> None:
@@ -46,6 +49,17 @@ def build(node: DictConfig, key: str) -> Any:
         return OmegaConf.to_object(node)
     except SettingError as error:
         raise SettingError(f"{prefix}{error.key}", error.reason) from None
+
+
+def check_groups(config: DictConfig) -> None:
+    """Check the groups of ``conf/train.yaml``, without importing torch.
+
+    Raises:
+        SettingError: An invalid value.
+    """
+    for group in _TRAINING_GROUPS:
+        build(config[group], group)
+    check_trainer(config.trainer)
 
 
 def build_simulator(config: DictConfig) -> Simulator:

@@ -1,10 +1,13 @@
 """Environment variables in a configuration (``${oc.env:NAME}``): values are used, and neither shown nor stored."""
 
 import os
+from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
+
+from sem_lightning.io.atomic import write_atomically
 
 _SHORTEST = 4  # characters; a shorter value is no secret, and part of many other words
 _read: dict[str, str] = {}  # values of the variables that a configuration of this process has used
@@ -18,6 +21,12 @@ def _read_variable(name: str, *default: Any) -> Any:
 
 # Registered on import, because the other processes of a launcher import the command first.
 OmegaConf.register_new_resolver("oc.env", _read_variable, replace=True)
+
+
+def save_config(config: DictConfig, path: Path) -> None:
+    """Write a configuration without interpolations but those that name environment variables."""
+    used = OmegaConf.create(hide_variables(OmegaConf.to_container(config, resolve=True)))
+    write_atomically(path, lambda temporary: OmegaConf.save(used, temporary))
 
 
 def hide_variables(content: Any) -> Any:
