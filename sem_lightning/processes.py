@@ -133,17 +133,19 @@ def start_worker() -> None:
     end_with_parent()
 
 
-def end_with_parent() -> None:
-    """End this process when the process that has started it is gone; nothing is done in a process of no other."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+def end_with_parent(parent: int | None = None) -> None:
+    """End this process when the process that has started it is gone.
+
+    Args:
+        parent: That process; ``None`` takes the one that has started this as a worker, if any.
+    """
+    known = multiprocessing.parent_process()
+    number = parent if parent is not None or known is None else known.pid
+    if number is not None and os.name == "posix":
+        threading.Thread(target=_watch, args=(number,), daemon=True).start()
 
 
-def _watch(parent: Any) -> None:
-    if os.name == "posix":  # also true for joblib's processes, which have nothing to join
-        while os.getppid() == parent.pid:
-            time.sleep(_LOOK)
-    else:
-        parent.join()
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
     os._exit(1)

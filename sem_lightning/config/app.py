@@ -22,7 +22,7 @@ from sem_lightning.config.job import in_multirun, output_folder
 from sem_lightning.config.overrides import quote_paths
 from sem_lightning.errors import UserError
 from sem_lightning.io.atomic import printable
-from sem_lightning.processes import Terminated, ended_by_signals
+from sem_lightning.processes import Terminated, end_with_parent, ended_by_signals
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError, RecursionError)
 EXIT_ERROR = 1
@@ -51,6 +51,8 @@ def run_command(
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(_help_text(config_name))
         return
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        end_with_parent(os.getppid())  # a further process of a training, which would wait for the first one
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing them
 
