@@ -33,7 +33,7 @@ _MOST_EDGES = 1.2  # a few specks on an even ground have as steep slopes as any 
 _BACKGROUND = 5.0  # pixels: what is smoother than this is no edge
 _STRIPS = 8
 _COARSEST_STEP = 1 / 255  # of full scale: unit of amplitudes below
-_OF_SPREAD = 0.01  # smallest unit, of the range of an image's grey levels
+_OF_SPREAD = 0.02  # smallest unit, of the range of an image's grey levels
 # Amplitudes, in units, below which a measure is 0: rounding leaves up to 0.4, shading up to 1.2.
 _LEAST_BAND, _LEAST_COARSE, _LEAST_LINES, _LEAST_EDGES = 0.7, 1.5, 2.0, 2.0
 # Weights of the logarithms of distant, near, coarse and edges over what noise gives, and of rows plus columns; fitted by
@@ -64,7 +64,7 @@ def _parts(level: Float32) -> list[Float32]:
 
 
 def amplitude_unit(image: Float32) -> float:
-    """One step between grey levels, or a hundredth of their range if that is more; at most one of 8 bits."""
+    """One step between grey levels, or a fiftieth of their range if that is more; at most one of 8 bits."""
     some = np.unique(image.ravel()[:: max(1, image.size // 1024)])
     step = float(np.diff(some).min()) if len(some) > 1 else _COARSEST_STEP
     low, high = np.percentile(some, [1, 99])

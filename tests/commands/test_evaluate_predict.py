@@ -113,7 +113,7 @@ def test_predict_writes_one_row_an_image(run: Run, checkpoint: Path, tmp_path: P
     done = run("predict", f"ckpt={checkpoint}", "images=images", "output=out/predictions.csv")
     assert done.code == 0, done.err
     rows = read_rows(tmp_path / "out" / "predictions.csv")
-    assert list(rows[0]) == ["path", "label", "confidence", "decision", "p_good", "p_gap", "p_bridge"]
+    assert list(rows[0]) == ["path", "label", "confidence", "decision", "p_good", "p_gap", "p_bridge", "reason"]
     assert [row["path"] for row in rows] == sorted(f"images/{name}" for name in names)
     classifier = load_classifier(checkpoint)
     for row in rows:

@@ -275,7 +275,10 @@ def test_a_classifier_comes_with_the_package(run: Run, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "pixel_size: not used, because images are judged whole at several sizes; tiling=on uses tiles" in done.out
     rows = read_rows(tmp_path / "predictions.csv")
-    assert list(rows[0])[4:] == ["p_good", "p_gap", "p_bridge"]
+    assert list(rows[0])[4:] == ["p_good", "p_gap", "p_bridge", "reason"]
+    assert done.out.splitlines()[-1].endswith(
+        "; polarity: bright or dark, images as they are (12 images did not vote for dark)"
+    )
     assert sum(row["label"] in row["path"] for row in rows) >= 10
     weights = Path(sem_lightning.__file__).parent / "weights"
     assert (weights / "robust.safetensors").stat().st_size < 12e6

@@ -60,6 +60,26 @@ def test_200_calibration_sets_break_the_promise_no_more_often_than_promised(defe
         assert broken >= binom.ppf(0.001, 200, 0.03)
 
 
+def test_images_that_cannot_be_judged_never_pass_and_count_in_the_bound() -> None:
+    """Half of the defects show no pattern: whatever their odds are, they do not raise the threshold."""
+    rng = np.random.default_rng(9)
+    settings = DecisionSettings("conservative", 0.02, 0.95, ood_rate=0.05, ambiguous_rate=0.0)
+    odds = np.concatenate([rng.normal(2, 1, 500), np.full(500, 50.0), rng.normal(6, 1, 50)])
+    labels = np.repeat([1, 0], [1000, 50])
+    usable = np.repeat([True, False, True], [500, 500, 50])
+    logits, features = np.stack([odds, np.zeros_like(odds)], axis=1), rng.normal(size=(1050, 2))
+    features[~usable] += 100
+    fitting = Scores(logits[usable], features[usable], labels[usable])
+    all_of_them = make_rule(settings, ["good", "gap"], fitting, Scores(logits, features, labels))
+    judged = make_rule(settings, ["good", "gap"], fitting, Scores(logits, features, labels, usable))
+    assert judged.threshold is not None and all_of_them.threshold is not None and judged.risk_bound is not None
+    assert judged.threshold < all_of_them.threshold
+    assert judged.risk_bound.defects == 1000  # the bound is on all defective images
+    passed = (odds / judged.temperature > judged.threshold) & usable & (labels > 0)
+    assert passed.sum() == judged.risk_bound.escapes == allowed_escapes(1000, 0.02, 0.95)
+    assert judged.ood_limit < all_of_them.ood_limit  # the share is that of the images that can be judged
+
+
 def _nothing() -> Scores:
     return Scores(np.empty((0, 2)), np.empty((0, 2)), np.empty(0, np.int64))
 

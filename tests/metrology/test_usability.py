@@ -1,0 +1,102 @@
+"""Which images can be judged: those that show a pattern, and no others."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sem_lightning.io.gray_image import open_image
+from sem_lightning.metrology.pattern_evidence import amplitude_unit, pattern_evidence
+from sem_lightning.metrology.usability import (
+    DEFOCUSED,
+    FAULTS,
+    NO_PATTERN,
+    PARTLY_BLANK,
+    SATURATED,
+    TOO_SMALL,
+    find_fault,
+)
+from sem_lightning.synthesis.field import Float32
+from sem_lightning.synthesis.simulator import Simulator
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reliability"))
+from no_pattern_pictures import pictures
+
+SHARED = Path(__file__).parents[3] / "shared"
+EXPECTED = {
+    "black": {NO_PATTERN},
+    "white": {SATURATED},
+    "grey": {NO_PATTERN},
+    "tiny": {TOO_SMALL},
+    "lower part blank": {PARTLY_BLANK},
+    "upper part blank": {PARTLY_BLANK},
+    "side blank": {PARTLY_BLANK},
+}
+
+
+def simulate(*presets: str, index: int = 0) -> Float32:
+    return np.asarray(Simulator.compose(*presets).sample(index, seed=5, split=2).image, np.float32) / 255
+
+
+def test_pictures_without_a_pattern_are_told() -> None:
+    for kind, picture in pictures(seed=77, each=2):
+        if kind == "data bar over nothing":
+            continue  # cut off where a file is opened
+        fault = find_fault(np.asarray(picture, np.float32) / 255)
+        assert fault in EXPECTED.get(kind, set(FAULTS)), kind
+
+
+@pytest.mark.parametrize("pattern", ["line_space", "any_line_space", "contact_hole", "freeform", "maze", "routing"])
+@pytest.mark.parametrize("noise", ["none", "typical", "high"])
+def test_images_with_a_pattern_are_judged(pattern: str, noise: str) -> None:
+    defect = ["defect=contact_hole"] if pattern == "contact_hole" else []
+    assert find_fault(simulate(f"pattern={pattern}", f"noise={noise}", *defect, index=1)) is None
+
+
+def test_a_fine_pattern_in_a_large_image_is_seen() -> None:
+    """It is gone at a quarter of the size."""
+    fine = simulate("imaging.image_size=512", "pattern.pitch=7", "noise=low")
+    large = np.pad(fine, 256, mode="symmetric")
+    assert find_fault(large) is None
+    blurred = np.rint(cv2.GaussianBlur(large, (0, 0), 8) * 255) / 255
+    assert find_fault(blurred.astype(np.float32)) is not None
+
+
+def test_an_empty_tile_beside_a_pattern_is_no_fault() -> None:
+    rng = np.random.default_rng(0)
+    field = rng.normal(0.4, 0.05, (768, 768)).astype(np.float32)
+    field[:256, :256] = simulate("imaging.image_size=256", "noise=low")
+    assert find_fault(np.clip(field, 0, 1)) is None
+
+
+def test_blur_and_saturation_are_named() -> None:
+    image = simulate("imaging.image_size=256", "pattern=routing", "noise=low")
+    assert find_fault(np.asarray(cv2.GaussianBlur(image, (0, 0), 24), np.float32)) == DEFOCUSED
+    white = np.clip(image * 255 + 255 - np.quantile(image * 255, 0.02), 0, 255)
+    assert find_fault(np.asarray(np.rint(white) / 255, np.float32)) in (SATURATED, PARTLY_BLANK)
+
+
+def test_brightness_and_depth_of_a_file_do_not_matter() -> None:
+    """12 bits in a file of 16 use a sixteenth of the range."""
+    image = simulate("pattern=routing", "noise=typical")
+    evidence = pattern_evidence(image, amplitude_unit(image))
+    faint = np.asarray(np.rint(image * 4095) / 65535, np.float32)
+    assert find_fault(faint) is None
+    assert pattern_evidence(faint, amplitude_unit(faint)) > evidence / 2
+
+
+def test_small_training_images_are_not_too_small() -> None:
+    image = simulate("imaging.image_size=24", "pattern.pitch=8", "noise=low")
+    assert find_fault(image) == TOO_SMALL
+    assert find_fault(image, smallest=24) is None
+    assert find_fault(np.zeros((24, 24), np.float32), smallest=24) == NO_PATTERN
+
+
+@pytest.mark.skipif(not (SHARED / "cases/no_pattern").is_dir(), reason="the files are not part of the project")
+def test_files_of_others() -> None:
+    for path in sorted((SHARED / "cases/no_pattern").glob("*.png")):
+        assert find_fault(open_image(path).pixels) is not None, path.name
+    for path in [*(SHARED / "real_sem").glob("*.tif"), *(SHARED / "design_sem").glob("*_sem.png")]:
+        assert find_fault(open_image(path).pixels) is None, path.name
