@@ -11,6 +11,7 @@ from sem_lightning.io.stored_image import StoredImage
 MARK = b"\xff\xd8\xff"
 _PROGRESSIVE = re.compile(rb"\xff\xc2\x00[\x0b\x11]\x08")  # the frame's header, of one or three components
 _SECOND = b"\xff\xd9\xff\xd8\xff"  # an end followed by a start
+_BLOCK = 8  # pixels
 _READ = ("Gray", "YCbCr", "RGB")
 
 
@@ -23,6 +24,8 @@ def decode_jpeg(data: bytes) -> StoredImage:
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=True)
         check_sides(width, height)
+        if 8 * len(data) < (height // _BLOCK) * (width // _BLOCK):  # each block takes a bit at least
+            raise CannotDecodeError(f"the file is truncated: {len(data)} bytes for {width} x {height} pixels")
         # The coefficients of a progressive file are collected before the first row is decoded.
         progressive = _PROGRESSIVE.search(data) is not None
         coefficients = (2 if space == "Gray" else 6) if progressive else 0

@@ -15,12 +15,13 @@ def exif_orientation(data: bytes) -> int:
     """The orientation in the EXIF block of a PNG or JPEG; 1 where there is none or it is damaged."""
     if b"Exif\0\0" not in data and b"eXIf" not in data:
         return AS_STORED
-    from PIL import Image  # takes long to import, and most files do without
+    from PIL import JpegImagePlugin, PngImagePlugin  # take long to import, and most files do without
 
+    kind = PngImagePlugin.PngImageFile if data.startswith(b"\x89PNG") else JpegImagePlugin.JpegImageFile
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return int(image.getexif().get(ORIENTATION, AS_STORED))
+            return int(kind(io.BytesIO(data)).getexif().get(ORIENTATION, AS_STORED))
     except Exception:  # the parser raises many types of errors on damaged blocks
         return AS_STORED
 
