@@ -41,12 +41,21 @@ def ended_by_signals() -> Iterator[None]:
     try:
         with _deadline():
             yield
+    except Exception:
+        if not is_stopping():
+            raise
+        raise (Terminated if _stopping[0] == signal.SIGTERM else KeyboardInterrupt) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
         atexit.unregister(_end_at_once)
         atexit.register(_end_at_once)  # the last one registered is the first one called
+
+
+def is_stopping() -> bool:
+    """Whether a signal has come: an error may then be what a library has made of it."""
+    return bool(_stopping)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -17,7 +17,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder of a sweep: outputs/multirun/...")
     folder = parser.parse_args().folder.expanduser()
-    with ended_by_signals(), one_line_errors():
+    with one_line_errors(), ended_by_signals():
         from rich.console import Console
 
         from sem_lightning.sweeps.sweep_report import report_sweep

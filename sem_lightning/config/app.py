@@ -22,7 +22,7 @@ from sem_lightning.config.job import in_multirun, output_folder
 from sem_lightning.config.overrides import quote_paths
 from sem_lightning.errors import UserError
 from sem_lightning.io.atomic import printable
-from sem_lightning.processes import Terminated, end_with_parent, ended_by_signals
+from sem_lightning.processes import Terminated, end_with_parent, ended_by_signals, is_stopping
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError, RecursionError)
 EXIT_ERROR = 1
@@ -61,7 +61,7 @@ def run_command(
             check_keys(config)
             return task(config)
         except _EXPECTED as error:
-            if full_error == "1":
+            if full_error == "1" or is_stopping():
                 raise
             print(f"error: {describe(error)}", file=sys.stderr)
             if not in_multirun():
@@ -70,7 +70,7 @@ def run_command(
             raise  # the sweep continues with its other jobs and fails at its end
 
     try:
-        with ended_by_signals(), one_line_errors(full_error == "1"):
+        with one_line_errors(full_error == "1"), ended_by_signals():
             register_schemas(config_name)
             _quote_paths()
             _add_own_configs()

@@ -9,7 +9,6 @@ then end well, with the result of a run that nobody disturbed? A killed training
 """
 
 import argparse
-import functools
 import hashlib
 import json
 import os
@@ -259,8 +258,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chosen = [case for case in CASES if case.name in (options.cases or [each.name for each in CASES])]
-    trial = functools.partial(try_case, rounds=options.rounds, jobs=options.jobs, seed=options.seed)
-    print(table({case.name: trial(case) for case in chosen}))
+    found = {}
+    for case in chosen:
+        found[case.name] = try_case(case, options.rounds, options.jobs, options.seed)
+        print(table({case.name: found[case.name]}).splitlines()[2], file=sys.stderr, flush=True)
+    print(table(found))
 
 
 if __name__ == "__main__":
