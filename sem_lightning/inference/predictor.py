@@ -292,8 +292,9 @@ class Predictor:
         )
 
     def _nearest_features(self, job: Job) -> Floats:
-        """The features of the view with the lowest out-of-distribution score, because one scale that is like training is
-        enough. Enlarged views do not count.
+        """The features of the view with the lowest out-of-distribution score; enlarged views do not count.
+
+        One scale that is like training is enough: another may show more and finer lines than any training image.
         """
         views = job.prepared.more_views
         found = [job.features, *(job.view_features[i] for i, view in enumerate(views) if not view.enlarged)]

@@ -4,8 +4,8 @@ Noise of a detector is independent from row to row, grain is correlated over a f
 blur of a beam far out of focus have no detail. The edges of a pattern are sharp, run over many pixels and repeat. So
 these are measured in a band of spatial frequencies between them:
 
-- ``distant``: the highest autocorrelation at eight rows or more, times the root of the number of pixels over that of those
-  that vary together. Noise alone gives 2.5 to 5.
+- ``distant``: the highest autocorrelation at eight rows or more, times the root of the number of pixels over that of
+  those that vary together. Noise alone gives 2.5 to 5.
 - ``near``: the squared autocorrelation three to nine rows away, summed. Noise gives about 1.
 - ``coarse``: the same in the image at half its size.
 - ``edges``: how much steeper the steepest twentieth to fiftieth of an image is along its rows than its median. Noise of
@@ -36,8 +36,8 @@ _COARSEST_STEP = 1 / 255  # of full scale: unit of amplitudes below
 _OF_SPREAD = 0.02  # smallest unit, of the range of an image's grey levels
 # Amplitudes, in units, below which a measure is 0: rounding leaves up to 0.4, shading up to 1.2.
 _LEAST_BAND, _LEAST_COARSE, _LEAST_LINES, _LEAST_EDGES = 0.7, 1.5, 2.0, 2.0
-# Weights of the logarithms of distant, near, coarse and edges over what noise gives, and of rows plus columns; fitted by
-# logistic regression to images of benchmarks/usability.py whose seed gave no other figure, and rounded.
+# Weights of the logarithms of distant, near, coarse and edges over what noise gives, and of rows plus columns; fitted
+# by logistic regression to images of benchmarks/usability.py of another seed, and rounded.
 _WEIGHTS = {"distant": 6.5, "near": 1.7, "coarse": 4.4, "edges": 6.2, "lines": 7.0}
 _NOISE = {"distant": 2.5, "near": 1.0, "coarse": 1.5}
 _LEAST = 12.0

@@ -95,7 +95,7 @@ def test_a_bridge_is_marked_where_it_is(place: tuple[int, int]) -> None:
         left, top = round(columns.mean()) - x, round(rows.mean()) - y
         if not (0 <= left <= 700 - 310 and 0 <= top <= 700 - 290):
             continue
-        found = predictor.predict([np.ascontiguousarray(sample.image[top : top + 290, left : left + 310])])[0]
+        found = predictor.predict([np.asarray(sample.image[top : top + 290, left : left + 310], np.uint8)])[0]
         if found.label != "bridge":
             continue
         first = found.regions[0]

@@ -37,14 +37,15 @@ EXPECTED = {
 
 
 def simulate(*presets: str, index: int = 0) -> Float32:
-    return np.asarray(Simulator.compose(*presets).sample(index, seed=5, split=2).image, np.float32) / 255
+    image = Simulator.compose(*presets).sample(index, seed=5, split=2).image
+    return np.asarray(image / 255, np.float32)
 
 
 def test_pictures_without_a_pattern_are_told() -> None:
     for kind, picture in pictures(seed=77, each=2):
         if kind == "data bar over nothing":
             continue  # cut off where a file is opened
-        fault = find_fault(np.asarray(picture, np.float32) / 255)
+        fault = find_fault(np.asarray(picture / 255, np.float32))
         assert fault in EXPECTED.get(kind, set(FAULTS)), kind
 
 

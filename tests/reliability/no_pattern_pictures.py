@@ -1,6 +1,7 @@
 """Pictures without a pattern, as broken scans, empty fields and careless exports leave them; drawn from a seed."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ def _shape(rng: Draw) -> tuple[int, int]:
     return int(rng.choice(_SIDES)), int(rng.choice(_SIDES))
 
 
-def _levels(values: Floats) -> Gray:
+def _levels(values: Any) -> Gray:
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
@@ -38,7 +39,7 @@ def _pattern(rng: Draw, size: int = 256) -> Floats:
     return np.asarray(sample.image, np.float64)
 
 
-def _noisy(image: Floats, rng: Draw, least: float = 0.0, most: float = 12.0) -> Gray:
+def _noisy(image: Any, rng: Draw, least: float = 0.0, most: float = 12.0) -> Gray:
     return _levels(image + rng.normal(0, rng.uniform(least, most), image.shape))
 
 
@@ -150,8 +151,8 @@ def charging_streaks(rng: Draw) -> Gray:
 def slow_drift(rng: Draw) -> Gray:
     image = _flat(rng, 80, 170)
     walk = np.cumsum(rng.normal(0, 1, (len(image), 1)), axis=0)
-    walk = cv2.GaussianBlur(walk, (0, 0), sigmaX=0.01, sigmaY=rng.uniform(4, 20))
-    return _noisy(image + walk * rng.uniform(0.2, 2.0), rng, 0.5)
+    smooth = cv2.GaussianBlur(walk, (0, 0), sigmaX=0.01, sigmaY=rng.uniform(4, 20))
+    return _noisy(image + smooth * rng.uniform(0.2, 2.0), rng, 0.5)
 
 
 def data_bar_over_nothing(rng: Draw) -> Gray:
@@ -163,7 +164,7 @@ def data_bar_over_nothing(rng: Draw) -> Gray:
 
 
 def jpeg_blocks(rng: Draw) -> Gray:
-    image = rng.choice([gaussian_noise, vignetting, dark_noise, row_streaks])(rng)
+    image = (gaussian_noise, vignetting, dark_noise, row_streaks)[int(rng.integers(4))](rng)
     code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 75))])[1]
     return np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE), np.uint8)
 
