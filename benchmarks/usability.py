@@ -4,7 +4,8 @@ python benchmarks/usability.py              # simulated images called unusable; 
 python benchmarks/usability.py --unsure     # unsure among images of the packaged classifier's own kind, by reason
 
 The limits were chosen on images of the seed 9001 and pictures of 9101. After a look at 9002 and 9102 the least evidence
-was raised from 11 to 12, against pictures that pass. So 9002 stands for images and 9103, drawn once, for pictures.
+was raised from 11 to 12, and after one at 9103 `_DETAIL` was added, against pictures that pass; neither changed more
+than it had to. So 9002 stands for images and 9104, drawn once, for pictures.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from sem_lightning.metrology.usability import find_fault
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "reliability"))
 from no_pattern_pictures import pictures
 
-SEED, PICTURES_SEED, UNSURE_SEED = 9002, 9103, 1304
+SEED, PICTURES_SEED, UNSURE_SEED = 9002, 9104, 1304
 PATTERNS = {
     "pattern=line_space": "full",
     "pattern=any_line_space": "basic",
@@ -69,9 +70,8 @@ def print_images(each: int) -> None:
     total = sum((found[f"noise={noise}"] for noise in NOISES if noise != "extreme"), Counter[str | None]())
     print("| simulated images | images | called unusable | reasons |\n| --- | ---: | ---: | --- |")
     for preset, faults in {**found, "all but noise=extreme": total}.items():
-        print(
-            f"| `{preset}` | {faults.total()} | {share(faults.total() - faults[None], faults.total())} | {listed(faults)} |"
-        )
+        unusable = share(faults.total() - faults[None], faults.total())
+        print(f"| `{preset}` | {faults.total()} | {unusable} | {listed(faults)} |")
 
 
 def simulated(each: int) -> Iterator[tuple[str, str, str, np.ndarray]]:

@@ -36,6 +36,7 @@ _COARSEST_STEP = 1 / 255  # of full scale: unit of amplitudes below
 _OF_SPREAD = 0.02  # smallest unit, of the range of an image's grey levels
 # Amplitudes, in units, below which a measure is 0: rounding leaves up to 0.4, shading up to 1.2.
 _LEAST_BAND, _LEAST_COARSE, _LEAST_LINES, _LEAST_EDGES = 0.7, 1.5, 2.0, 2.0
+_DETAIL = 0.04  # least strength of the band, of the range of grey levels: without edges it is weaker
 # Weights of the logarithms of distant, near, coarse and edges over what noise gives, and of rows plus columns; fitted
 # by logistic regression to images of benchmarks/usability.py of another seed, and rounded.
 _WEIGHTS = {"distant": 6.5, "near": 1.7, "coarse": 4.4, "edges": 6.2, "lines": 7.0}
@@ -116,7 +117,8 @@ def _correlations(image: Float32, least: float) -> tuple[float, float]:
     band = band - band.mean(axis=1, keepdims=True)  # streaks differ between rows, and are the same along them
     squares = band * band
     power = float(np.mean(squares))
-    if power <= least * least:
+    low, high = np.percentile(calm[::4, ::4], [1, 99])
+    if power <= max(least, _DETAIL * float(high - low)) ** 2:
         return 0.0, 0.0
     # a few spots count as few pixels
     count = band.size * min(1.0, 3 * power * power / float(np.mean(squares * squares)))
