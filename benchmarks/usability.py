@@ -4,8 +4,8 @@ python benchmarks/usability.py              # simulated images called unusable; 
 python benchmarks/usability.py --unsure     # unsure among images of the packaged classifier's own kind, by reason
 
 The limits were chosen on images of the seed 9001 and pictures of 9101. After a look at 9002 and 9102 the least evidence
-was raised from 11 to 12, and after one at 9103 `_DETAIL` was added, against pictures that pass; neither changed more
-than it had to. So 9002 stands for images and 9104, drawn once, for pictures.
+was raised from 11 to 12, and after one at 9103 `_DETAIL` was added, against pictures that passed.
+So 9002 stands for images and 9104, drawn once, for pictures.
 """
 
 import argparse
