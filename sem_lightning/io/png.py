@@ -4,8 +4,10 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sem_lightning.io.gray import to_gray
 from sem_lightning.io.limits import CannotDecodeError, check_memory, check_sides
@@ -17,11 +19,12 @@ _SIGNATURE = MARK + b"\r\n\x1a\n"  # a copy as text changes its ends of lines
 _PICTURE = (b"IHDR", b"PLTE", b"IDAT", b"IEND")  # others may hold damaged notes or decompress to any size
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by kind of colour
 _GREY, _PALETTE, _DEEP = 0, 3, 16
+_INTERLACED = 28  # place of the flag, whose header is the first chunk
 _MOST_CHUNKS = 1 << 18
 
 
 def decode_png(data: bytes) -> StoredImage:
-    """Decode a PNG. Colours and transparency of 16 bits are read with 8; transparency is no part of the picture.
+    """Decode a PNG; transparency is no part of the picture. Interlaced colours of 16 bits are read with 8.
 
     Raises:
         CannotDecodeError: Too large, several frames, truncated, or damaged.
@@ -34,17 +37,26 @@ def decode_png(data: bytes) -> StoredImage:
     except (KeyError, struct.error):
         raise CannotDecodeError("the file is damaged: it has no PNG header") from None
     check_sides(width, height)
-    deep = depth == _DEEP and colour == _GREY
-    check_memory(width, height, len(data) + width * height * (channels * (2 if deep else 1) + (3 if deep else 4)))
+    check_memory(width, height, len(data) + width * height * (channels * (2 if depth == _DEEP else 1) + 4))
     frames = int.from_bytes(content.get(b"acTL", b"")[:4], "big")
     if frames > 1:
         raise CannotDecodeError(f"holds {frames} pages or frames; save the one that is meant as a file of its own")
     kept = (_chunk(name, body) for name, body in chunks if name in _PICTURE and (name != b"PLTE" or colour == _PALETTE))
-    image = _decode(_SIGNATURE + b"".join(kept))
-    return StoredImage(to_gray(image), 65535 if deep else 255, orientation=exif_orientation(data))
+    image = _decode(_SIGNATURE + b"".join(kept), depth == _DEEP and colour != _GREY)
+    white = int(np.iinfo(image.dtype).max)
+    return StoredImage(to_gray(image), white, orientation=exif_orientation(data))
 
 
-def _decode(data: bytes) -> np.ndarray:
+def _decode(data: bytes, deep_colours: bool) -> npt.NDArray[Any]:
+    if (
+        deep_colours and not data[_INTERLACED]
+    ):  # Pillow has no colours of 16 bits, imagecodecs warns of interlaced files
+        import imagecodecs
+
+        try:
+            return np.asarray(imagecodecs.png_decode(data))
+        except imagecodecs.PngError as error:
+            raise CannotDecodeError(f"the file is damaged: {error}") from None
     from PIL import Image, PngImagePlugin  # takes long to import
 
     try:
@@ -62,7 +74,7 @@ def _decode(data: bytes) -> np.ndarray:
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Name and content of each chunk up to the last one; decoders skip some that are damaged."""
     if not data.startswith(_SIGNATURE):
-        raise CannotDecodeError("the file is damaged: its ends of lines were changed, as in a copy as text")
+        raise CannotDecodeError("the file is truncated, or its ends of lines were changed, as in a copy as text")
     view = memoryview(data)
     at = len(_SIGNATURE)
     for _ in range(_MOST_CHUNKS):

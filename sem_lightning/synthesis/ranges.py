@@ -93,9 +93,10 @@ def parse_range(key: str, value: object, limits: Limits) -> tuple[float, float] 
         raise SettingError(key, f"low end {low:g} is above high end {high:g}; write [{high:g}, {low:g}]")
     if not (limits.contains(low) and limits.contains(high)):
         raise SettingError(key, f"found {value!r}, expected {limits.describe()}")
+    smallest = 0.0 if limits.low < 0 else SMALLEST  # nothing is divided by an angle or a shift
     for end in (low, high):
-        if end != 0 and not SMALLEST <= abs(end) <= LARGEST:
-            raise SettingError(key, f"found {end:g}, expected a size from {SMALLEST:g} to {LARGEST:g}, or 0")
+        if end != 0 and not smallest <= abs(end) <= LARGEST:
+            raise SettingError(key, f"found {end:g}, expected a size from {smallest:g} to {LARGEST:g}, or 0")
     return low, high
 
 

@@ -76,7 +76,14 @@ def test_floats_are_brightness_where_they_lie_in_0_to_1_and_else_stretched(tmp_p
     assert np.array_equal(read_gray(save(tmp_path / "as_is.tif", ramp)), ramp)
     stretched = read_gray(save(tmp_path / "counts.tif", 5000 * ramp - 100))
     assert stretched == pytest.approx((ramp - 0.2) / 0.5, abs=1e-5)
-    assert (read_gray(save(tmp_path / "flat.tif", np.full((20, 20), 7.0, np.float32))) == 0).all()
+    assert (read_gray(save(tmp_path / "flat.tif", np.full((20, 20), 7.5, np.float32))) == 0).all()
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+def test_floats_of_whole_numbers_are_the_integers_they_were_made_from(tmp_path: Path, white: int) -> None:
+    numbers = np.round(np.tile(np.linspace(0.2, 0.7, 60), (40, 1)) * white)
+    for kind in (np.float32, np.float64):
+        assert read_gray(save(tmp_path / "a.tif", numbers.astype(kind))) == pytest.approx(numbers / white, abs=1e-6)
 
 
 def test_resizing_keeps_the_whole_image() -> None:

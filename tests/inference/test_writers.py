@@ -31,9 +31,9 @@ def test_names_are_cells_and_not_formulas(prediction: Prediction, tmp_path: Path
                                            probabilities={"good": 0.25, "=gap": 0.5, "bridge": 0.25}))  # fmt: skip
     with table.open(newline="") as stream:
         header, *rows = csv.reader(stream)
-    assert header == ["path", "label", "confidence", "decision", "p_good", "p_=gap", "p_bridge"]
+    assert header == ["path", "label", "confidence", "decision", "p_good", "p_=gap", "p_bridge", "reason"]
     assert [Path(row[0]) for row in rows] == [Path(name) for name in names]  # ./=cmd.png is the same file
-    assert {tuple(row[1:]) for row in rows} == {("'=gap", "0.500000", "'=gap", "0.250000", "0.500000", "0.250000")}
+    assert {tuple(row[1:-1]) for row in rows} == {("'=gap", "0.500000", "'=gap", "0.250000", "0.500000", "0.250000")}
     assert not any(cell.startswith(("=", "+", "-", "@", "\r")) for row in rows for cell in row)
 
 
