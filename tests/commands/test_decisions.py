@@ -126,7 +126,7 @@ def test_a_folder_that_labels_divide_is_known_as_well(run: Run, tmp_path: Path) 
     best = f"ckpt={trained.run_folder() / 'checkpoints' / 'best.ckpt'}"
     (tmp_path / "set" / "labels.csv").write_text("\n".join(rows[:-1]))
     assert run("evaluate", best, *folder, "seed=1").code == 0  # no chance divides it, and tests may change
-    (tmp_path / "set" / "labels.csv").write_text("\n".join(row.replace(",val", ",test") for row in rows))
+    (tmp_path / "set" / "labels.csv").write_text("\n".join([*rows[:9], rows[9].replace(",val", ",test"), *rows[10:]]))
     done = run("evaluate", best, *folder)
     assert done.code == 1 and "whose labels.csv has other images in train and val now" in done.err
     (tmp_path / "set" / "labels.csv").write_text("\n".join(rows))
