@@ -14,6 +14,7 @@ from typing import Any
 
 _PATIENCE = 10.0  # seconds for an orderly end
 _LOOK = 1.0  # seconds between two looks for the parent
+_watched: set[tuple[int, int]] = set()  # pairs of a process and its parent; a forked process inherits those of others
 _stopping: list[int] = []  # the signals that end this process
 
 
@@ -60,6 +61,7 @@ def is_stopping() -> bool:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    _stopping.append(number)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
@@ -151,7 +153,8 @@ def end_with_parent(parent: int | None = None) -> None:
     """
     known = multiprocessing.parent_process()
     number = parent if parent is not None or known is None else known.pid
-    if number is not None and os.name == "posix":
+    if number is not None and os.name == "posix" and (os.getpid(), number) not in _watched:
+        _watched.add((os.getpid(), number))
         threading.Thread(target=_watch, args=(number,), daemon=True).start()
 
 

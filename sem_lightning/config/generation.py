@@ -1,5 +1,7 @@
 """Builds the writer of a set from a composed ``conf/generate.yaml``."""
 
+import hashlib
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -48,9 +50,17 @@ def build_writer(config: DictConfig) -> SetWriter:
         plan=plan,
         parts=config.shards,
         settings=build(config.writer, "writer"),
-        description=hide_variables(settings) | simulator.pattern.sources(),
+        description=_describe(settings) | simulator.pattern.sources(),
         command=_command(),
     )
+
+
+def _describe(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings without values of environment variables, but with a digest that tells sets of other values apart."""
+    shown: dict[str, Any] = hide_variables(settings)
+    if shown == settings:
+        return shown
+    return shown | {"digest": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()}
 
 
 def _command() -> str:

@@ -10,6 +10,7 @@ from sem_lightning.data.mask_files import MASK_SUFFIXES, image_stem
 from sem_lightning.errors import SettingError
 from sem_lightning.io.atomic import printable
 from sem_lightning.io.dataset_format import CLEAN, GROUND_TRUTH, MASKS
+from sem_lightning.io.find import is_folder, may_be_lost_folder
 from sem_lightning.io.sidecars import is_image_name, is_sidecar
 
 _NO_CLASSES = (MASKS, GROUND_TRUTH, CLEAN)
@@ -43,7 +44,7 @@ def read_class_folders(root: Path) -> tuple[list[LabelledFile], set[str]]:
     if not divided or any(_holds_images(folder) for folder in rest if not find_split(folder.name)):
         _refuse_images_without_class(root, folders)
         files, found = _read_classes(folders, None)
-        lost = [path for path in sorted(root.iterdir()) if _may_be_lost_folder(path)]
+        lost = [path for path in sorted(root.iterdir()) if may_be_lost_folder(path)]
         return files + [LabelledFile(path, path.name) for path in lost], found | {path.name for path in lost}
     if rest:
         names = printable(", ".join(folder.name for folder in rest))
@@ -54,17 +55,12 @@ def read_class_folders(root: Path) -> tuple[list[LabelledFile], set[str]]:
 
 def _subfolders(folder: Path) -> list[Path]:
     """The folders in a folder that may be classes or splits."""
-    entries = (entry for entry in sorted(folder.iterdir()) if entry.is_dir())
+    entries = (entry for entry in sorted(folder.iterdir()) if is_folder(entry))
     return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _NO_CLASSES]
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(is_image_name(path) and not path.is_dir() for path in folder.iterdir())
-
-
-def _may_be_lost_folder(path: Path) -> bool:
-    """Whether this is a link that leads nowhere and was one to a class folder, as its name has no suffix."""
-    return path.is_symlink() and not path.exists() and not path.suffix and not path.name.startswith(".")
+    return any(is_image_name(path) and not is_folder(path) for path in folder.iterdir())
 
 
 def _read_classes(folders: Sequence[Path], split: str | None) -> tuple[list[LabelledFile], set[str]]:
@@ -86,9 +82,11 @@ def _read_classes(folders: Sequence[Path], split: str | None) -> tuple[list[Labe
 
 def _masks_beside(images: Sequence[Path]) -> dict[Path, Path]:
     """The masks in a folder of images: ``a_mask.png`` of ``a.tif``."""
-    by_stem = {path.stem: path for path in images}
+    by_stem: dict[str, list[Path]] = {}
+    for path in images:
+        by_stem.setdefault(path.stem, []).append(path)
     named = ((path, image_stem(path.stem)) for path in images if path.suffix.lower() in MASK_SUFFIXES)
-    return {by_stem[stem]: path for path, stem in named if stem != path.stem and stem in by_stem}
+    return {image: path for path, stem in named if stem != path.stem for image in by_stem.get(stem, ())}
 
 
 def _refuse_foreign(root: Path, places: Sequence[Path]) -> None:

@@ -73,9 +73,9 @@ def fill_splits(
         return files, []
     taken = {split: shares[split] if split in ("train", *missing) else 0.0 for split in SPLITS}
     divided = _stratify(train, classes, taken, seed)
-    new = {file.path: file.split for part in divided.values() for file in part}
+    new = {(file.path, file.span): file.split for part in divided.values() for file in part}
     log.warning("no image is in %s: images of train are taken, see data.shares", " or ".join(missing))
-    return [replace(file, split=new.get(file.path, file.split)) for file in files], missing
+    return [replace(file, split=new.get((file.path, file.span), file.split)) for file in files], missing
 
 
 def check_complete(

@@ -22,7 +22,6 @@ class LabelledFile:
         mask: File of its mask.
         name: Name in ``labels.csv``.
         aspect: Height over width without the data bar, once it has been read.
-        kept: Share of its rows above the data bar; only these are used.
     """
 
     path: Path
@@ -33,7 +32,6 @@ class LabelledFile:
     mask: Path | None = None
     name: str | None = None
     aspect: float = 1.0
-    kept: float = 1.0
 
 
 def name_some(items: list[str]) -> str:

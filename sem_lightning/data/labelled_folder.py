@@ -85,7 +85,7 @@ def _read_each(files: list[LabelledFile], crop_data_bar: bool) -> tuple[list[Lab
             bad.append(str(error))
         else:
             kept = 1 - find_data_bar(image) / len(image) if crop_data_bar else 1.0
-            good.append(replace(file, aspect=kept * len(image) / image.shape[1], kept=kept))
+            good.append(replace(file, aspect=kept * len(image) / image.shape[1]))
     return good, bad
 
 

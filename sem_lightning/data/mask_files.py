@@ -57,7 +57,11 @@ def pair_masks(root: Path, files: list[LabelledFile]) -> list[LabelledFile]:
         log.warning(
             "%d of %d masks in %s match no image, or several, and are not used: %s; a mask of CLASS/NAME.tif is "
             "masks/CLASS/NAME.png or NAME_mask.png, in a format without loss (%s)",
-            *(len(unused), len(masks), root, name_some(unused), ", ".join(MASK_SUFFIXES)),
+            len(unused),
+            len(masks),
+            root,
+            name_some(unused),
+            ", ".join(MASK_SUFFIXES),
         )
     return paired
 

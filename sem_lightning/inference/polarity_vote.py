@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from sem_lightning.errors import SettingError
@@ -16,6 +18,7 @@ from sem_lightning.metrology.polarity_estimate import FEWEST_VOTES, bright_share
 from sem_lightning.polarity import POLARITIES, Polarity
 from sem_lightning.synthesis.field import Float32
 
+_MOST_REPLACED = 192  # images that are tried in place of those without a pattern
 _MOST_VOTES = 32  # images
 _MOST_KEPT = 1 << 24  # pixels of decoded images kept for prediction: 64 MB
 
@@ -79,8 +82,8 @@ def vote_on_polarity(
                 decoded,
             )
         return PolarityVote(Polarity.BRIGHT, "", len(seen), decoded)
-    if not seen:  # prediction reports unreadable files
-        return PolarityVote(Polarity.BRIGHT, "")
+    if not seen:  # prediction says why none of them can be used
+        return PolarityVote(Polarity(trained) if trained in POLARITIES else Polarity.BRIGHT, "")
     shares = [bright_share(image) for image in seen]
     found = guess_polarity(shares)
     if found is None:
@@ -104,6 +107,8 @@ def explain_polarity(asked: str | None, trained: str | None, has_risk_bound: boo
     if vote is None:
         why = "a rule with a risk bound takes no vote" if has_risk_bound else f"a vote takes {FEWEST_VOTES} images"
         return f"bright or dark, images as they are ({why})"
+    if not vote.voters:
+        return f"{vote.polarity} (no image shows a pattern)"
     if vote.reason:
         return f"{vote.polarity} (voted by {_count(vote.voters)})"
     return f"bright or dark, images as they are ({_count(vote.voters)} did not vote for dark)"
@@ -122,13 +127,14 @@ def _open_some(
     decoded: dict[Path, GrayImage] = {}
     seen: list[Float32] = []
     pixels = 0
-    for place in [*chosen, *(i for i in range(len(images)) if i not in taken)]:
+    others = (i for i in range(len(images)) if i not in taken)
+    for place in [*chosen, *islice(others, _MOST_REPLACED)]:
         if len(seen) == _MOST_VOTES:
             break
         try:
             image = open_one(images[place])
             view = largest_view(image)
-        except ImageError:
+        except (ImageError, MemoryError, cv2.error):  # prediction names the file
             continue
         if view is None:
             continue

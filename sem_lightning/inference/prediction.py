@@ -59,7 +59,8 @@ class Prediction:
             cannot be judged, or a reason of `sem_lightning.decision.rule.Rule.decide`; ``None`` for other decisions.
         probabilities: Calibrated probability of each class, by its name.
         logits: float64 [C], aggregated over views or tiles. Rules are made from these.
-        features: float64 [D], of the first view or of the deciding tile.
+        features: float64 [D], of the deciding tile, or of the view with the lowest out-of-distribution score among
+            those that do not enlarge the file (the first one if the rule has no such score).
         log_odds_good: Log odds of good at the rule's temperature, the scale of the rule's threshold.
         ood_score: Out-of-distribution score, the lowest of the views that do not enlarge the image, or that of the
             deciding tile; ``None`` if the rule has none.
@@ -118,8 +119,10 @@ class Prediction:
         """Boxes around connected cells that are probably not good.
 
         The first is where the deciding tile is least good, if the image is probably defective; the others follow, the
-        most suspicious first.
+        most suspicious first. An image that cannot be judged has none.
         """
+        if not self.is_usable:
+            return []
         deciding = None if self.label == GOOD else self.deciding
         return find_regions(self.maps, list(self.probabilities), self.seen_shape, self.shape, deciding)
 

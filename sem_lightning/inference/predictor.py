@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -238,9 +239,9 @@ class Predictor:
     def _prepare(self, image: Image) -> PreparedImage | UnreadableImage:
         try:
             return self.preprocessing.prepare(self._open(image))
-        except (ImageError, MemoryError) as error:
+        except (ImageError, MemoryError, cv2.error) as error:  # OpenCV has its own error for missing memory
             path = (image if isinstance(image, Path) else getattr(image, "path", None)) or Path("array")
-            if isinstance(error, MemoryError):
+            if not isinstance(error, ImageError):
                 error = ImageError(f"{path}: not enough memory for it; cut it into parts or scale it down")
             return UnreadableImage(path, error)
 
@@ -258,8 +259,8 @@ class Predictor:
         scales = np.array([1.0, *(view.scale for view in views)])
         weights = np.array([prepared.weight, *(view.weight for view in views)])
         each = np.stack([job.logits, *(job.views[i] for i in range(len(views)))])
-        logits = self._aggregate(each, weights)
-        verdicts = self.rule.decide(logits[None], self._nearest_features(job)[None])
+        logits, features = self._aggregate(each, weights), self._nearest_features(job)
+        verdicts = self.rule.decide(logits[None], features[None])
         decision, ood_score = int(verdicts.decisions[0]), float(verdicts.ood_scores[0])
         if prepared.fault is not None:
             decision = UNSURE
@@ -272,7 +273,7 @@ class Predictor:
             reason=prepared.fault or verdicts.reasons[0],
             probabilities=probabilities,
             logits=logits,
-            features=job.features,
+            features=features,
             log_odds_good=float(log_odds_good(logits[None], self.rule.temperature)[0]) if knows_good else None,
             ood_score=None if np.isnan(ood_score) else ood_score,
             by_view={

@@ -11,7 +11,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,15 @@ from filelock import FileLock, Timeout
 
 from sem_lightning.errors import SettingError
 
-_HOST = re.sub(r"\W", "_", platform.node(), flags=re.ASCII)[:40]
+
+def _name_host() -> str:
+    """This machine and, in a container, its space of process numbers, which other containers do not share."""
+    space = Path("/proc/self/ns/pid")
+    number = space.stat().st_ino if space.exists() else 0
+    return f"{re.sub(r'[^A-Za-z0-9]', '_', platform.node())[:40]}-{number}"
+
+
+_HOST = _name_host()
 _OURS = re.compile(rf"\..*\.{_HOST}-(\d+)-\d+\.tmp(\..*)?", re.DOTALL)
 _numbers = itertools.count()
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # writing fails so, and the error names no file
@@ -90,10 +98,12 @@ def _remove_stale(folder: Path) -> None:
     """Remove the temporary files of processes of this machine that have ended."""
     if os.name != "posix" or not folder.is_dir():  # elsewhere os.kill would end the process
         return
-    for entry in os.scandir(folder):
-        found = _OURS.fullmatch(entry.name)
-        if found and not _is_running(int(found[1])):
-            Path(entry.path).unlink(missing_ok=True)
+    with suppress(OSError):  # a folder that cannot be listed can be written to all the same
+        for entry in os.scandir(folder):
+            found = _OURS.fullmatch(entry.name)
+            if found and not _is_running(int(found[1])):
+                with suppress(OSError):  # a file of another user
+                    Path(entry.path).unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:

@@ -73,29 +73,30 @@ def _in_folder(root: Path, left_out: Set[str]) -> list[Path]:
             if (facts.st_dev, facts.st_ino) in seen:
                 continue
             seen.add((facts.st_dev, facts.st_ino))
-            entries = [(each, each.is_dir()) for each in sorted(folder.iterdir()) if each.name not in left_out]
+            entries = [(each, is_folder(each)) for each in sorted(folder.iterdir()) if each.name not in left_out]
         except OSError:
             found.append(folder)
             continue
-        for entry, is_folder in entries:
-            if is_folder:
+        for entry, within in entries:
+            if within:
                 (linked if entry.is_symlink() else folders).append(entry)
-            elif not entry.name.startswith("._") and (is_image_name(entry) or _may_be_lost_folder(entry)):
+            elif not entry.name.startswith("._") and (is_image_name(entry) or may_be_lost_folder(entry)):
                 found.append(entry)
     return sorted(found)
 
 
-def _may_be_lost_folder(path: Path) -> bool:
+def may_be_lost_folder(path: Path) -> bool:
     """Whether this is a link that leads nowhere and may have led to a folder, as its name has no suffix."""
     return not path.suffix and not path.name.startswith(".") and path.is_symlink() and not path.exists()
 
 
 def _may_be_image(path: Path) -> bool:
     """Whether what a glob found is meant as an image; hidden files are found only by their names."""
-    return not _is_folder(path) and (path.name.startswith(".") or not is_sidecar(path))
+    return not is_folder(path) and (path.name.startswith(".") or not is_sidecar(path))
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder, as far as can be seen without permission."""
     try:
         return path.is_dir()
     except OSError:  # no permission

@@ -6,14 +6,14 @@ from types import MappingProxyType
 _METRES = MappingProxyType({"pico": 1e-3, "nano": 1.0, "micro": 1e3, "milli": 1e6, "centi": 1e7, "": 1e9})  # nm
 _NM = MappingProxyType(
     {
-        **dict.fromkeys(("pm",), 1e-3),
+        "pm": 1e-3,
         **dict.fromkeys(("angstrom", "angstroms", "\u00e5", "a", "\u00e5ngstr\u00f6m"), 0.1),
-        **dict.fromkeys(("nm",), 1.0),
+        "nm": 1.0,
         **dict.fromkeys(("um", "\u00b5m", "micron", "microns"), 1e3),
-        **dict.fromkeys(("mm",), 1e6),
-        **dict.fromkeys(("cm",), 1e7),
+        "mm": 1e6,
+        "cm": 1e7,
         **dict.fromkeys(("inch", "inches", "in"), 2.54e7),
-        **dict.fromkeys(("m",), 1e9),
+        "m": 1e9,
         **{f"{prefix}met{end}": nm for prefix, nm in _METRES.items() for end in ("er", "re", "ers", "res")},
     }
 )

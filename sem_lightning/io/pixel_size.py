@@ -10,10 +10,11 @@ import tifffile
 
 from sem_lightning.io.lengths import nanometres, read_length
 from sem_lightning.io.sidecars import TESCAN, read_sidecar
+from sem_lightning.io.tiff import TIFF_MARKS
 
 SMALLEST, LARGEST = 1e-3, 1e7  # nm; what lies beyond is no pixel of a microscope
 _FINEST_PRINT = 2.54e7 / 9600  # nm; resolutions of printers, screens and scanners are no finer
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes
+
 _TIFF_UNITS = {2: "inch", 3: "cm"}
 _OF_PRINT = tuple(map(nanometres, ("inch", "cm", "m")))  # a PNG gives its resolution in pixels per metre
 _FEI_TAGS = (34680, 34682, 34683)
@@ -33,7 +34,7 @@ def read_pixel_size(path: Path) -> float | None:
         if not path.is_file():
             return None
         with path.open("rb") as stream:
-            is_tiff = stream.read(4) in _TIFF
+            is_tiff = stream.read(4) in TIFF_MARKS
         if not is_tiff:
             return _first((read_sidecar, _of_png), path)
         with tifffile.TiffFile(path) as tiff:

@@ -36,6 +36,8 @@ def decode_png(data: bytes) -> StoredImage:
         channels = _CHANNELS[colour]
     except (KeyError, struct.error):
         raise CannotDecodeError("the file is damaged: it has no PNG header") from None
+    if sum(name == b"IHDR" for name, _ in chunks) > 1:
+        raise CannotDecodeError("the file is damaged: it has two PNG headers")
     check_sides(width, height)
     check_memory(width, height, len(data) + width * height * (channels * (2 if depth == _DEEP else 1) + 4))
     frames = int.from_bytes(content.get(b"acTL", b"")[:4], "big")

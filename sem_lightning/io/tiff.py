@@ -96,7 +96,7 @@ def _check_kind(page: "TiffPage") -> None:
     if dtype is None or not (dtype.kind == "f" or (dtype.kind in "ub" and page.bitspersample in _BITS)):
         found = "pixels of an unknown type" if dtype is None else f"{dtype} pixels of {page.bitspersample} bits"
         raise CannotDecodeError(f"holds {found}, expected unsigned integers of up to 16 bits or floating-point numbers")
-    stored = width * height * samples * dtype.itemsize
+    stored = width * height * samples * dtype.itemsize * (2 if samples > 1 else 1)  # colours are copied once
     as_float = 0 if dtype == np.float32 else 4 * width * height
     check_memory(width, height, page.parent.filehandle.size + stored + as_float)
 
@@ -109,16 +109,22 @@ def _check_segments(page: "TiffPage", data: bytes) -> None:
         raise CannotDecodeError(f"the file is damaged: it lists fewer strips or tiles than the {needed} needed")
     if needed > _MOST_SEGMENTS:
         raise CannotDecodeError(f"is cut into more than {_MOST_SEGMENTS} strips or tiles; save it with larger ones")
+    tiled = page.is_tiled
+    sides = (page.tilelength, page.tilewidth) if tiled else (page.rowsperstrip, page.imagewidth)
     for offset, count in zip(offsets[:needed], counts[:needed], strict=True):
         if not 0 < offset < offset + count <= len(data):
             raise CannotDecodeError("the file is truncated: a strip or tile lies beyond its end")
         if page.compression == _JPEG:
-            _check_jpeg(data[offset : offset + count], page.tags.valueof(_JPEG_TABLES, b""))
+            _check_jpeg(data[offset : offset + count], page.tags.valueof(_JPEG_TABLES, b""), *sides)
 
 
-def _check_jpeg(part: bytes, tables: bytes) -> None:
+def _check_jpeg(part: bytes, tables: bytes, rows: int, columns: int) -> None:
     """Decode a strip or tile strictly; the decoder of tifffile fills what is missing with grey."""
-    simplejpeg.decode_jpeg(tables[:-2] + part[2:] if tables else part, "GRAY", strict=True)
+    whole = tables[:-2] + part[2:] if tables else part
+    height, width, *_ = simplejpeg.decode_jpeg_header(whole, strict=True)
+    if height > rows or width > columns:
+        raise CannotDecodeError(f"the file is damaged: a strip or tile of {columns} x {rows} pixels holds another size")
+    simplejpeg.decode_jpeg(whole, "GRAY", strict=True)
 
 
 def _to_gray(page: "TiffPage", pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

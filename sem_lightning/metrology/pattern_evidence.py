@@ -72,11 +72,6 @@ def amplitude_unit(image: Float32) -> float:
     return min(max(step, _OF_SPREAD * float(high - low)), _COARSEST_STEP)
 
 
-def pattern_evidence(image: Float32, unit: float) -> float:
-    """How clearly an image of at most 256 pixels a side shows a pattern; 0 for an empty one."""
-    return sum(_terms(image, unit))
-
-
 def _terms(image: Float32, unit: float) -> Iterator[float]:
     """What each measure adds to the evidence, none below 0; the cheapest first."""
     if min(image.shape) < _SMALLEST:

@@ -59,7 +59,7 @@ def read_safetensors(path: Path) -> dict[str, Any]:
             content = dict(json.loads((file.metadata() or {})[_CONTENT]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         in_package = path.parent == PACKAGE_FOLDER / "weights"
-        wanted = content.pop("checksum", _PACKAGED[path.name] if in_package else None)
+        wanted = content.pop("checksum", _PACKAGED.get(path.name) if in_package else None)
         if wanted is not None and _checksum(content, tensors) != wanted:
             raise UserError(f"{path}: damaged, its checksum is wrong; copy the file again")
         if "hyper_parameters" in content:

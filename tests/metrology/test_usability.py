@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from sem_lightning.io.gray_image import open_image
-from sem_lightning.metrology.pattern_evidence import amplitude_unit, pattern_evidence
 from sem_lightning.metrology.usability import (
     DEFOCUSED,
     FAULTS,
@@ -82,10 +81,9 @@ def test_blur_and_saturation_are_named() -> None:
 def test_brightness_and_depth_of_a_file_do_not_matter() -> None:
     """12 bits in a file of 16 use a sixteenth of the range."""
     image = simulate("pattern=routing", "noise=typical")
-    evidence = pattern_evidence(image, amplitude_unit(image))
+    assert find_fault(image) is None
     faint = np.asarray(np.rint(image * 4095) / 65535, np.float32)
     assert find_fault(faint) is None
-    assert pattern_evidence(faint, amplitude_unit(faint)) > evidence / 2
 
 
 def test_small_training_images_are_not_too_small() -> None:

@@ -83,6 +83,7 @@ def png_kinds() -> Iterator[Kind]:
         "a palette without colours": png(grey, 8, 3, before=chunk(b"PLTE", b"")),
         "no palette": png(grey, 8, 3),
         "a palette of 4 bytes": png(grey, 8, 3, before=chunk(b"PLTE", bytes(4))),
+        "two headers": raw[:8] + chunk(b"IHDR", raw[16:24] + b"\x08\0\0\0\0") + raw[8:],
         "two frames": png(grey, 8, 0, before=chunk(b"acTL", struct.pack(">II", 2, 0))),
         "a million parts": raw[:33] + chunk(b"tEXt", b"") * (1 << 20) + raw[33:],
     }

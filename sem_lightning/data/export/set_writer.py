@@ -83,7 +83,8 @@ class SetWriter:
             log.warning(
                 "output: ultralytics finds no YOLO labels below %s, since it looks for them in %s; choose an output "
                 "that is not below a folder called images",
-                *(folder, folder.with_name("labels")),
+                folder,
+                folder.with_name("labels"),
             )
         if self.is_complete():
             self._discard_partial()  # left by a run that was killed after its last step

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -203,6 +204,7 @@ def _ask_reader(path: str, layer: int, datatype: int, cell: str | None) -> list[
         "datatype": datatype,
         "cell": cell,
         "most_polygons": MAX_POLYGONS,
+        "most_seconds": math.ceil(_LEAST_SECONDS + size / _SLOWEST),
         "most_bytes": _LEAST_MEMORY + _MEMORY_PER_BYTE * size,
     }
     seconds = _LEAST_SECONDS + size / _SLOWEST
@@ -212,7 +214,7 @@ def _ask_reader(path: str, layer: int, datatype: int, cell: str | None) -> list[
     except subprocess.TimeoutExpired:
         raise SettingError("file", f"{path} takes more than {seconds:.0f} s to read; cut the block out first") from None
     if done.returncode != 0:
-        memory = f"{asked['most_bytes'] / 2**30:.0f} GiB"  # type: ignore[operator]
+        memory = f"{(_LEAST_MEMORY + _MEMORY_PER_BYTE * size) / 2**30:.0f} GiB"
         raise SettingError("file", f"{path} cannot be read: it is damaged, or takes more than {memory} of memory")
     answer = io.BytesIO(done.stdout)
     content = np.load(answer, allow_pickle=False)

@@ -1,9 +1,9 @@
 """Reads one layer of a GDSII or OASIS file, as a program of its own: gdstk crashes on some damaged files.
 
 It imports nothing of the package and starts in a tenth of a second. Its argument is JSON with ``path``, ``layer``,
-``datatype``, ``cell``, ``most_polygons`` and ``most_bytes``. On standard output it writes two arrays of `numpy.save`:
-the corners of all polygons (float64 [corners, 2], nm) and the number of corners of each (int64); or one of bytes, the
-JSON text of the refused key and the reason.
+``datatype``, ``cell``, ``most_polygons``, ``most_bytes`` and ``most_seconds``. On standard output it writes two arrays
+of `numpy.save`: the corners of all polygons (float64 [corners, 2], nm) and the number of corners of each (int64); or
+one of bytes, the JSON text of the refused key and the reason.
 """
 
 import json
@@ -109,7 +109,7 @@ def _times(shape: Any) -> int:
     return max(1, shape.repetition.size or 1)
 
 
-def _limit_memory(most_bytes: int) -> None:
+def _limit(most_bytes: int, most_seconds: int) -> None:
     try:
         import resource
     except ImportError:  # Windows
@@ -117,13 +117,14 @@ def _limit_memory(most_bytes: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY or most_bytes < hard:
         resource.setrlimit(resource.RLIMIT_AS, (most_bytes, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (most_seconds, most_seconds))  # should the process that asked be killed
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected, and leaves no file
 
 
 def main() -> None:
     """Entry point, see the module."""
     asked = json.loads(sys.argv[1])
-    _limit_memory(asked["most_bytes"])
+    _limit(asked["most_bytes"], asked["most_seconds"])
     try:
         found = read_layer(asked["path"], asked["layer"], asked["datatype"], asked["cell"], asked["most_polygons"])
     except RefusedError as error:
