@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,10 @@ def run_command(
         on_job_error: Called with the folder and the error of a failed job of a multirun.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
-        print(_help_text(config_name))
+        with suppress(BrokenPipeError):  # of "| head"
+            print(_help_text(config_name), flush=True)
+            return
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
         return
     if os.environ.get("LOCAL_RANK", "0") != "0":
         end_with_parent(os.getppid())  # a further process of a training, which would wait for the first one

@@ -41,5 +41,6 @@ def hide_variables(content: Any) -> Any:
         return [hide_variables(value) for value in content]
     if isinstance(content, str):
         for name in sorted(_read, key=lambda each: -len(_read[each])):  # one value may be part of another
-            content = content.replace(_read[name], f"${{oc.env:{name}}}")
+            for shown in (_read[name], repr(_read[name])[1:-1]):  # as it is, and as errors quote it
+                content = content.replace(shown, f"${{oc.env:{name}}}")
     return content

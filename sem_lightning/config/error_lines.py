@@ -55,6 +55,7 @@ PLUGIN_ERRORS = {  # how errors of Hydra and its plugins begin, and their meanin
     "Only one of --run": "only one of --multirun, --cfg, --info and --shell_completion can be given",
     "The --resolve flag": "--resolve is for --cfg and --help",
     "Config group override must be": "a config group takes the name of one of its files, see --help; found null",
+    "invalid literal for int() with base 10": "a range has no keys below it: write it whole, as key=[low,high]",
     "Record does not exist": _NOTHING_FINISHED,
     "No trials are completed": _NOTHING_FINISHED,
 }

@@ -32,6 +32,9 @@ PATH_KEYS = (
 _CHECKPOINTS = "ckpt"  # the one that may also be a list of paths
 _COMMANDS = ("train", "generate", "preview", "evaluate", "calibrate", "predict", "fit", "cloud")
 _MOST_CHARACTERS = 10_000  # Hydra's parser takes a second for so many
+_MOST_VALUES = 10_000  # of a sweep
+_NUMBER = r"\s*(?:\w+\s*=\s*)?([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*"
+_RANGE = re.compile(rf"\brange\({_NUMBER}(?:,{_NUMBER})?(?:,{_NUMBER})?\)")
 _DEEPEST = 32
 _KEY = re.compile(r"[+~]{0,2}[\w.@/:$-]+")
 
@@ -113,6 +116,10 @@ def _check_size(key: str, value: str) -> None:
         deepest = max(deepest, depth)
     if deepest > _DEEPEST:
         raise SettingError(name, f"found {deepest} brackets in each other, expected at most {_DEEPEST}")
+    for start, stop, step in _RANGE.findall(value):
+        count = abs((float(stop or start) - (float(start) if stop else 0.0)) / (float(step or 1) or 1))
+        if count > _MOST_VALUES:
+            raise SettingError(name, f"found a range of {count:.0f} values, expected at most {_MOST_VALUES}")
 
 
 def explain(override: str) -> UserError:

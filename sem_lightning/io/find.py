@@ -1,5 +1,6 @@
 """Finds the image files that a user names."""
 
+import codecs
 import glob
 import os
 from collections.abc import Set
@@ -119,8 +120,10 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 
 def _read_list(listing: Path) -> list[Path]:
-    try:
-        lines = listing.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise SettingError("images", f"{listing} is not a list of paths in UTF-8 ({error.reason})") from None
-    return [listing.parent / line.strip() for line in lines if line.strip()]
+    """The paths of a list, one on each line, in UTF-8 or, with a mark, UTF-16. Other bytes are names as they are."""
+    data = listing.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = data.decode("utf-16", errors="replace")
+    else:
+        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
+    return [listing.parent / line.strip() for line in text.split("\n") if line.strip()]

@@ -16,6 +16,7 @@ FAULTS = (NO_PATTERN, SATURATED, DEFOCUSED, PARTLY_BLANK, TOO_SMALL)
 
 SMALLEST = 32  # pixels along a side; in fewer a pattern cannot be told from noise
 _BLANK = 0.1  # share of the rows, or columns, that are blank
+_LITTLE, _LEVELS = 1 / 32, 32  # of full scale; grey levels from which such a file is not merely dark
 _EMPTY = 0.9  # share from which nothing is left
 _EVEN = 1.5 / 255  # of full scale: range of the grey levels of a blank row
 _MOSTLY = 0.5
@@ -35,6 +36,7 @@ def find_fault(image: Float32, smallest: int = SMALLEST) -> str | None:
     """
     if min(image.shape) < smallest:
         return TOO_SMALL
+    image = _stretched(image)
     blank = max(_blank_share(image), _blank_share(image.T))
     if blank >= _EMPTY:
         return SATURATED if float(image.mean()) > 0.99 else NO_PATTERN
@@ -45,6 +47,17 @@ def find_fault(image: Float32, smallest: int = SMALLEST) -> str | None:
     if max(float(np.mean(image <= 0)), float(np.mean(image >= 1))) > _CLIPPED:
         return SATURATED
     return DEFOCUSED if _is_blurred(image) else NO_PATTERN
+
+
+def _stretched(image: Float32) -> Float32:
+    """The image with white at its brightest pixel, where a file uses little of its range: 8 bits in a file of 16.
+
+    A few grey levels are left as they are, because they are the rounding of a dark image.
+    """
+    brightest = float(image.max())
+    if not 0 < brightest < _LITTLE or len(np.unique(image)) < _LEVELS:
+        return image
+    return np.asarray(image / np.float32(brightest), np.float32)
 
 
 def _blank_share(image: Float32) -> float:

@@ -5,6 +5,7 @@ A checkpoint holds ``state_dict``, ``hyper_parameters`` (``settings``: `ModelSet
 """
 
 import io
+import stat
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -83,15 +84,18 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
         UserError: No such file, or not such a dictionary; the message names ``expected``.
     """
     damaged, content = None, None
-    if path.exists() and not path.is_file() and not path.is_dir():  # opening a pipe would block
-        raise UserError(f"{path}: is no file but a pipe or a device; expected {expected}")
     try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # opening a pipe would block
+            raise UserError(f"{path}: is no file but a pipe or a device; expected {expected}")
         if zipfile.is_zipfile(path):  # not so in PyTorch's format before 2020, which ImageNet weights may have
             damaged = _find_damage(path)
         if damaged is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch remarks on formats of foreign files, which are refused anyway
                 content = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # the restricted unpickler raises many types of errors on foreign files

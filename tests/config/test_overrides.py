@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sem_lightning.config import environment
 from sem_lightning.config.compose import compose
 from sem_lightning.config.overrides import explain, parse_overrides, quote, quote_paths
 from sem_lightning.errors import UserError
@@ -96,3 +97,18 @@ def test_commands_say_it_in_one_line(run: Run) -> None:
         assert done.code == 1 and done.err.startswith(message) and done.err.count("\n") == 1
     done = run("train", "-m", "--cfg", "job")
     assert done.err == "error: only one of --multirun, --cfg, --info and --shell_completion can be given\n"
+
+
+@pytest.mark.parametrize(
+    "value", ["range(0,100000000)", "range(1e9)", "range(0, 10, 1e-6)", "range(start=0,stop=20001)"]
+)
+def test_a_sweep_has_limits(value: str) -> None:
+    with pytest.raises(UserError, match="expected at most 10000"):
+        quote_paths([f"seed={value}"])
+    assert quote_paths(["seed=range(0,100,2)"]) == ["seed=range(0,100,2)"]
+
+
+def test_a_quoted_secret_is_hidden_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "pa'ss\\w\trd"
+    monkeypatch.setattr(environment, "_read", {"SECRET": secret})
+    assert environment.hide_variables(f"polarity: found {secret!r}, and {secret}").count("${oc.env:SECRET}") == 2

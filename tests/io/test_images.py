@@ -113,9 +113,11 @@ def test_images_of_a_list_come_in_its_order_relative_to_it(tmp_path: Path) -> No
     found = find_images(str(tmp_path / "lists" / "mine.txt"))
     folder = tmp_path / "lists"
     assert found == [folder / "b.png", folder / "../a.png", Path("/abs/c, d.png")]
-    (folder / "odd.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SettingError, match="not a list of paths in UTF-8"):
-        find_images(str(folder / "odd.txt"))
+    (folder / "wide.txt").write_text("b.png\r\nä.png", encoding="utf-16")
+    assert find_images(str(folder / "wide.txt")) == [folder / "b.png", folder / "ä.png"]
+    odd = b"not utf \xff \xe2\x80\xa8.png"  # with a separator of lines, which is none here
+    (folder / "odd.txt").write_bytes(b"b.png\n" + odd)
+    assert find_images(str(folder / "odd.txt")) == [folder / "b.png", folder / os.fsdecode(odd)]
 
 
 def test_nothing_to_find(tmp_path: Path) -> None:

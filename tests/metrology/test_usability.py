@@ -86,6 +86,15 @@ def test_brightness_and_depth_of_a_file_do_not_matter() -> None:
     assert find_fault(faint) is None
 
 
+@pytest.mark.parametrize("white", [255, 1023, 4095])
+def test_a_file_that_uses_little_of_its_range_is_judged_by_what_it_uses(white: int) -> None:
+    """8, 10 and 12 bits in a file of 16; a dark image of a few grey levels is none."""
+    image = simulate("pattern=line_space", "noise=typical")
+    assert find_fault(np.asarray(np.rint(image * white) / 65535, np.float32)) is None
+    noise = np.random.default_rng(0).normal(0.4, 0.1, (128, 128)).clip(0, 1)
+    assert find_fault(np.asarray(np.rint(noise * white) / 65535, np.float32)) is not None
+
+
 def test_small_training_images_are_not_too_small() -> None:
     image = simulate("imaging.image_size=24", "pattern.pitch=8", "noise=low")
     assert find_fault(image) == TOO_SMALL
