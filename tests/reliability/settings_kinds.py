@@ -31,6 +31,7 @@ from sem_lightning.config.generation import build_writer
 from sem_lightning.config.training import build_training
 from sem_lightning.errors import UserError
 from sem_lightning.inference.predictor import Predictor
+from sem_lightning.io.atomic import printable
 from sem_lightning.model.checkpoint import TrainedModel, load_model
 from sem_lightning.training.start import build_classifier, open_start
 from sem_lightning.training.trainer import build_trainer
@@ -116,7 +117,9 @@ def _try_value(config: DictConfig, key: str, value: Any, use: Callable[[DictConf
     except _EXPECTED as error:
         line = describe(error)
         group, leaf = key.partition(".")[0], key.rpartition(".")[2]
-        named = line.startswith((group, str(value))) or leaf in line or "none" in line  # or a file that is not there
+        named = (
+            line.startswith((group, printable(str(value)))) or leaf in line or "none" in line
+        )  # or a file that is not there
         if not named or "\n" in line or "\x1b" in line or len(line) > 1100:
             return f"{given}: {line:.200}"
     except Exception as error:
