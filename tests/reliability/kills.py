@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from tiny import SIMULATED, SPLITS, TRAINING, make_checkpoint, make_images
 from whole import final_files, is_whole
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+_PREPARING = threading.Lock()  # random weights come from one generator for all threads
 SOON = 12.0  # seconds within which everything has to end
 CODES = {signal.SIGKILL: (-9,), signal.SIGTERM: (143, -15), signal.SIGINT: (130, -2)}  # or 0: it was done before
 
@@ -191,7 +193,8 @@ def kill_once(case: Case, number: signal.Signals, moment: float, wanted: Any) ->
     outcome = Round(number)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        case.prepare(folder)
+        with _PREPARING:
+            case.prepare(folder)
         process = start(folder, case.first)
         time.sleep(moment)
         outcome.alive = process.poll() is None
