@@ -29,7 +29,7 @@ from tiny import SIMULATED, SPLITS, TRAINING, make_checkpoint, make_images
 from whole import final_files, is_whole
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-_PREPARING = threading.Lock()  # random weights come from one generator for all threads
+_IN_PROCESS = threading.Lock()  # networks are made from one generator of random numbers for all threads
 SOON = 12.0  # seconds within which everything has to end
 CODES = {signal.SIGKILL: (-9,), signal.SIGTERM: (143, -15), signal.SIGINT: (130, -2)}  # or 0: it was done before
 
@@ -193,7 +193,7 @@ def kill_once(case: Case, number: signal.Signals, moment: float, wanted: Any) ->
     outcome = Round(number)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        with _PREPARING:
+        with _IN_PROCESS:
             case.prepare(folder)
         process = start(folder, case.first)
         time.sleep(moment)
@@ -209,9 +209,12 @@ def kill_once(case: Case, number: signal.Signals, moment: float, wanted: Any) ->
             outcome.faults.append(f"traceback: {last_line(folder)}")
         outcome.faults += [f"half-written: {path.name}" for path in final_files(folder) if not is_whole(path)]
         second = start(folder, case.again(folder))
-        if second.wait() != 0:
+        failed = second.wait() != 0
+        with _IN_PROCESS:
+            other = not failed and case.result(folder) != wanted
+        if failed:
             outcome.faults.append(f"the next run: {last_line(folder)}")
-        elif case.result(folder) != wanted:
+        elif other:
             outcome.faults.append("another result")
         elif leftovers := list(folder.glob("*.tmp*")) + list(folder.glob(".*.tmp*")):
             outcome.faults.append(f"left behind: {leftovers[0].name}")
