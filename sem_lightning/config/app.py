@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sem_lightning.config.build import check_keys
 from sem_lightning.config.compose import config_folder, own_config_folder, register_schemas
 from sem_lightning.config.environment import hide_variables
-from sem_lightning.config.error_lines import KILLED, PLUGIN_ERRORS, describe
+from sem_lightning.config.error_lines import KILLED, PLUGIN_ERRORS, describe, find_key_in_range
 from sem_lightning.config.job import in_multirun, output_folder
 from sem_lightning.config.overrides import quote_paths
 from sem_lightning.errors import UserError
@@ -99,7 +99,8 @@ def one_line_errors(full_error: bool = False) -> Iterator[None]:
         said = "terminated" if by_signal else "interrupted"
         _fail(f"{said}; {stop}" if str(stop) else said, EXIT_TERMINATED if by_signal else EXIT_INTERRUPTED)
     except ValueError as error:
-        meant = next((line for start, line in PLUGIN_ERRORS.items() if str(error).startswith(start)), None)
+        plugin = next((line for start, line in PLUGIN_ERRORS.items() if str(error).startswith(start)), None)
+        meant = plugin or find_key_in_range(error, sys.argv[1:])
         if full_error or meant is None:
             raise
         _fail(meant, EXIT_ERROR)

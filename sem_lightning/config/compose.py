@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sem_lightning.config.build import build, build_simulator, check_keys
-from sem_lightning.config.error_lines import describe
+from sem_lightning.config.error_lines import describe, find_key_in_range
 from sem_lightning.config.overrides import quote_paths
 from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, SimulationSettings
 from sem_lightning.errors import UserError
@@ -93,6 +93,11 @@ def compose_with_grid(command: str, overrides: Sequence[str]) -> tuple[DictConfi
         return _compose(command, quote_paths(overrides, sweeps=False))
     except (HydraException, OmegaConfBaseException, RecursionError) as error:
         raise UserError(describe(error)) from None
+    except ValueError as error:
+        meant = find_key_in_range(error, overrides)
+        if meant is None:
+            raise
+        raise UserError(meant) from None
 
 
 def _compose(command: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:

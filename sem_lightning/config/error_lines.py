@@ -1,6 +1,7 @@
 """Formats errors of this package, Hydra and OmegaConf as one line."""
 
 import re
+from collections.abc import Sequence
 
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -10,6 +11,7 @@ from sem_lightning.config.overrides import explain
 from sem_lightning.errors import UserError
 from sem_lightning.io.atomic import printable
 
+_NO_PLACE = re.compile(r"invalid literal for int\(\) with base 10: '(\w+)'")
 _LONGEST = 1000  # characters of a line
 
 
@@ -22,6 +24,14 @@ def describe(error: Exception) -> str:
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
     return printable(line)
+
+
+def find_key_in_range(error: ValueError, overrides: Sequence[str]) -> str | None:
+    """The error for an override such as ``pattern.pitch.low=5``, whose word OmegaConf reads as a place in a list."""
+    word = _NO_PLACE.fullmatch(str(error))
+    keys = [each.partition("=")[0].lstrip("+~") for each in overrides]
+    key = next((key for key in keys if word and word[1] in key.split(".")[1:]), None)
+    return None if key is None else f"{key}: a range has no keys below it; write it whole, as key=[low,high]"
 
 
 def _in_one_line(error: Exception) -> str:
@@ -55,7 +65,6 @@ PLUGIN_ERRORS = {  # how errors of Hydra and its plugins begin, and their meanin
     "Only one of --run": "only one of --multirun, --cfg, --info and --shell_completion can be given",
     "The --resolve flag": "--resolve is for --cfg and --help",
     "Config group override must be": "a config group takes the name of one of its files, see --help; found null",
-    "invalid literal for int() with base 10": "a range has no keys below it: write it whole, as key=[low,high]",
     "Record does not exist": _NOTHING_FINISHED,
     "No trials are completed": _NOTHING_FINISHED,
 }

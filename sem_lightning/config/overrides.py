@@ -33,7 +33,7 @@ _CHECKPOINTS = "ckpt"  # the one that may also be a list of paths
 _COMMANDS = ("train", "generate", "preview", "evaluate", "calibrate", "predict", "fit", "cloud")
 _MOST_CHARACTERS = 10_000  # Hydra's parser takes a second for so many
 _MOST_VALUES = 10_000  # of a sweep
-_NUMBER = r"\s*(?:\w+\s*=\s*)?([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*"
+_NUMBER = r"\s*(?:\w+\s*=\s*)?([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
 _RANGE = re.compile(rf"\brange\({_NUMBER}(?:,{_NUMBER})?(?:,{_NUMBER})?\)")
 _DEEPEST = 32
 _KEY = re.compile(r"[+~]{0,2}[\w.@/:$-]+")

@@ -112,3 +112,13 @@ def test_a_quoted_secret_is_hidden_as_well(monkeypatch: pytest.MonkeyPatch) -> N
     secret = "pa'ss\\w\trd"
     monkeypatch.setattr(environment, "_read", {"SECRET": secret})
     assert environment.hide_variables(f"polarity: found {secret!r}, and {secret}").count("${oc.env:SECRET}") == 2
+
+
+def test_a_key_below_a_range_is_named() -> None:
+    with pytest.raises(UserError, match=r"pattern\.pitch\.low: a range has no keys below it"):
+        compose("preview", ["pattern.pitch.low=5"])
+
+
+def test_a_range_that_is_no_number_is_one_line() -> None:
+    with pytest.raises(UserError):
+        quote_paths(["seed=range(1.2.3,5)"])
