@@ -14,10 +14,10 @@ _GOOD_WORDS = frozenset(
 SPLIT_WORDS = MappingProxyType(
     {
         **{split: split for split in SPLITS},
-        **dict.fromkeys(("training",), "train"),
+        "training": "train",
         **dict.fromkeys(("valid", "validation", "dev"), "val"),
-        **dict.fromkeys(("testing",), "test"),
-        **dict.fromkeys(("calib",), "calibration"),
+        "testing": "test",
+        "calib": "calibration",
     }
 )
 

@@ -99,5 +99,5 @@ class FolderDataset(Dataset[dict[str, Any]]):
         if path is None:
             return np.full((height, width), 0 if file.label == GOOD else MASK_UNKNOWN, np.uint8)
         rows = height + image.data_bar_rows
-        mask = read_mask(path, file.mask_span, file.path, file.span, (rows, width))
+        mask = read_mask(path, file.mask_span, image.orientation, (rows, width))
         return (mask[: round(height / rows * len(mask))] > 0).astype(np.uint8)

@@ -16,7 +16,7 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.io.atomic import printable
 from sem_lightning.io.data_bar import find_data_bar
 from sem_lightning.io.dataset_format import DESCRIPTION, LABELS, is_description
-from sem_lightning.io.images import ImageError, read_gray, read_mask
+from sem_lightning.io.images import ImageError, read_mask, read_oriented
 from sem_lightning.synthesis.defects.mix import GOOD
 
 log = logging.getLogger(__name__)
@@ -76,11 +76,12 @@ def _read_each(files: list[LabelledFile], crop_data_bar: bool) -> tuple[list[Lab
     good, bad = [], []
     for file in files:
         try:
-            image = read_gray(file.path, file.span)
+            image, orientation = read_oriented(file.path, file.span)
+            shape = (image.shape[0], image.shape[1])
             if file.mask_span is not None:
-                read_mask(file.path, file.mask_span, file.path, file.span, image.shape)
+                read_mask(file.path, file.mask_span, orientation, shape)
             elif file.mask is not None:
-                read_mask(file.mask, None, file.path, file.span, image.shape)
+                read_mask(file.mask, None, orientation, shape)
         except ImageError as error:
             bad.append(str(error))
         else:

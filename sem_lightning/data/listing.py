@@ -1,6 +1,5 @@
 """Reads ``labels.csv``: the list of the images of a folder, with their classes."""
 
-import codecs
 import csv
 import io
 from collections import Counter
@@ -13,6 +12,7 @@ from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import UserError
 from sem_lightning.io.dataset_format import SPANS
 from sem_lightning.io.images import Span
+from sem_lightning.io.text_encoding import find_encoding
 
 _LONGEST_NUMBER = 16  # digits of an offset in a file
 _SYNONYMS = {  # the first is ours
@@ -55,7 +55,8 @@ def read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:
 
 def _read_rows(listing: Path) -> list[_Row]:
     try:
-        text = _decode(listing.read_bytes())
+        data = listing.read_bytes()
+        text = data.decode(find_encoding(data))
         if text.startswith("sep="):  # spreadsheets
             text = text.partition("\n")[2]
         head = text.partition("\n")[0]
@@ -78,14 +79,6 @@ def _read_rows(listing: Path) -> list[_Row]:
     for row in rows:
         row.cells["filename"] = _path_of(listing.parent, row.cells.get("filename", ""))
     return rows
-
-
-def _decode(data: bytes) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16")
-    if b"\0" in data[:2]:  # a first letter of two bytes
-        return data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le")
-    return data.decode("utf-8-sig")
 
 
 def _name_columns(listing: Path, found: list[str]) -> list[str]:

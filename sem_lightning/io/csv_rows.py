@@ -16,9 +16,8 @@ def write_row(stream: TextIO, cells: Iterable[object]) -> None:
         cells: Numbers, texts and paths.
     """
     row = [as_cell(cell) for cell in cells]
-    returns = any(
-        isinstance(cell, str) and "\r" in cell for cell in row
-    )  # the csv module quotes only its own line ends
+    # the csv module quotes only its own line ends
+    returns = any(isinstance(cell, str) and "\r" in cell for cell in row)
     csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL).writerow(row)
 
 

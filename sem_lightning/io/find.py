@@ -1,6 +1,5 @@
 """Finds the image files that a user names."""
 
-import codecs
 import glob
 import os
 from collections.abc import Set
@@ -10,6 +9,7 @@ from sem_lightning.errors import SettingError
 from sem_lightning.io.dataset_format import CLEAN, DESCRIPTION, GROUND_TRUTH, MASKS, PREVIEW
 from sem_lightning.io.images import IMAGE_SUFFIXES
 from sem_lightning.io.sidecars import is_image_name, is_sidecar
+from sem_lightning.io.text_encoding import UTF_8, find_encoding
 
 LIST_SUFFIX = ".txt"
 
@@ -120,10 +120,8 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 
 def _read_list(listing: Path) -> list[Path]:
-    """The paths of a list, one on each line, in UTF-8 or, with a mark, UTF-16. Other bytes are names as they are."""
+    """The paths of a list, one on each line, in UTF-8 or UTF-16. Bytes that are not UTF-8 are names as they are."""
     data = listing.read_bytes()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text = data.decode("utf-16", errors="replace")
-    else:
-        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
+    encoding = find_encoding(data)
+    text = data.decode(encoding, "surrogateescape" if encoding == UTF_8 else "replace")
     return [listing.parent / line.strip() for line in text.split("\n") if line.strip()]

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.io.data_bar import find_data_bar
-from sem_lightning.io.images import ImageError, Span, read_gray
+from sem_lightning.io.images import ImageError, Span, read_oriented
+from sem_lightning.io.orientation import AS_STORED
 from sem_lightning.io.pixel_size import read_pixel_size
 
 
@@ -20,6 +21,7 @@ class GrayImage:
         path: The file it comes from, where it comes from one.
         pixel_size: Width of a pixel, nm, where known.
         data_bar_rows: Rows of the data bar that were cut off at the bottom.
+        orientation: Of EXIF or TIFF, 1 to 8, by which the file's pixels were turned.
 
     Raises:
         ImageError: Pixels of another type or shape, or a pixel size that is not positive.
@@ -29,6 +31,7 @@ class GrayImage:
     path: Path | None = None
     pixel_size: float | None = None
     data_bar_rows: int = 0
+    orientation: int = AS_STORED
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.float32 or self.pixels.ndim != 2 or not self.pixels.size:
@@ -52,7 +55,7 @@ def open_image(path: Path | str, crop_data_bar: bool = True, span: Span | None =
         ImageError: The file cannot be used.
     """
     path = Path(path)
-    pixels = read_gray(path, span)
+    pixels, orientation = read_oriented(path, span)
     rows = find_data_bar(pixels) if crop_data_bar else 0
     pixel_size = read_pixel_size(path) if span is None else None
-    return GrayImage(pixels[: len(pixels) - rows], path, pixel_size, rows)
+    return GrayImage(pixels[: len(pixels) - rows], path, pixel_size, rows, orientation)

@@ -17,9 +17,9 @@ from sem_lightning.errors import UserError
 from sem_lightning.io import jpeg, png
 from sem_lightning.io.bmp import decode_bmp
 from sem_lightning.io.limits import MAX_BYTES, CannotDecodeError
-from sem_lightning.io.orientation import AS_STORED, exif_orientation, turn
+from sem_lightning.io.orientation import AS_STORED, turn
 from sem_lightning.io.stored_image import StoredImage
-from sem_lightning.io.tiff import TIFF_MARKS, decode_tiff, tiff_orientation
+from sem_lightning.io.tiff import TIFF_MARKS, decode_tiff
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MAX_ASPECT = 4.0
@@ -28,14 +28,13 @@ MAX_ASPECT = 4.0
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
-# By the first bytes of a file: the decoder, and the reader of its orientation.
-_FORMATS: dict[bytes, tuple[Callable[[bytes], StoredImage], Callable[[bytes], int]]] = {
-    png.MARK: (png.decode_png, exif_orientation),
-    jpeg.MARK: (jpeg.decode_jpeg, exif_orientation),
-    b"BM": (decode_bmp, lambda data: AS_STORED),
-    **dict.fromkeys(TIFF_MARKS, (decode_tiff, tiff_orientation)),
+_DECODERS: dict[bytes, Callable[[bytes], StoredImage]] = {  # by the first bytes of a file
+    png.MARK: png.decode_png,
+    jpeg.MARK: jpeg.decode_jpeg,
+    b"BM": decode_bmp,
+    **dict.fromkeys(TIFF_MARKS, decode_tiff),
 }
-_LONGEST_MARK = max(map(len, _FORMATS))
+_LONGEST_MARK = max(map(len, _DECODERS))
 
 Span = tuple[int, int]  # first byte, number of bytes
 
@@ -48,31 +47,34 @@ def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
     """Read an image file as brightness in [0, 1].
 
     Args:
-        path: PNG, JPEG, BMP or TIFF, 8 or 16 bits, grey or colour (weighted to luma); or a TIFF of floats.
+        path: PNG, JPEG, BMP or TIFF, up to 16 bits, grey or colour (weighted to luma); or a TIFF of floats.
         span: First byte and number of bytes, for an image inside another file.
 
     Returns:
-        float32 [H, W]: 8-bit values over 255, 16-bit values over 65535, floating-point numbers unchanged if they are in
-        [0, 1], else stretched to it.
+        float32 [H, W], turned as the file says it is shown: integers over white, floating-point numbers as in
+        `StoredImage.brightness`.
 
     Raises:
         ImageError: Missing, unreadable, truncated, too large, several pages, CMYK, NaN or infinite, changed while it
             was read, or another kind of file.
     """
+    return read_oriented(path, span)[0]
+
+
+def read_oriented(path: Path, span: Span | None = None) -> tuple[npt.NDArray[np.float32], int]:
+    """An image as in `read_gray`, and the orientation of EXIF or TIFF by which its stored pixels were turned."""
     data = _read_bytes(path, span)
     try:
-        stored = _format_of(data)[0](data)
+        stored = _decoder_of(data)(data)
         del data  # which may be needed for the pixels as floating-point numbers
-        return stored.brightness()
+        return stored.brightness(), stored.orientation
     except CannotDecodeError as error:
         raise ImageError(f"{path}: {error}") from None
     except (MemoryError, cv2.error):  # OpenCV has an error of its own for memory that is not there
         raise ImageError(f"{path}: not enough memory to decode it; cut it into parts or scale it down") from None
 
 
-def read_mask(
-    path: Path, span: Span | None, image: Path, image_span: Span | None, shape: tuple[int, int]
-) -> npt.NDArray[np.float32]:
+def read_mask(path: Path, span: Span | None, orientation: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     """Read the mask of an image, turned as the image is.
 
     A mask has the pixels of the stored image, so it is turned by the image's orientation, unless it has an orientation
@@ -81,8 +83,7 @@ def read_mask(
     Args:
         path: As in `read_gray`.
         span: As in `read_gray`.
-        image: The file of the image.
-        image_span: Its first byte and number of bytes, for an image inside another file.
+        orientation: That of the image, see `read_oriented`.
         shape: Height and width of the image as shown.
 
     Returns:
@@ -91,9 +92,8 @@ def read_mask(
     Raises:
         ImageError: See `read_gray`; or its sides are in another ratio than those of the image.
     """
-    mask = read_gray(path, span)
-    orientation = _read_orientation(image, image_span)
-    if orientation != AS_STORED and _read_orientation(path, span) == AS_STORED:
+    mask, own = read_oriented(path, span)
+    if orientation != AS_STORED and own == AS_STORED:
         turned = turn(mask, orientation)
         mask = turned if _is_in_ratio(turned.shape, shape) else mask
     if not _is_in_ratio(mask.shape, shape):
@@ -109,14 +109,9 @@ def _is_in_ratio(shape: tuple[int, ...], other: tuple[int, int]) -> bool:
     return abs(shape[0] - other[0] * shape[1] / other[1]) <= 1 or abs(shape[1] - other[1] * shape[0] / other[0]) <= 1
 
 
-def _read_orientation(path: Path, span: Span | None) -> int:
-    data = _read_bytes(path, span)
-    return _format_of(data)[1](data)
-
-
-def _format_of(data: bytes) -> tuple[Callable[[bytes], StoredImage], Callable[[bytes], int]]:
-    """The decoder of a file and the reader of its orientation, by its content."""
-    found = next((each for mark, each in _FORMATS.items() if data.startswith(mark)), None)
+def _decoder_of(data: bytes) -> Callable[[bytes], StoredImage]:
+    """The decoder of a file, by its content."""
+    found = next((each for mark, each in _DECODERS.items() if data.startswith(mark)), None)
     if found is None:
         raise CannotDecodeError(f"not a readable image (expected {', '.join(IMAGE_SUFFIXES)})")
     return found
@@ -148,7 +143,7 @@ def _read_file(path: Path) -> bytes:
     with path.open("rb") as stream:
         before = os.fstat(stream.fileno())
         if before.st_size:
-            _format_of(stream.read(_LONGEST_MARK))  # a large file of another kind is not read at all
+            _decoder_of(stream.read(_LONGEST_MARK))  # a large file of another kind is not read at all
             stream.seek(0)
         if before.st_size > MAX_BYTES:
             raise ImageError(

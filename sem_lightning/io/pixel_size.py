@@ -3,14 +3,15 @@
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
-
-import tifffile
 
 from sem_lightning.io.lengths import nanometres, read_length
 from sem_lightning.io.sidecars import TESCAN, read_sidecar
 from sem_lightning.io.tiff import TIFF_MARKS
+
+if TYPE_CHECKING:  # takes long to import, and other files do without
+    from tifffile import TiffFile
 
 SMALLEST, LARGEST = 1e-3, 1e7  # nm; what lies beyond is no pixel of a microscope
 _FINEST_PRINT = 2.54e7 / 9600  # nm; resolutions of printers, screens and scanners are no finer
@@ -37,7 +38,9 @@ def read_pixel_size(path: Path) -> float | None:
             is_tiff = stream.read(4) in TIFF_MARKS
         if not is_tiff:
             return _first((read_sidecar, _of_png), path)
-        with tifffile.TiffFile(path) as tiff:
+        from tifffile import TiffFile
+
+        with TiffFile(path) as tiff:
             size = _first(_OF_TAGS, tiff)
             size = _first((read_sidecar,), path) if size is None else size
             return _first((_of_resolution,), tiff) if size is None else size
@@ -57,7 +60,7 @@ def _first(readers: tuple[Callable[[Any], float | None], ...], source: object) -
     return None
 
 
-def _of_fei(tiff: tifffile.TiffFile) -> float | None:
+def _of_fei(tiff: "TiffFile") -> float | None:
     """The scan that the tag names, because an instrument with two columns writes both."""
     metadata: Any = tiff.fei_metadata or {}
     named = metadata.get("Beam", {}).get("Scan")
@@ -67,7 +70,7 @@ def _of_fei(tiff: tifffile.TiffFile) -> float | None:
     return None
 
 
-def _of_thermo_xml(tiff: tifffile.TiffFile) -> float | None:
+def _of_thermo_xml(tiff: "TiffFile") -> float | None:
     for code in _FEI_TAGS:
         data = _tag_bytes(tiff, code)
         if not data.lstrip(b"\xef\xbb\xbf\0 \r\n\t").startswith(b"<"):
@@ -81,7 +84,7 @@ def _of_thermo_xml(tiff: tifffile.TiffFile) -> float | None:
     return None
 
 
-def _tag_bytes(tiff: tifffile.TiffFile, code: int) -> bytes:
+def _tag_bytes(tiff: "TiffFile", code: int) -> bytes:
     """Content of a tag as it is in the file; empty if there is no such tag."""
     tag = tiff.pages.first.tags.get(code)
     if tag is None or tag.valuebytecount > _MOST_XML:
@@ -101,7 +104,7 @@ def _parse_xml(data: bytes) -> list[ElementTree.Element]:
     return nodes
 
 
-def _of_zeiss(tiff: tifffile.TiffFile) -> float | None:
+def _of_zeiss(tiff: "TiffFile") -> float | None:
     metadata: Any = tiff.sem_metadata or {}
     for key in ("ap_image_pixel_size", "ap_pixel_size"):
         if key in metadata:
@@ -110,17 +113,17 @@ def _of_zeiss(tiff: tifffile.TiffFile) -> float | None:
     return None
 
 
-def _of_olympus(tiff: tifffile.TiffFile) -> float | None:
+def _of_olympus(tiff: "TiffFile") -> float | None:
     metadata: Any = tiff.sis_metadata or {}
     return read_length(metadata["pixelsizex"], "m") if metadata.get("pixelsizex") else None
 
 
-def _of_tescan_tag(tiff: tifffile.TiffFile) -> float | None:
+def _of_tescan_tag(tiff: "TiffFile") -> float | None:
     found = TESCAN.search(_tag_bytes(tiff, _TESCAN_TAG).decode("latin-1"))
     return read_length(found[1], "m") if found else None
 
 
-def _of_ome(tiff: tifffile.TiffFile) -> float | None:
+def _of_ome(tiff: "TiffFile") -> float | None:
     description = tiff.pages.first.description
     if "<OME" not in description[:4096]:
         return None
@@ -130,7 +133,7 @@ def _of_ome(tiff: tifffile.TiffFile) -> float | None:
     return read_length(pixels.attrib["PhysicalSizeX"], pixels.get("PhysicalSizeXUnit", "um"))
 
 
-def _of_imagej(tiff: tifffile.TiffFile) -> float | None:
+def _of_imagej(tiff: "TiffFile") -> float | None:
     unit, tag = (tiff.imagej_metadata or {}).get("unit"), tiff.pages.first.tags.get("XResolution")
     if unit is None or tag is None:
         return None
@@ -138,7 +141,7 @@ def _of_imagej(tiff: tifffile.TiffFile) -> float | None:
     return _unless_print(units / pixels, str(unit))
 
 
-def _of_resolution(tiff: tifffile.TiffFile) -> float | None:
+def _of_resolution(tiff: "TiffFile") -> float | None:
     tags = tiff.pages.first.tags
     unit, tag = tags.get("ResolutionUnit"), tags.get("XResolution")
     if unit is None or tag is None or unit.value not in _TIFF_UNITS:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sem_lightning.io.images import IMAGE_SUFFIXES
 from sem_lightning.io.lengths import read_length
+from sem_lightning.io.text_encoding import UTF_8, find_encoding
 
 _NEVER_IMAGES = (".hdr", ".json", ".xml", ".ini", ".yaml", ".yml")
 _NAMES = ("thumbs.db", "ehthumbs.db", "classes.txt")
@@ -59,12 +60,9 @@ def _read_text(path: Path) -> str:
             data = stream.read(_BYTES_READ)
     except (OSError, ValueError):
         return ""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace")
-    if b"\0" in data[:2]:
-        return data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le", "replace")
+    encoding = find_encoding(data)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding, "strict" if encoding == UTF_8 else "replace")
     except UnicodeDecodeError:
         return data.decode("latin-1")
 

@@ -62,17 +62,6 @@ def decode_tiff(data: bytes) -> StoredImage:
         raise CannotDecodeError(f"the file is truncated or damaged ({reason[:_LONGEST_REASON]})") from None
 
 
-def tiff_orientation(data: bytes) -> int:
-    """The orientation of the first image; 1 where there is none or the tags are damaged."""
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            return int(file.pages.first.aspage().tags.valueof(ORIENTATION, AS_STORED))
-    except Exception:  # the parsers raise many types of errors on damaged files
-        return AS_STORED
-
-
 def _check_kind(page: "TiffPage") -> None:
     """Refuse what would be too large, or would not be read as it is meant."""
     width, height, samples = page.imagewidth, page.imagelength, page.samplesperpixel

@@ -26,7 +26,7 @@ from sem_lightning.inference.prediction import Prediction, UnreadableImage
 from sem_lightning.inference.predictor import Predictor
 from sem_lightning.io import gray_image
 from sem_lightning.io.gray_image import open_image
-from sem_lightning.io.images import Span, encode_image, read_gray
+from sem_lightning.io.images import Span, encode_image, read_oriented
 from sem_lightning.model.checkpoint import TrainedModel, load_model
 from sem_lightning.polarity import Polarity
 
@@ -317,11 +317,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every file that is decoded, in turn."""
     files: list[Path] = []
 
-    def read(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
+    def read(path: Path, span: Span | None = None) -> tuple[npt.NDArray[np.float32], int]:
         files.append(path)
-        return read_gray(path, span)
+        return read_oriented(path, span)
 
-    monkeypatch.setattr(gray_image, "read_gray", read)
+    monkeypatch.setattr(gray_image, "read_oriented", read)
     return files
 
 

@@ -10,7 +10,7 @@ from conftest import with_bar
 
 from sem_lightning.io import gray_image
 from sem_lightning.io.gray_image import open_image
-from sem_lightning.io.images import ImageError, Span, encode_image, read_gray
+from sem_lightning.io.images import ImageError, Span, encode_image, read_gray, read_oriented
 
 GREY = np.random.default_rng(0).normal(120, 20, (240, 280)).clip(0, 255).astype(np.uint8)
 
@@ -47,11 +47,11 @@ def test_a_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     cv2.imwrite(str(tmp_path / "a.png"), GREY)
     files: list[Path] = []
 
-    def read(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
+    def read(path: Path, span: Span | None = None) -> tuple[npt.NDArray[np.float32], int]:
         files.append(path)
-        return read_gray(path, span)
+        return read_oriented(path, span)
 
-    monkeypatch.setattr(gray_image, "read_gray", read)
+    monkeypatch.setattr(gray_image, "read_oriented", read)
     open_image(tmp_path / "a.png")
     assert files == [tmp_path / "a.png"]
 

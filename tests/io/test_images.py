@@ -102,7 +102,7 @@ def test_a_file_that_grows_while_it_is_read_is_named(tmp_path: Path, monkeypatch
         with path.open("ab") as stream:
             stream.write(b"more")
 
-    monkeypatch.setattr(images, "_format_of", grow)
+    monkeypatch.setattr(images, "_decoder_of", grow)
     with pytest.raises(ImageError, match="changed while it was read"):
         read_gray(path)
 

@@ -8,7 +8,7 @@ from image_checks import GREY, TRUTH, quantised, read_quietly, right
 from image_writers import chunk, exif, jpeg, png, tiff
 from kind import Kind
 
-from sem_lightning.io.images import read_mask
+from sem_lightning.io.images import read_mask, read_oriented
 from sem_lightning.io.orientation import turn
 
 
@@ -43,7 +43,7 @@ def _mask_kind(suffix: str, write: Callable[[int], bytes], number: int, side: st
             mask = turn(mask[..., 0], number)[..., None]
         path.write_bytes(png(mask, 8, 0, before=chunk(b"eXIf", exif(number)) if side == "tagged" else b""))
         shape = turn(TRUTH, number).shape
-        found = read_quietly(lambda: read_mask(path, None, image, None, (shape[0], shape[1])))
+        found = read_quietly(lambda: read_mask(path, None, read_oriented(image)[1], (shape[0], shape[1])))
         if isinstance(found, str):
             return found
         stored = TRUTH[::2, ::2] if side == "half" else TRUTH

@@ -33,7 +33,7 @@ def kinds() -> Iterable[Kind]:
         yield Kind(f"{suffix}: under the other format's name", functools.partial(_try_renamed, suffix))
     for name, content in _foreign():
         yield Kind(f"foreign: {name}", functools.partial(_try_foreign, content))
-    for make in (_make_cyclic, _make_bomb, _make_nested_bomb, _make_far, _make_empty):
+    for make in (make_cyclic, make_bomb, _make_nested_bomb, _make_far, _make_empty):
         yield Kind(make.__doc__ or "", functools.partial(_try_hostile, make))
     yield Kind("a pipe", _try_pipe)
 
@@ -171,7 +171,7 @@ def _try_foreign(content: bytes, folder: Path) -> str | None:
     return None
 
 
-def _make_cyclic(path: Path) -> None:
+def make_cyclic(path: Path) -> None:
     """cells that contain themselves"""
     library = gdstk.Library()
     one, other = library.new_cell("ONE"), library.new_cell("OTHER")
@@ -180,7 +180,7 @@ def _make_cyclic(path: Path) -> None:
     library.write_gds(path)
 
 
-def _make_bomb(path: Path) -> None:
+def make_bomb(path: Path) -> None:
     """36 million polygons in a repetition"""
     library = gdstk.Library()
     shape = gdstk.rectangle((0, 0), (0.01, 0.01), layer=10)

@@ -137,7 +137,7 @@ def test_too_little_memory_costs_one_file(tmp_path: Path, monkeypatch: pytest.Mo
 
     for name, colour in (("a", 0), ("b", 2)):
         (tmp_path / f"{name}.png").write_bytes(png(np.zeros((64, 64, 1 + colour), np.uint8), 8, colour))
-    monkeypatch.setitem(images._FORMATS, b"\x89PNG", (fail, lambda data: 1))
+    monkeypatch.setitem(images._DECODERS, b"\x89PNG", fail)
     for name in "ab":
         with pytest.raises(ImageError, match=f"{name}.png: not enough memory to decode it"):
             read_gray(tmp_path / f"{name}.png")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import make_simulator
+from layouts_kinds import make_bomb, make_cyclic
 
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.field import coverage
@@ -115,22 +116,6 @@ def test_abutting_polygons_have_no_seam(tmp_path: Path) -> None:
             phi = simulator.draw(0, 0, index, "good").phi()
             middle = phi[:, phi.mean(axis=0).argmax()]
             assert middle.min() > 7  # of 10 nm half width
-
-
-def make_cyclic(path: Path) -> None:
-    library = gdstk.Library()
-    one, other = library.new_cell("ONE"), library.new_cell("OTHER")
-    one.add(gdstk.rectangle((0, 0), (1, 1), layer=10), gdstk.Reference(other))
-    other.add(gdstk.Reference(one))
-    library.write_gds(path)
-
-
-def make_bomb(path: Path) -> None:
-    library = gdstk.Library()
-    shape = gdstk.rectangle((0, 0), (0.01, 0.01), layer=10)
-    shape.repetition = gdstk.Repetition(6000, 6000, spacing=(0.02, 0.02))
-    library.new_cell("TOP").add(shape)
-    library.write_oas(path)
 
 
 def make_deep(path: Path) -> None:
