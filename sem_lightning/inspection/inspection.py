@@ -1,0 +1,105 @@
+"""What a comparison with a reference gives."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.synthesis.field import Float32
+
+Matrix = npt.NDArray[np.float64]
+
+DEFECT = "defect"  # decision on an image with at least one place, and label of a place whose class is not known
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """How a reference lies on an image.
+
+    Attributes:
+        matrix: float64 [2, 3]: the reference's (x, y) of the image's (x, y, 1), pixels.
+        correlation: Correlation of the two where they overlap, both smoothed; -1 to 1.
+        overlap: Share of the image that the reference shows.
+        residual: Estimated error of the position, pixels (root mean square over parts of the image).
+        row_shifts: float32 [H]: further columns by which each row of the reference has to move right.
+        periods: Shifts (x, y) in pixels by which the reference could lie elsewhere as well; empty if it fits only here.
+        fault: Why the two cannot be compared; ``None`` if they can.
+    """
+
+    matrix: Matrix
+    correlation: float
+    overlap: float
+    residual: float
+    row_shifts: Float32
+    periods: tuple[tuple[float, float], ...] = ()
+    fault: str | None = None
+
+    @property
+    def shift(self) -> tuple[float, float]:
+        """Movement (x, y) of the reference's content against the image's, in the middle of an image, pixels."""
+        middle = np.array([(len(self.row_shifts) - 1) / 2] * 2)
+        x, y = self.matrix[:, :2] @ middle + self.matrix[:, 2] - middle
+        return float(x), float(y)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place where an image differs from its reference by more than noise and roughness do.
+
+    Attributes:
+        x: Left edge of the box, in the file's pixels.
+        y: Upper edge.
+        width: Width of the box.
+        height: Height of the box.
+        label: Class of the defect, or `DEFECT` where it is not known.
+        score: Standard deviations of a clean pair's differences by which the strongest part differs.
+        area: Pixels that differ.
+        brighter: Whether the image is brighter there than its reference.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str
+    score: float
+    area: int
+    brighter: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """The result for one image and its reference.
+
+    Attributes:
+        path: The image's file; ``None`` for an array.
+        references: The references' files, or a word: ``self``, ``array``.
+        decision: ``good``, `DEFECT`, or ``unsure``.
+        reason: Why it is ``unsure``; ``None`` for other decisions.
+        places: Where the two differ, the strongest first.
+        registration: ``None`` if it was not tried.
+        shape: Height and width in the file's pixels, without the data bar.
+        pixel_size: Pixel size of the image in nm, if known.
+        data_bar_rows: Rows of the image's data bar that were cropped.
+        remarks: What was assumed or noticed, one sentence each.
+        image: float32 [H, W] in [0, 1].
+        reference: float32 [H, W], registered, with the image's brightness; NaN where it shows nothing. ``None`` if it was
+            not registered.
+        difference: float32 [H, W], standard deviations of a clean pair; 0 where nothing can be compared. ``None`` as
+            above.
+    """
+
+    path: Path | None
+    references: tuple[str, ...]
+    decision: str
+    reason: str | None
+    places: tuple[Place, ...]
+    registration: Registration | None
+    shape: tuple[int, int]
+    pixel_size: float | None
+    data_bar_rows: int
+    remarks: tuple[str, ...]
+    image: Float32
+    reference: Float32 | None
+    difference: Float32 | None
