@@ -24,7 +24,7 @@ from sem_lightning.inference.preprocessing import PreparedImage, Preprocessing
 from sem_lightning.inference.reader import read_ahead
 from sem_lightning.inference.view_aggregation import aggregate_views
 from sem_lightning.io.find import find_images
-from sem_lightning.io.gray_image import GrayImage, open_image
+from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError, resize_to
 from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
 from sem_lightning.model.checkpoint import TrainedModel, load_model
@@ -227,7 +227,7 @@ class Predictor:
             return open_image(image, self.preprocessing.crop_data_bar) if found is None else found
         if isinstance(image, GrayImage):
             return image
-        return GrayImage(_to_float(image))
+        return as_gray_image(image)
 
     def _largest_view(self, image: GrayImage) -> Float32 | None:
         """The largest view of an image, without enlarging it; ``None`` if the image cannot be judged."""
@@ -316,22 +316,6 @@ def list_images(images: "str | Path | Image | Sequence[str | Path | Image]") -> 
     if isinstance(images, GrayImage | np.ndarray):
         return [images]
     return [Path(each).expanduser() if isinstance(each, str) else each for each in images]
-
-
-def _to_float(image: npt.NDArray[Any]) -> Float32:
-    """An array [H, W] as float32 in [0, 1].
-
-    Raises:
-        ImageError: The array has another shape or type.
-    """
-    if image.ndim != 2 or not image.size:
-        raise ImageError(f"array of shape {image.shape}: expected a grey image [H, W]")
-    if image.dtype in (np.uint8, np.uint16):
-        return np.asarray(image, np.float32) / np.float32(np.iinfo(image.dtype).max)
-    pixels = np.asarray(image, np.float32)
-    if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > 1:
-        raise ImageError(f"array of {image.dtype}: expected uint8, uint16, or floating-point numbers from 0 to 1")
-    return pixels
 
 
 def load(name: str | Path, **options: Any) -> Predictor:

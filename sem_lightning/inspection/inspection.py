@@ -84,8 +84,7 @@ class Inspection:
         data_bar_rows: Rows of the image's data bar that were cropped.
         remarks: What was assumed or noticed, one sentence each.
         image: float32 [H, W] in [0, 1].
-        reference: float32 [H, W], registered, with the image's brightness; NaN where it shows nothing. ``None`` if it was
-            not registered.
+        reference: float32 [H, W], registered; NaN where it shows nothing. ``None`` if it could not be registered.
         difference: float32 [H, W], standard deviations of a clean pair; 0 where nothing can be compared. ``None`` as
             above.
     """

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,25 @@ class GrayImage:
             )
         if self.pixel_size is not None and not self.pixel_size > 0:
             raise ImageError(f"{self.path or 'array'}: found a pixel size of {self.pixel_size}, expected nm above 0")
+
+
+def as_gray_image(pixels: npt.NDArray[Any]) -> GrayImage:
+    """An array as an image.
+
+    Args:
+        pixels: uint8, uint16, or floating-point numbers in [0, 1], [H, W].
+
+    Raises:
+        ImageError: Another shape or type, or numbers out of that range.
+    """
+    if pixels.ndim != 2 or not pixels.size:
+        raise ImageError(f"array of shape {pixels.shape}: expected a grey image [H, W]")
+    if pixels.dtype in (np.uint8, np.uint16):
+        return GrayImage(np.asarray(pixels, np.float32) / np.float32(np.iinfo(pixels.dtype).max))
+    found = np.asarray(pixels, np.float32)
+    if not np.isfinite(found).all() or found.min() < 0 or found.max() > 1:
+        raise ImageError(f"array of {pixels.dtype}: expected uint8, uint16, or floating-point numbers from 0 to 1")
+    return GrayImage(found)
 
 
 def open_image(path: Path | str, crop_data_bar: bool = True, span: Span | None = None) -> GrayImage:

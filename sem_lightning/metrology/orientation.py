@@ -10,7 +10,7 @@ from sem_lightning.metrology.edges import noise_level
 from sem_lightning.synthesis.field import Float32
 
 _SMOOTHING = 2.0  # pixels, before gradients are computed
-_LINES_FROM = 0.75  # coherence of gradients from which they have one direction
+LINES_FROM = 0.75  # coherence of gradients from which they have one direction
 _WIRES_FROM = 0.45  # coherence of doubled angles from which they have two perpendicular directions
 _FINE_STEPS = (0.4, 0.08, 0.016)  # degrees
 
@@ -35,7 +35,7 @@ class Orientation:
     @property
     def family(self) -> str | None:
         """``line_space``, ``routing``, or ``None`` for neither."""
-        if self.coherence >= _LINES_FROM:
+        if self.coherence >= LINES_FROM:
             return "line_space"
         return "routing" if self.cross >= _WIRES_FROM else None
 

@@ -1,0 +1,101 @@
+"""Compares an image with its registered reference: how unlikely each difference is in a pair without defects."""
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.inspection.brightness import match_brightness
+from sem_lightning.synthesis.field import Float32
+
+Bools = npt.NDArray[np.bool_]
+
+_SCALES = (1.5, 3.0)  # pixels: standard deviations of the smoothing, for small and for larger defects
+_BORDER = 4  # pixels along the edge of what the reference shows that are not compared
+_SLOW = 8  # a side holds so many standard deviations of the blur whose result is slow change of brightness
+_CLIPPED = 2.0  # standard deviations beyond which a difference does not count as slow change
+_GROUPS = 10  # of pixels with similar gradients
+_SHARE = 0.9  # quantile of a group's differences from which its standard deviation comes
+_AT_SHARE = 1.645  # of a standard normal distribution's absolute value
+_FEWEST = 100  # pixels that can be compared
+_LEAST_SPREAD = 1e-4  # of white
+
+
+def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
+    """The difference in standard deviations of those that noise and roughness make in this pair.
+
+    The pair itself says what noise and roughness make, because nearly all of it has no defect: pixels are grouped by
+    the reference's gradient, since a displaced edge changes brightness by its gradient, and each group's spread is taken
+    from a quantile that defects do not reach. The result is the larger one of two scales.
+
+    Args:
+        image: float32 [H, W] in [0, 1].
+        reference: float32 [H, W], registered.
+        shown: bool [H, W], where the reference shows something.
+
+    Returns:
+        float32 [H, W], positive where the image is brighter; 0 where nothing can be compared.
+    """
+    inside = np.ones((2 * _BORDER + 1, 2 * _BORDER + 1), np.uint8)
+    used = cv2.erode(shown.astype(np.uint8), inside, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+    if np.count_nonzero(used) < _FEWEST:
+        return np.zeros(image.shape, np.float32)
+    scores = [_compare_at(image, reference, used, scale) for scale in _SCALES]
+    return np.asarray(np.where(np.abs(scores[0]) >= np.abs(scores[1]), scores[0], scores[1]), np.float32)
+
+
+def _compare_at(image: Float32, reference: Float32, used: Bools, scale: float) -> Float32:
+    smooth, moved = (np.asarray(cv2.GaussianBlur(each, (0, 0), scale), np.float32) for each in (image, reference))
+    moved = match_brightness(moved, smooth, used)
+    difference = np.where(used, smooth - moved, np.float32(0))
+    spread = max(float(np.median(np.abs(difference[used]))) / 0.6745, _LEAST_SPREAD)
+    difference = difference - _slow_change(np.clip(difference, -_CLIPPED * spread, _CLIPPED * spread), used)
+    steep = cv2.dilate(_gradient(moved), np.ones((3, 3), np.uint8))
+    levels, spreads = _spread_by_gradient(difference[used], np.asarray(steep[used], np.float32))
+    expected = np.interp(steep, levels, np.maximum(spreads, spread))
+    return np.asarray(np.where(used, difference / expected, 0), np.float32)
+
+
+def _slow_change(difference: Float32, used: Bools) -> Float32:
+    """The difference blurred by an eighth of the side, over the pixels that are compared."""
+    height, width = difference.shape
+    sides = (max(width // 4, 1), max(height // 4, 1))
+    sigma = max(max(sides) / _SLOW, 0.5)
+    weight, total = (
+        cv2.GaussianBlur(cv2.resize(each, sides, interpolation=cv2.INTER_AREA), (0, 0), sigma)
+        for each in (used.astype(np.float32), np.where(used, difference, np.float32(0)))
+    )
+    return np.asarray(cv2.resize(total / np.maximum(weight, 0.05), (width, height)), np.float32)
+
+
+def _gradient(image: Float32) -> Float32:
+    x = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=1, scale=0.5)
+    y = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=1, scale=0.5)
+    return np.asarray(cv2.magnitude(x, y), np.float32)
+
+
+def _spread_by_gradient(difference: Float32, steep: Float32) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Gradients, rising, and the standard deviation of the differences there, which does not fall."""
+    size = np.abs(difference)
+    parts = np.array_split(np.argsort(steep), min(_GROUPS, len(steep)))
+    levels = np.array([float(steep[part].mean()) for part in parts])
+    spreads = np.array([float(np.quantile(size[part], _SHARE)) / _AT_SHARE for part in parts])
+    return levels, np.maximum.accumulate(spreads)
+
+
+def least_score(false_places: float, area: float) -> float:
+    """The score above which a clean pair shows ``false_places`` places on average.
+
+    The number of places above a score falls exponentially; its two constants come from simulated clean pairs
+    (`benchmarks/inspect.py --calibrate`).
+
+    Args:
+        false_places: Expected number for the whole image, above 0.
+        area: Pixels that are compared.
+    """
+    return max((math.log10(max(area, 1) / 1e6) + _LOG_RATE - math.log10(false_places)) / _DECAY, _LEAST_SCORE)
+
+
+_LOG_RATE, _DECAY = 5.0, 0.75  # decimal logarithm of places above 0 in a million pixels, and its fall for each score
+_LEAST_SCORE = 4.0

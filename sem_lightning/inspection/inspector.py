@@ -1,0 +1,259 @@
+"""The Inspector: compares images with references of the same place."""
+
+import math
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.checks import between
+from sem_lightning.decision.rule import UNSURE_NAME
+from sem_lightning.inference.prediction import UnreadableImage
+from sem_lightning.inspection.difference import compare, least_score
+from sem_lightning.inspection.inspection import DEFECT, Inspection, Registration
+from sem_lightning.inspection.places import find_places
+from sem_lightning.inspection.registration import find_periods, register, register_near, warp
+from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
+from sem_lightning.io.images import ImageError
+from sem_lightning.metrology.usability import find_fault
+from sem_lightning.synthesis.defects.mix import GOOD
+from sem_lightning.synthesis.field import Float32
+
+if TYPE_CHECKING:
+    from sem_lightning.inspection.references import InspectionPair
+
+SELF: Literal["self"] = "self"
+Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_SAME_SIZE = 0.005  # relative difference of pixel sizes that are equal
+_LARGEST_RATIO = 4.0  # of pixel sizes
+_NEIGHBOURS = 4  # periods at which an image is compared with itself
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """One reference on the image.
+
+    Attributes:
+        name: Its file or a word.
+        registration: How it lies there.
+        reference: float32 [H, W], registered.
+        shown: bool [H, W], where it shows something.
+        scores: float32 [H, W], see `compare`.
+    """
+
+    name: str
+    registration: Registration
+    reference: Float32
+    shown: npt.NDArray[np.bool_]
+    scores: Float32
+
+
+class Inspector:
+    """Compares images with references: the same place on another die, or the image's own period.
+
+    Args:
+        false_places: Expected number of false places in an image without defects, from 0.0001 to 100.
+        pixel_size: Pixel size of images and references in nm; ``None`` takes that of each file.
+        crop_data_bar: Whether the data bar of vendors' images is cropped.
+
+    Raises:
+        SettingError: A value out of its range.
+
+    Example:
+        >>> inspection = Inspector(false_places=0.1).inspect("die_3.png", "die_2.png")
+        >>> for place in inspection.places: print(place.label, place.x, place.y, place.score)
+    """
+
+    def __init__(self, false_places: float = 0.1, pixel_size: float | None = None, crop_data_bar: bool = True) -> None:
+        between("false_places", false_places, 1e-4, 100)
+        self.false_places = false_places
+        self.pixel_size = pixel_size
+        self.crop_data_bar = crop_data_bar
+
+    def inspect(self, image: Image, reference: Image | Sequence[Image] | Literal["self"]) -> Inspection:
+        """Compare an image with one or several references.
+
+        Args:
+            image: A file, or an array (float32 in [0, 1], uint8 or uint16, [H, W]).
+            reference: The same, or several of them: a place counts where the image differs from most of them. ``self``
+                compares the image with itself, shifted by its own period.
+
+        Raises:
+            ImageError: A file that cannot be read.
+        """
+        opened = self._open(image)
+        names: tuple[str, ...] = (SELF,)
+        references: list[GrayImage] = []
+        if not (isinstance(reference, str) and reference == SELF):
+            several = [reference] if isinstance(reference, Path | str | GrayImage | np.ndarray) else reference
+            references = [self._open(each) for each in several]
+            names = tuple(str(each.path) if each.path else "array" for each in references)
+        fault = find_fault(opened.pixels)
+        if fault is not None:
+            return self._conclude(opened, names, fault, [], None, [])
+        return self._inspect_references(opened, names, references) if references else self._inspect_self(opened)
+
+    def stream(self, pairs: "Iterable[InspectionPair]") -> Iterator[Inspection | UnreadableImage]:
+        """Compare files one after the other, in order. Only the pairs being compared are kept in memory."""
+        workers = os.cpu_count() or 1
+        with ThreadPoolExecutor(workers) as pool:
+            waiting: deque[Future[Inspection | UnreadableImage]] = deque()
+            for pair in pairs:
+                waiting.append(pool.submit(self._inspect_files, pair))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _inspect_files(self, pair: "InspectionPair") -> Inspection | UnreadableImage:
+        try:
+            return self.inspect(pair.image, pair.references)
+        except (ImageError, MemoryError, cv2.error) as error:  # OpenCV has its own error for missing memory
+            if not isinstance(error, ImageError):
+                error = ImageError(f"{pair.image}: not enough memory for it; cut it into parts or scale it down")
+            return UnreadableImage(pair.image, error)
+
+    def _open(self, image: Image) -> GrayImage:
+        if isinstance(image, Path | str):
+            found = open_image(Path(image), self.crop_data_bar)
+        else:
+            found = image if isinstance(image, GrayImage) else as_gray_image(image)
+        return found if self.pixel_size is None else replace(found, pixel_size=self.pixel_size)
+
+    def _inspect_references(
+        self, image: GrayImage, names: tuple[str, ...], references: Sequence[GrayImage]
+    ) -> Inspection:
+        compared: list[_Compared] = []
+        refused: list[tuple[str, str]] = []
+        remarks: list[str] = []
+        registration = None
+        for name, reference in zip(names, references, strict=True):
+            fault = _find_reference_fault(image, reference)
+            if fault is None:
+                pixels, said = _at_pixel_size(reference, image)
+                remarks += [f"{name}: {each}" for each in said]
+                registration = register(image.pixels, pixels)
+                fault = registration.fault
+                if fault is None:
+                    compared.append(_compare_with(name, image.pixels, pixels, registration))
+            if fault is not None:
+                refused.append((name, fault))
+        if not compared:
+            return self._conclude(image, names, refused[0][1], [], registration, remarks)
+        remarks += [f"{name}: not used, {fault}" for name, fault in refused]
+        return self._conclude(image, names, None, compared, compared[0].registration, remarks)
+
+    def _inspect_self(self, image: GrayImage) -> Inspection:
+        compared = []
+        for shift in find_periods(image.pixels)[:_NEIGHBOURS]:
+            registration = register_near(image.pixels, image.pixels, shift)
+            if registration.fault is None and math.hypot(*registration.shift) > math.hypot(*shift) / 2:
+                compared.append(_compare_with(SELF, image.pixels, image.pixels, registration))
+        fault = None if compared else "no period"
+        return self._conclude(image, (SELF,), fault, compared, compared[0].registration if compared else None, [])
+
+    def _conclude(
+        self,
+        image: GrayImage,
+        names: tuple[str, ...],
+        fault: str | None,
+        compared: Sequence[_Compared],
+        registration: Registration | None,
+        remarks: list[str],
+    ) -> Inspection:
+        scores = places = None
+        if compared:
+            scores = _combine(compared)
+            area = float(np.count_nonzero(np.any([each.shown for each in compared], axis=0)))
+            least = least_score(self.false_places, area)
+            places = find_places(scores, least)
+            if names != (SELF,):
+                remarks = [*remarks, *_name_odd_ones(compared, scores, least), *_describe_periods(compared[0])]
+        decision = UNSURE_NAME if fault is not None else DEFECT if places else GOOD
+        return Inspection(
+            path=image.path,
+            references=names,
+            decision=decision,
+            reason=fault,
+            places=places or (),
+            registration=registration,
+            shape=(image.pixels.shape[0], image.pixels.shape[1]),
+            pixel_size=image.pixel_size,
+            data_bar_rows=image.data_bar_rows,
+            remarks=tuple(remarks),
+            image=image.pixels,
+            reference=np.where(compared[0].shown, compared[0].reference, np.float32(np.nan)) if compared else None,
+            difference=scores,
+        )
+
+
+def _find_reference_fault(image: GrayImage, reference: GrayImage) -> str | None:
+    """Why a reference cannot be used, before it is registered."""
+    if image.pixels.shape == reference.pixels.shape and np.array_equal(image.pixels, reference.pixels):
+        return "same image"
+    fault = find_fault(reference.pixels)
+    if fault is not None:
+        return f"reference {fault}"
+    if image.pixel_size and reference.pixel_size:
+        ratio = reference.pixel_size / image.pixel_size
+        if not 1 / _LARGEST_RATIO <= ratio <= _LARGEST_RATIO:
+            return "other magnification"
+    return None
+
+
+def _at_pixel_size(reference: GrayImage, image: GrayImage) -> tuple[Float32, list[str]]:
+    """The reference at the image's pixel size, and what was done."""
+    if not image.pixel_size or not reference.pixel_size:
+        return reference.pixels, []
+    ratio = reference.pixel_size / image.pixel_size
+    if abs(ratio - 1) <= _SAME_SIZE:
+        return reference.pixels, []
+    how = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
+    scaled = cv2.resize(reference.pixels, None, fx=ratio, fy=ratio, interpolation=how)
+    return np.asarray(scaled, np.float32), [
+        f"scaled from {reference.pixel_size:.4g} to {image.pixel_size:.4g} nm a pixel"
+    ]
+
+
+def _compare_with(name: str, image: Float32, reference: Float32, registration: Registration) -> _Compared:
+    moved, shown = warp(reference, registration.matrix, image.shape, registration.row_shifts)
+    return _Compared(name, registration, moved, shown, compare(image, moved, shown))
+
+
+def _combine(compared: Sequence[_Compared]) -> Float32:
+    """Of each pixel's scores the median, or the lower one of two in the middle; of the references that show it."""
+    if len(compared) == 1:
+        return compared[0].scores
+    scores = np.stack([each.scores for each in compared])
+    shown = np.stack([each.shown for each in compared])
+    order = np.argsort(np.where(shown, np.abs(scores), np.inf), axis=0)
+    middle = np.maximum((shown.sum(axis=0) - 1) // 2, 0)
+    chosen = np.take_along_axis(order, middle[None], axis=0)
+    return np.asarray(np.take_along_axis(scores, chosen, axis=0)[0], np.float32)
+
+
+def _name_odd_ones(compared: Sequence[_Compared], scores: Float32, least: float) -> list[str]:
+    """The references that have a place of their own: the image differs there from this one only."""
+    said = []
+    for each in compared if len(compared) > 1 else ():
+        own = np.where(np.abs(scores) < least / 2, each.scores, np.float32(0))
+        count = len(find_places(own, least))
+        if count:
+            said.append(f"{each.name}: differs at {count} place{'s' * (count > 1)} where the other references do not")
+    return said
+
+
+def _describe_periods(compared: _Compared) -> list[str]:
+    periods = compared.registration.periods
+    if not periods:
+        return []
+    listed = " or ".join(f"({x:.0f}, {y:.0f})" for x, y in periods)
+    return [f"{compared.name}: the pattern repeats itself, so the reference fits {listed} pixels away as well"]
