@@ -26,8 +26,8 @@ def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
     """The difference in standard deviations of those that noise and roughness make in this pair.
 
     The pair itself says what noise and roughness make, because nearly all of it has no defect: pixels are grouped by
-    the reference's gradient, since a displaced edge changes brightness by its gradient, and each group's spread is taken
-    from a quantile that defects do not reach. The result is the larger one of two scales.
+    the reference's gradient, since a displaced edge changes brightness by its gradient, and each group's spread is
+    taken from a quantile that defects do not reach. The result is the larger one of two scales.
 
     Args:
         image: float32 [H, W] in [0, 1].

@@ -68,7 +68,8 @@ def _sums(image: Float32, first: list[Integers], last: list[Integers]) -> tuple[
     corners = [np.ix_(a, b) for a in rows for b in columns]  # upper left, upper right, lower left, lower right
     totals = []
     for table in (np.asarray(each) for each in cv2.integral2(image)):
-        totals.append(table[corners[0]] - table[corners[1]] - table[corners[2]] + table[corners[3]])
+        total = table[corners[0]] - table[corners[1]] - table[corners[2]] + table[corners[3]]
+        totals.append(np.asarray(total, np.float64))
     return totals[0], totals[1]
 
 

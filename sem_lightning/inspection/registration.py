@@ -76,10 +76,9 @@ class _Level:
         # averages of pixels keep white noise white, which the measure of the orientation subtracts
         factor = max(reference.shape) / _ORIENTED_SIDE
         sides = (round(reference.shape[1] / factor), round(reference.shape[0] / factor))
-        small = (
-            cv2.resize(reference, sides, interpolation=cv2.INTER_AREA) if factor > 1 and min(sides) > 1 else reference
-        )
-        found = find_orientation(np.asarray(small, np.float32))
+        if factor > 1 and min(sides) > 1:
+            reference = np.asarray(cv2.resize(reference, sides, interpolation=cv2.INTER_AREA), np.float32)
+        found = find_orientation(reference)
         if found.coherence < LINES_FROM:
             return level
         angle = math.radians(found.angle)
@@ -99,10 +98,10 @@ class _Level:
         It maximises the enhanced correlation coefficient (G. Evangelidis, E. Psarakis, IEEE Trans. Pattern Anal. Mach.
         Intell. 30, 1858 (2008)).
         """
-        start = matrix.astype(np.float32)
+        start, everywhere = matrix.astype(np.float32), np.full(self.reference.shape, 255, np.uint8)
         try:
             correlation, found = cv2.findTransformECC(
-                self.image, self.reference, start, cv2.MOTION_AFFINE, criteria, None, 3
+                self.image, self.reference, start, cv2.MOTION_AFFINE, criteria, everywhere, 3
             )
         except cv2.error:  # no overlap, or the steps do not converge
             return matrix, -1.0
@@ -110,7 +109,7 @@ class _Level:
         return (found if self.across_lines is None else self._without_sliding(found)), float(correlation)
 
     def _without_sliding(self, matrix: Matrix) -> Matrix:
-        """The similarity that has a transform's position, scale and direction across the lines, and no shift along them."""
+        """The similarity with a transform's position, scale and direction across the lines, and no shift along them."""
         assert self.across_lines is not None
         across = matrix[:, :2].T @ self.across_lines
         scale = float(np.hypot(*across))
@@ -133,8 +132,8 @@ def register(image: Float32, reference: Float32) -> Registration:
     """Register a reference on an image.
 
     A search over all whole shifts up to a quarter of the field at low resolution, if need be for several rotations and
-    scales; then refinement at rising resolution, and the shift of each row. Where several shifts fit equally well, as in
-    a periodic pattern, the smallest one is taken.
+    scales; then refinement at rising resolution, and the shift of each row. Where several shifts fit equally well, as
+    in a periodic pattern, the smallest one is taken.
 
     Args:
         image: float32 [H, W] in [0, 1].

@@ -21,8 +21,8 @@ _FEWEST_BLOCKS = 3
 def align_rows(image: Float32, moved: Float32, shown: npt.NDArray[np.bool_]) -> tuple[Float32, float]:
     """The shift of each row along itself, and the remaining error of the position.
 
-    Each row's shift is the least-squares solution of ``image - moved = -shift * gradient``, drawn towards the mean of its
-    neighbours by as much as noise makes it uncertain.
+    Each row's shift is the least-squares solution of ``image - moved = -shift * gradient``, drawn towards the mean of
+    its neighbours by as much as noise makes it uncertain.
 
     Args:
         image: float32 [H, W].
