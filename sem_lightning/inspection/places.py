@@ -23,8 +23,8 @@ def find_places(difference: Float32, least: float) -> tuple[Place, ...]:
         return ()
     differing = (size >= _EXTENT * least).astype(np.uint8)
     near = cv2.dilate(differing, np.ones((_JOINED, _JOINED), np.uint8))
-    count, numbers = cv2.connectedComponents(near, connectivity=8)
-    numbers = np.where(differing > 0, numbers, 0).astype(np.int32)
+    count, found = cv2.connectedComponents(near, connectivity=8)
+    numbers = np.where(differing > 0, found, 0).astype(np.int64)
     highest = np.zeros(count)
     np.maximum.at(highest, numbers, size)
     chosen = [int(number) for number in np.argsort(-highest) if number and highest[number] >= least][:_MOST]

@@ -105,8 +105,8 @@ class _Level:
             )
         except cv2.error:  # no overlap, or the steps do not converge
             return matrix, -1.0
-        found = np.asarray(found, np.float64)
-        return (found if self.across_lines is None else self._without_sliding(found)), float(correlation)
+        better: Matrix = np.asarray(found, np.float64)
+        return (better if self.across_lines is None else self._without_sliding(better)), float(correlation)
 
     def _without_sliding(self, matrix: Matrix) -> Matrix:
         """The similarity with a transform's position, scale and direction across the lines, and no shift along them."""
