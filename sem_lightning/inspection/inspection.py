@@ -67,6 +67,11 @@ class Place:
     area: int
     brighter: bool
 
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Middle (x, y) of the box."""
+        return self.x + (self.width - 1) / 2, self.y + (self.height - 1) / 2
+
 
 @dataclass(frozen=True, eq=False)
 class Inspection:

@@ -6,6 +6,7 @@ import numpy as np
 from sem_lightning.inspection.inspection import DEFECT, Place
 from sem_lightning.synthesis.field import Float32
 
+CANDIDATE_SCORE = 3.5  # from which a network looks at a place
 _EXTENT = 0.5  # share of the least score at which a place ends
 _JOINED = 3  # pixels between parts that are one place
 _MOST = 200  # places of an image that are listed

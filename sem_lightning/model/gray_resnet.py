@@ -6,6 +6,7 @@ module replaces torchvision because the import is slow; a test compares the two.
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 
 
@@ -43,12 +44,13 @@ class GrayResNet(nn.Module):
     Args:
         blocks: Number of basic blocks in each of the four stages.
         width: Channels of the first stage; each further stage has twice as many.
+        inputs: Channels of the input.
     """
 
-    def __init__(self, blocks: tuple[int, int, int, int], width: int) -> None:
+    def __init__(self, blocks: tuple[int, int, int, int], width: int, inputs: int = 1) -> None:
         super().__init__()
         self.channels = (2 * width, 4 * width, 8 * width)
-        self.conv1 = nn.Conv2d(1, width, kernel_size=7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(inputs, width, kernel_size=7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
@@ -61,7 +63,7 @@ class GrayResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Feature maps of images, float32 [B, 1, H, W]."""
+        """Feature maps of images, float32 [B, inputs, H, W]."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         middle = self.layer2(self.layer1(x))
         fine = self.layer3(middle)
@@ -80,3 +82,19 @@ class GrayResNet(nn.Module):
                 yield block, "conv2", "bn2"
                 if block.downsample is not None:
                     yield block.downsample, "0", "1"
+
+
+class PlaceResNet(GrayResNet):
+    """The backbone for places of a pair: the quarters of a grey picture are its four channels.
+
+    An image, its reference and their differences so travel as one grey picture through everything that reads, stores
+    and judges pictures (`sem_lightning.inspection.place_picture`).
+    """
+
+    def __init__(self, blocks: tuple[int, int, int, int], width: int) -> None:
+        super().__init__(blocks, width, inputs=4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Feature maps of pictures, float32 [B, 1, 2 H, 2 W]."""
+        halves = x.chunk(2, dim=2)
+        return super().forward(torch.cat([quarter for half in halves for quarter in half.chunk(2, dim=3)], dim=1))
