@@ -25,6 +25,10 @@ _PUBLIC = {
     "Sample": "synthesis.simulator",
     "Instance": "synthesis.simulator",
     "render": "synthesis.simulator",
+    "PairSimulator": "synthesis.pairs",
+    "Pair": "synthesis.pairs",
+    "ReferenceScene": "synthesis.reference",
+    "render_pair": "synthesis.pairs",
     "SimulatedDataset": "data.simulated",
     "SimulatedStream": "data.simulated",
     "FolderDataset": "data.folder_dataset",
@@ -87,6 +91,10 @@ if TYPE_CHECKING:
     from sem_lightning.model.model_settings import ModelSettings as ModelSettings
     from sem_lightning.model.network import register_network as register_network
     from sem_lightning.polarity import Polarity as Polarity
+    from sem_lightning.synthesis.pairs import Pair as Pair
+    from sem_lightning.synthesis.pairs import PairSimulator as PairSimulator
+    from sem_lightning.synthesis.pairs import render_pair as render_pair
+    from sem_lightning.synthesis.reference import ReferenceScene as ReferenceScene
     from sem_lightning.synthesis.simulator import Instance as Instance
     from sem_lightning.synthesis.simulator import Sample as Sample
     from sem_lightning.synthesis.simulator import Scene as Scene

@@ -26,11 +26,11 @@ def test_a_config_opens_with_what_it_is_for(path: Path) -> None:
 
 
 def test_every_option_composes_and_is_in_the_help(run: Run) -> None:
-    texts = {command: run(command, "--help").out for command in ("train", "generate", "cloud")}
+    texts = {command: run(command, "--help").out for command in ("train", "generate", "cloud", "preview")}
     by_group: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in OPTIONS:
         group, option = path.parent.name, path.stem
-        command = {"writer": "generate", "cloud": "cloud"}.get(group, "train")
+        command = {"writer": "generate", "cloud": "cloud", "pair": "preview"}.get(group, "train")
         text = texts[command]
         row = next(line for line in text.splitlines() if line.strip().startswith(f"{group} "))
         assert option in row.replace(",", "").split(), f"{group}={option} is not in the help"

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, DefectSettings
 from sem_lightning.synthesis.defects.mix import Defects
+from sem_lightning.synthesis.pairs import PairSimulator
 from sem_lightning.synthesis.simulator import Simulator
 from sem_lightning.training.run_settings import check_trainer
 
@@ -66,6 +67,13 @@ def build_simulator(config: DictConfig) -> Simulator:
     """The simulator of the groups ``pattern``, ``defect``, ``imaging``, ``noise`` and ``processing``."""
     parts = {key: build(config[key], key) for key in ("pattern", "imaging", "noise", "processing")}
     return Simulator(defect=build_defects(config.defect), **parts)
+
+
+def build_pairs(config: DictConfig) -> PairSimulator:
+    """The simulator of pairs: the groups of `build_simulator`, and ``pair``."""
+    if config.pair is None:
+        raise SettingError("pair", "needs an option: any or aligned")
+    return PairSimulator(build_simulator(config), build(config.pair, "pair"))
 
 
 def build_defects(node: DictConfig) -> Defects:

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sem_lightning.config.build import build, build_simulator, check_keys
+from sem_lightning.config.build import build, build_pairs, build_simulator, check_keys
 from sem_lightning.config.error_lines import describe, find_key_in_range
 from sem_lightning.config.overrides import quote_paths
 from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, SimulationSettings
@@ -21,6 +21,7 @@ from sem_lightning.fitting.fit_settings import FitSettings
 from sem_lightning.plugins import load_plugins
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, make_settings_types
 from sem_lightning.synthesis.noise_step import STEP_SETTINGS, make_step_settings
+from sem_lightning.synthesis.pairs import PairSimulator
 from sem_lightning.synthesis.patterns.all_patterns import PatternSettings
 from sem_lightning.synthesis.simulator import Simulator
 from sem_lightning.version import PACKAGE_FOLDER
@@ -135,3 +136,9 @@ def compose_fit(*overrides: str) -> FitSettings:
 def compose_simulator(*overrides: str) -> Simulator:
     """The simulator of ``conf/preview.yaml`` with overrides; see `Simulator.compose`."""
     return build_simulator(compose("preview", overrides))
+
+
+def compose_pairs(*overrides: str) -> PairSimulator:
+    """The pairs of ``conf/preview.yaml`` with ``pair=any`` and overrides; see `PairSimulator.compose`."""
+    chosen = any(isinstance(each, str) and each.startswith("pair=") for each in overrides)
+    return build_pairs(compose("preview", overrides if chosen else ("pair=any", *overrides)))

@@ -20,6 +20,7 @@ from sem_lightning.model.model_settings import check_view_scales
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
+from sem_lightning.synthesis.pairs import PairSettings
 from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.processing import ProcessingSettings
 from sem_lightning.training.run_settings import CallbackSettings, LoggerSettings, ModelOptions
@@ -88,6 +89,7 @@ class GenerateSettings(SimulationSettings):
 class PreviewSettings(SimulationSettings):
     """``conf/preview.yaml``."""
 
+    pair: PairSettings | None = None
     per_class: int = MISSING
     cell: int = MISSING
     output: str = MISSING

@@ -30,6 +30,10 @@ class FieldOfView:
         """Height and width in nm."""
         return self.height * self.pixel_size, self.width * self.pixel_size
 
+    def grown(self, margin: int) -> "FieldOfView":
+        """The area with ``margin`` more pixels on each side, around the same middle."""
+        return FieldOfView(self.height + 2 * margin, self.width + 2 * margin, self.pixel_size)
+
     def half_extent(self, angle: float) -> tuple[float, float]:
         """Half extent of the image across and along a frame turned by ``angle`` degrees, nm."""
         cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))

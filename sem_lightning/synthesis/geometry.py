@@ -14,6 +14,7 @@ from sem_lightning.synthesis.scan import Scan, resample_mask
 
 _FEWEST_PIXELS = 4  # least pixels of a visible defect
 _APART = 2  # pixels between the boxes of two defects
+_SHARE_IN_PLACE = 0.9  # of its pixels; a scratch may be longer than any place
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,22 @@ def print_pattern(pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfVi
 
 
 def shows_last(
-    pattern: Pattern, defects: tuple[Defect, ...], view: FieldOfView, scan: Scan, frames: int, covered_rows: int
+    pattern: Pattern,
+    defects: tuple[Defect, ...],
+    view: FieldOfView,
+    scan: Scan,
+    frames: int,
+    covered_rows: int,
+    place: npt.NDArray[np.bool_] | None = None,
 ) -> bool:
-    """Whether the last defect is visible, apart from the others and above the lowest ``covered_rows``."""
+    """Whether the last defect is visible, apart from the others, above the lowest ``covered_rows`` and in ``place``."""
     printed = print_pattern(pattern, defects, view)
     *others, (x, y, width, height) = printed.boxes()
-    if np.count_nonzero(printed.masks[-1][1]) < _FEWEST_PIXELS:
+    window, mask = printed.masks[-1]
+    pixels = np.count_nonzero(mask)
+    if pixels < _FEWEST_PIXELS:
+        return False
+    if place is not None and np.count_nonzero(mask & place[window]) < _SHARE_IN_PLACE * pixels:
         return False
     if not all(
         x > left + wide + _APART or left > x + width + _APART or y > top + high + _APART or top > y + height + _APART
@@ -86,7 +97,6 @@ def shows_last(
     if margin <= min(x, y, view.width - x - width, lowest - y - height):
         return True
     # Near the border or the banner, the scan distortion decides whether it is visible.
-    window, mask = printed.masks[-1]
     seen = mask.view(np.uint8)
     maps = scan.maps(view, frames)
     if maps is not None:

@@ -86,10 +86,12 @@ class Exposure:
         if self.grain.amplitude > 0:
             image *= self.grain.render(view)
         image = self.beam.blur(image, view.pixel_size)
-        return self._light_unevenly(image) if self.uneven > 0 else image
+        return self.light_unevenly(image)
 
-    def _light_unevenly(self, image: Float32) -> Float32:
+    def light_unevenly(self, image: Float32) -> Float32:
         """Make the image brighter towards the detector's side, in place."""
+        if self.uneven == 0:
+            return image
         height, width = image.shape
         turn = math.radians(self.uneven_direction)
         across = centred(width, 1 / width) * np.float32(self.uneven * math.cos(turn))

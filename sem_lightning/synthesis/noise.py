@@ -1,7 +1,7 @@
 """Noise: electron statistics, detector noise and detector settings."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -51,6 +51,17 @@ class Detection:
     key: int
     smear: float = 0.0  # default for older scenes
     steps: tuple[NoiseStep, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON; ``steps`` only if there are any."""
+        numbers = asdict(self)
+        del numbers["steps"]
+        return numbers | ({"steps": [step.to_dict() for step in self.steps]} if self.steps else {})
+
+    @staticmethod
+    def from_dict(numbers: dict[str, Any]) -> "Detection":
+        """From a result of `to_dict`."""
+        return Detection(**{**numbers, "steps": tuple(map(NoiseStep.from_dict, numbers.get("steps", [])))})
 
     def render(self, brightness: Float32) -> Pixels:
         """The stored image of a noise-free brightness: uint8 or uint16 [H, W]."""

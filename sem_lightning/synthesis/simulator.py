@@ -78,9 +78,7 @@ class Scene:
         scene["pattern"]["type"] = self.pattern.name
         for numbers, defect in zip(scene["defects"], self.defects, strict=True):
             numbers["type"] = defect.name
-        scene["detection"].pop("steps")
-        if self.detection.steps:
-            scene["detection"]["steps"] = [step.to_dict() for step in self.detection.steps]
+        scene["detection"] = self.detection.to_dict()
         return scene
 
     @staticmethod
@@ -90,15 +88,9 @@ class Scene:
         Raises:
             UserError: The type of a pattern or defect is not registered by an installed package.
         """
-        detection = dict(scene["detection"])
-        steps = detection.pop("steps", [])
-        kinds = ((Pattern.types, [scene["pattern"]]), (Defect.types, scene["defects"]), (NoiseStep.types, steps))
-        for known, numbers in kinds:
-            for each in numbers:
-                if each["type"] not in known:
-                    load_plugins()
-                if each["type"] not in known:
-                    raise UserError(f"the scene has a {each['type']!r}, which no installed package registers")
+        require_types(Pattern.types, [scene["pattern"]])
+        require_types(Defect.types, scene["defects"])
+        require_types(NoiseStep.types, scene["detection"].get("steps", []))
         pattern = {name: value for name, value in scene["pattern"].items() if name != "type"}
         return Scene(
             **{name: scene[name] for name in ("seed", "split", "index", "label")},
@@ -106,9 +98,22 @@ class Scene:
             pattern=Pattern.types[scene["pattern"]["type"]].from_dict(pattern),
             defects=tuple(Defect.from_dict(numbers) for numbers in scene["defects"]),
             exposure=exposure_from_dict(scene["exposure"]),
-            detection=Detection(**detection, steps=tuple(NoiseStep.from_dict(each) for each in steps)),
+            detection=Detection.from_dict(scene["detection"]),
             processing=Processing(**scene["processing"]),
         )
+
+
+def require_types(known: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    """Load the plug-ins if the ``type`` of a part is not known.
+
+    Raises:
+        UserError: It is not known then either.
+    """
+    for part in parts:
+        if part["type"] not in known:
+            load_plugins()
+        if part["type"] not in known:
+            raise UserError(f"the scene has a {part['type']!r}, which no installed package registers")
 
 
 @dataclass(frozen=True)
@@ -255,11 +260,19 @@ class Simulator:
         Example:
             >>> sample = simulator.sample(7, label="bridge")  # image, mask, instances with boxes, scene
         """
+        return render(self.draw(seed, split, index, self.label_of(index, label)))
+
+    def label_of(self, index: int, label: str | None) -> str:
+        """The class that is meant; ``None`` takes the classes in turn.
+
+        Raises:
+            SettingError: No such class.
+        """
         if label is None:
-            label = self.classes[index % len(self.classes)]
+            return self.classes[index % len(self.classes)]
         if label not in self.classes:
             raise SettingError("label", f"found {label!r}, expected one of {', '.join(self.classes)}")
-        return render(self.draw(seed, split, index, label))
+        return label
 
     def draw(self, seed: int, split: int, index: int, label: str) -> Scene:
         """Scene ``index`` of a split. The result depends only on the arguments and the settings.
@@ -273,13 +286,35 @@ class Simulator:
         Raises:
             UserError: Several patterns have no place for the defect.
         """
+        rng = np.random.default_rng([seed, split, index])
+        return self.draw_within(rng, (seed, split, index), label, self.imaging.view)
+
+    def draw_within(
+        self,
+        rng: np.random.Generator,
+        number: tuple[int, int, int],
+        label: str,
+        ground: FieldOfView,
+        place: npt.NDArray[np.bool_] | None = None,
+    ) -> Scene:
+        """A scene whose design covers more than the image shows.
+
+        Args:
+            rng: Source of its random numbers.
+            number: Seed, split and index.
+            label: Its class.
+            ground: The area of the design, around the middle of the image.
+            place: Where its defects may be, bool [H, W]; ``None`` is anywhere in the image.
+
+        Raises:
+            UserError: Several patterns have no place for the defect.
+        """
         # One stream. Each part draws the same count of numbers for any ranges, so a changed noise keeps the geometry.
         # Defects are drawn last, so a scene with and without its defects shares all other numbers.
-        rng = np.random.default_rng([seed, split, index])
         view = self.imaging.view
         for _ in range(_SCENE_TRIES):
             chosen = self.pattern.choose(rng)
-            pattern = chosen.draw(rng, view)
+            pattern = chosen.draw(rng, ground).framed(ground, view)
             exposure = self.imaging.draw(rng, chosen.usual_polarity)
             detection = self.noise.draw(rng)
             processing = self.processing.draw(rng)
@@ -295,11 +330,12 @@ class Simulator:
                 scan=exposure.scan,
                 frames=detection.frames,
                 covered_rows=processing.banner_height(view),
+                place=place,
             )
             defects = self.defect.draw(rng, label, pattern, view, is_visible)
             if defects is not None:
-                return Scene(seed, split, index, label, view, pattern, defects, exposure, detection, processing)
+                return Scene(*number, label, view, pattern, defects, exposure, detection, processing)
         raise UserError(
-            f"defect.{label}: found no place for it in {_SCENE_TRIES} patterns (image {index}); enlarge the field of "
-            "view (imaging.image_size), or choose a larger defect or another pattern"
+            f"defect.{label}: found no place for it in {_SCENE_TRIES} patterns (image {number[-1]}); enlarge the field "
+            "of view (imaging.image_size), or choose a larger defect or another pattern"
         )

@@ -30,6 +30,19 @@ def test_any_configuration_is_one_sheet_with_outlined_defects(
     print(f"{time.perf_counter() - started:.1f} s")
 
 
+def test_pairs_stand_beside_each_other(run: Run) -> None:
+    done = run("preview", "pair=any", "pattern=routing", "per_class=2", "cell=96")
+    assert done.code == 0, done.err
+    sheet = read_image(done.folder / "preview.png")
+    alone = run("preview", "pattern=routing", "per_class=2", "cell=96")
+    assert alone.code == 0
+    strip = read_image(alone.folder / "preview.png").shape[1] - 2 * 96
+    assert sheet.shape == (3 * 96, strip + 4 * 96, 3)
+    cells = sheet[:, strip:].reshape(3, 96, 4, 96, 3)
+    amber = np.all(cells == (0, 200, 255), axis=-1).sum(axis=(1, 3))
+    assert not amber[0].any() and not amber[:, 1::2].any() and (amber[1:, ::2] > 20).all()
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
@@ -45,6 +58,8 @@ def test_any_configuration_is_one_sheet_with_outlined_defects(
         ("defect=contact_hole", "defect.missing"),
         ("defect=null", "a config group takes the name"),
         ("defect.border=true", "defect.border"),
+        ("pair=any pair.shift=0.5", "pair.shift: found 0.5"),
+        ("pair=best", "pair"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(run: Run, argument: str, message: str) -> None:

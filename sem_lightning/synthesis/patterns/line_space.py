@@ -1,7 +1,7 @@
 """Lines and spaces: parallel lines of one pitch, with optional pitch walking, taper and bend."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import cv2
@@ -83,6 +83,11 @@ class Lines(Pattern):
         row = across * scale + np.float32((straight.shape[0] - 1) / 2)
         bent = cv2.remap(straight, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(bent, np.float32)
+
+    def framed(self, view: FieldOfView, other: FieldOfView) -> "Lines":
+        """The same lines; the taper is measured at the end of the image."""
+        ratio = other.half_extent(self.angle)[1] / view.half_extent(self.angle)[1]
+        return replace(self, taper=self.taper * ratio)
 
     def _straight_phi(self, half_across: float, half_along: float, step: float) -> Float32:
         """The lines before rotation and bend, with an extra sample on each side: float32 [across, along]."""

@@ -1,5 +1,6 @@
 """Base class of patterns: the geometry, and the sites for defects."""
 
+import dataclasses
 import functools
 import math
 from abc import ABC, abstractmethod
@@ -72,6 +73,20 @@ class Pattern(ABC):
     @abstractmethod
     def draw_site(self, rng: np.random.Generator, kind: str, view: FieldOfView) -> Site | None:
         """A random place of a kind inside the image, or ``None`` if there is none."""
+
+    def framed(self, view: FieldOfView, other: FieldOfView) -> "Pattern":
+        """The same design for another field of view around the same middle; most patterns do not depend on it."""
+        del view, other
+        return self
+
+    def reprinted(self, key: int) -> "Pattern":
+        """The same design on another die: edges, and positions of holes, vary anew with ``key``.
+
+        It expects that ``key`` seeds what varies and nothing else; another pattern overrides it. A pattern without such
+        a field varies nowhere and stays as it is.
+        """
+        numbers = {"key": key} if "key" in self.__dataclass_fields__ else {}
+        return dataclasses.replace(self, **numbers)
 
     @classmethod
     def from_dict(cls, numbers: dict[str, Any]) -> "Pattern":
