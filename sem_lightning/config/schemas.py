@@ -16,6 +16,7 @@ from sem_lightning.data.export.storage import WriterSettings
 from sem_lightning.decision.decision_settings import DecisionSettings
 from sem_lightning.errors import SettingError
 from sem_lightning.fitting.fit_settings import FitSettings
+from sem_lightning.inspection.place_settings import PlaceSettings
 from sem_lightning.model.model_settings import check_view_scales
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.synthesis.imaging import Imaging
@@ -159,4 +160,8 @@ SCHEMAS: dict[str, type] = {
     "fit": FitSettings,
 }
 # data has one of these types; the config files name the schemas
-DATA_SCHEMAS: dict[str, type[DataSettings]] = {"synthetic": SyntheticSettings, "folder": FolderSettings}
+DATA_SCHEMAS: dict[str, type[DataSettings]] = {
+    "synthetic": SyntheticSettings,
+    "folder": FolderSettings,
+    "pairs": PlaceSettings,
+}

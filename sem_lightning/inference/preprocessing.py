@@ -64,6 +64,7 @@ class Preprocessing:
         view_scales: Sizes of the views times ``image_size``; the first is 1.
         crop_data_bar: Whether data bars are cropped.
         inversion: See `Inversion`.
+        places: Whether the images are pictures of places, whose pair was checked before.
     """
 
     image_size: int
@@ -74,6 +75,7 @@ class Preprocessing:
     view_scales: tuple[float, ...] = (1.0,)
     crop_data_bar: bool = True
     inversion: Inversion = Inversion.NONE
+    places: bool = False
 
     @staticmethod
     def for_model(
@@ -117,6 +119,7 @@ class Preprocessing:
             view_scales=scales,
             crop_data_bar=crop_data_bar,
             inversion=inversion,
+            places=settings.judges_places,
         )
 
     def prepare(self, image: GrayImage) -> PreparedImage:
@@ -137,7 +140,7 @@ class Preprocessing:
             pixel_size=pixel_size,
             data_bar_rows=image.data_bar_rows,
             inverted=self.inversion is not Inversion.NONE,
-            fault=find_fault(pixels, min(SMALLEST, self.image_size)),
+            fault=None if self.places else find_fault(pixels, min(SMALLEST, self.image_size)),
         )
         if self.tiling == "off" or (self.tiling == "auto" and scale is None):
             first, *more = make_views(pixels, self.image_size, self.view_scales, self.inversion)

@@ -16,6 +16,7 @@ from sem_lightning.synthesis.imaging import MAX_IMAGE_SIZE
 POOLINGS = ("average", "peak_statistics")
 FROZEN = ("nothing", "stem")
 SCHEDULES = ("constant", "linear", "onecycle")
+PLACE_NETWORKS = ("place_resnet10",)
 MAX_VIEW_SCALE = 8
 _MAX_VIEWS = 16
 
@@ -99,6 +100,11 @@ class ModelSettings:
     def knows_good(self) -> bool:
         """Whether the first class is good and the others are defects."""
         return self.classes[0] == GOOD
+
+    @property
+    def judges_places(self) -> bool:
+        """Whether it judges places of pairs, as pictures of four quarters, and no whole images."""
+        return self.network in PLACE_NETWORKS
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.synthesis.field import FieldOfView
-from sem_lightning.synthesis.imaging import Imaging
+from sem_lightning.synthesis.imaging import Exposure, Imaging
 from sem_lightning.synthesis.noise import Pixels
 from sem_lightning.synthesis.patterns.pattern import clean_phi
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
@@ -20,6 +20,7 @@ from sem_lightning.synthesis.simulator import Sample, Scene, Simulator, render
 # Appended to (seed, split, index), as `simulator.LABEL_STREAM` is: pairs share no random number with other images.
 PAIR_STREAM = 2
 _PAIR_TRIES = 16
+_OF_MATERIALS = ("polarity", "bloom", "bloom_inside", "bloom_outside", "asymmetry", "shadow", "shadow_range")
 
 
 @dataclass
@@ -169,7 +170,7 @@ class PairSimulator:
             scene = self.simulator.draw_within(rng, (seed, split, index), label, self.ground, place)
             phi = clean_phi(scene.pattern, view)
             if phi.min() < 0 < phi.max():  # a part of a sparse design may be empty
-                exposure = dataclasses.replace(drawn.exposure, polarity=scene.exposure.polarity)
+                exposure = _of_same_materials(drawn.exposure, scene.exposure)
                 processing = dataclasses.replace(drawn.processing, negative=scene.processing.negative)
                 return scene, dataclasses.replace(drawn, exposure=exposure, processing=processing)
         raise UserError(f"pattern: {_PAIR_TRIES} fields of view show no edge (pair {index}); choose a denser pattern")
@@ -191,6 +192,12 @@ class PairSimulator:
             processing=self.simulator.processing.draw(rng),
         )
         return dataclasses.replace(drawn, margin=margin_of(drawn, imaging.view))
+
+
+def _of_same_materials(drawn: Exposure, scene: Exposure) -> Exposure:
+    """The exposure with the other one's materials and detector: both dies went through one process and one microscope."""
+    grain = dataclasses.replace(scene.grain, key=drawn.grain.key)
+    return dataclasses.replace(drawn, grain=grain, **{name: getattr(scene, name) for name in _OF_MATERIALS})
 
 
 def _is_twin(pair: Pair) -> bool:

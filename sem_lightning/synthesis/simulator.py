@@ -198,8 +198,7 @@ class Simulator:
         try:
             self.pattern.check(view)
             group = "defect"
-            for pattern in self.pattern.alternatives:
-                self.defect.check(pattern, view)
+            self.defect.check(self.pattern.alternatives, view)
             group = "processing"
             self.processing.check(self.noise.bits, view)
         except SettingError as error:
@@ -313,7 +312,7 @@ class Simulator:
         # Defects are drawn last, so a scene with and without its defects shares all other numbers.
         view = self.imaging.view
         for _ in range(_SCENE_TRIES):
-            chosen = self.pattern.choose(rng)
+            chosen = self.pattern.choose(rng, functools.partial(self.defect.has_place, label))
             pattern = chosen.draw(rng, ground).framed(ground, view)
             exposure = self.imaging.draw(rng, chosen.usual_polarity)
             detection = self.noise.draw(rng)

@@ -1,6 +1,6 @@
 """The defects of a configuration: classes, number in an image, position at its border."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,17 +47,23 @@ class Defects:
         """Class names in label order, ``good`` first."""
         return [GOOD, *self.types]
 
-    def check(self, pattern: PatternSettings, view: FieldOfView) -> None:
-        """Check that the pattern and the field of view can show the defects.
+    def check(self, patterns: Sequence[PatternSettings], view: FieldOfView) -> None:
+        """Check that the field of view can show each class on the patterns with a place for it, one at least.
 
         Raises:
             SettingError: See `DefectSettings.check`.
         """
         for name, settings in self.types.items():
+            fitting = [pattern for pattern in patterns if self.has_place(name, pattern)]
             try:
-                settings.check(pattern, view)
+                for pattern in fitting or patterns:
+                    settings.check(pattern, view)
             except SettingError as error:
                 raise error.under(name) from None
+
+    def has_place(self, label: str, pattern: PatternSettings) -> bool:
+        """Whether a pattern has places of the kind that a class needs."""
+        return label == GOOD or self.types[label].defect_type.site_kind in pattern.site_kinds
 
     def draw(
         self,

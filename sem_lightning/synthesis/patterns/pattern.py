@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -146,9 +146,11 @@ class PatternSettings(Settings, ABC):
         """The settings from which each image takes one: only itself, except for mixtures."""
         return [self]
 
-    def choose(self, rng: np.random.Generator) -> "PatternSettings":
-        """One of the alternatives with equal probability; a single one takes no number from ``rng``."""
-        every = self.alternatives
+    def choose(
+        self, rng: np.random.Generator, fits: "Callable[[PatternSettings], bool]" = lambda pattern: True
+    ) -> "PatternSettings":
+        """One of the alternatives that fit, with equal probability; a single one takes no number from ``rng``."""
+        every = [each for each in self.alternatives if fits(each)]
         return every[0] if len(every) == 1 else every[int(rng.random() * len(every))]
 
     @property
