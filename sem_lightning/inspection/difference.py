@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.inspection.brightness import match_brightness
+from sem_lightning.inspection.brightness import match_brightness, match_focus
 from sem_lightning.synthesis.field import Float32
 
 Bools = npt.NDArray[np.bool_]
@@ -41,6 +41,7 @@ def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
     used = cv2.erode(shown.astype(np.uint8), inside, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     if np.count_nonzero(used) < _FEWEST:
         return np.zeros(image.shape, np.float32)
+    image, reference = match_focus(image, reference, used, _SCALES[0])
     scores = [_compare_at(image, reference, used, scale) for scale in _SCALES]
     return np.asarray(np.where(np.abs(scores[0]) >= np.abs(scores[1]), scores[0], scores[1]), np.float32)
 
@@ -88,7 +89,7 @@ def least_score(false_places: float, area: float) -> float:
     """The score above which a clean pair shows ``false_places`` places on average.
 
     The number of places above a score falls exponentially; its two constants come from simulated clean pairs
-    (`benchmarks/inspect.py --calibrate`).
+    (`benchmarks/inspection.py --calibrate`).
 
     Args:
         false_places: Expected number for the whole image, above 0.

@@ -20,7 +20,7 @@ from sem_lightning.synthesis.simulator import Sample, Scene, Simulator, render
 # Appended to (seed, split, index), as `simulator.LABEL_STREAM` is: pairs share no random number with other images.
 PAIR_STREAM = 2
 _PAIR_TRIES = 16
-_OF_MATERIALS = ("polarity", "bloom", "bloom_inside", "bloom_outside", "asymmetry", "shadow", "shadow_range")
+_OF_MATERIALS = ("polarity", "bloom_inside", "bloom_outside", "asymmetry", "shadow", "shadow_range")
 
 
 @dataclass
@@ -195,9 +195,13 @@ class PairSimulator:
 
 
 def _of_same_materials(drawn: Exposure, scene: Exposure) -> Exposure:
-    """The exposure with the other one's materials and detector: both dies went through one process and one microscope."""
+    """The exposure with the other one's materials: both dies went through one process.
+
+    The drawn brightness and contrast stay, as gain and offset of the detector, so that the bloom grows with the contrast.
+    """
     grain = dataclasses.replace(scene.grain, key=drawn.grain.key)
-    return dataclasses.replace(drawn, grain=grain, **{name: getattr(scene, name) for name in _OF_MATERIALS})
+    same = {name: getattr(scene, name) for name in _OF_MATERIALS}
+    return dataclasses.replace(drawn, grain=grain, bloom=scene.bloom * drawn.contrast / scene.contrast, **same)
 
 
 def _is_twin(pair: Pair) -> bool:
