@@ -125,7 +125,7 @@ def render_reference(scene: Scene, reference: ReferenceScene) -> Pixels:
     phi = pattern.phi(ground)[top : math.ceil(high[1]) + 1, left : math.ceil(high[0]) + 1]
     # uneven light belongs to the reference's own field, so it follows after resampling
     even = dataclasses.replace(reference.exposure, uneven=0.0)
-    part = FieldOfView(*phi.shape, ground.pixel_size)
+    part = FieldOfView(phi.shape[0], phi.shape[1], ground.pixel_size)
     brightness = even.render(np.ascontiguousarray(phi), (), part)
     brightness = _resample(brightness, (reference.margin - left, reference.margin - top), scene.view, reference)
     brightness = reference.exposure.light_unevenly(brightness)
