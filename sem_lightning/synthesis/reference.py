@@ -102,34 +102,52 @@ def drift_matrix(scan: Scan, view: FieldOfView) -> Matrix:
 
 def margin_of(reference: ReferenceScene, image: FieldOfView) -> int:
     """Pixels around the image that the reference shows, with the width of its beam."""
+    low, high = _shown(reference, image)
+    return math.ceil(max(float(-low.min()), float((high - (image.width - 1, image.height - 1)).max()), 0.0))
+
+
+def _shown(reference: ReferenceScene, image: FieldOfView) -> Matrix:
+    """Least and greatest x and y in the image's pixels on which the reference depends: float64 [2, 2]."""
     scan, beam = reference.exposure.scan, reference.exposure.beam
     far = scan.reach(reference.detection.frames) / reference.view(image).pixel_size
-    ends = np.array([[-far, image.width - 1 + far], [-far, image.height - 1 + far]])
-    corners = np.array([[x, y, 1] for x in ends[0] for y in ends[1]]) @ np.linalg.inv(reference.placement(image)).T
-    beyond = max(-corners[:, :2].min(), (corners[:, :2] - (image.width - 1, image.height - 1)).max(), 0.0)
-    return math.ceil(float(beyond) + 3 * max(beam.widths) / image.pixel_size) + 2
+    places = [[x, y, 1] for x in (-far, image.width - 1 + far) for y in (-far, image.height - 1 + far)]
+    corners = (places @ np.linalg.inv(reference.placement(image)).T)[:, :2]
+    wide = 3 * max(beam.widths) / image.pixel_size + 2
+    return np.array([corners.min(axis=0) - wide, corners.max(axis=0) + wide])
 
 
 def render_reference(scene: Scene, reference: ReferenceScene) -> Pixels:
     """The image of a reference: uint8 or uint16 [H, W]. The same scenes give the same bytes."""
     ground, view = scene.view.grown(reference.margin), reference.view(scene.view)
     pattern = scene.pattern.framed(scene.view, ground).reprinted(reference.key)
+    low, high = _shown(reference, scene.view) + reference.margin
+    left, top = (max(math.floor(each), 0) for each in low)
+    phi = pattern.phi(ground)[top : math.ceil(high[1]) + 1, left : math.ceil(high[0]) + 1]
     # uneven light belongs to the reference's own field, so it follows after resampling
     even = dataclasses.replace(reference.exposure, uneven=0.0)
-    brightness = _resample(even.render(pattern.phi(ground), (), ground), scene.view, reference)
+    part = FieldOfView(phi.shape[0], phi.shape[1], ground.pixel_size)
+    brightness = even.render(np.ascontiguousarray(phi), (), part)
+    brightness = _resample(brightness, (reference.margin - left, reference.margin - top), scene.view, reference)
     brightness = reference.exposure.light_unevenly(brightness)
     brightness = reference.exposure.scan.charge(brightness, view.pixel_size)
     return reference.processing.apply(reference.detection.render(brightness), view)
 
 
-def _resample(brightness: Float32, image: FieldOfView, reference: ReferenceScene) -> Float32:
-    """What the reference's pixels show: its scan and the transform in one interpolation."""
+def _resample(brightness: Float32, offset: tuple[int, int], image: FieldOfView, reference: ReferenceScene) -> Float32:
+    """What the reference's pixels show: its scan and the transform in one interpolation.
+
+    Args:
+        brightness: A part of the ground.
+        offset: Column and row of the image's first pixel in that part.
+        image: The image's field of view.
+        reference: The reference's numbers.
+    """
     view = reference.view(image)
     maps = reference.exposure.scan.maps(view, reference.detection.frames)
     if maps is None:
         maps = np.meshgrid(np.arange(view.width, dtype=np.float32), np.arange(view.height, dtype=np.float32))
     columns, rows = maps
     back = np.linalg.inv(reference.placement(image))
-    back[:2, 2] += reference.margin
-    x, y = (np.asarray(a * columns + b * rows + np.float32(c), np.float32) for a, b, c in back[:2].astype(np.float32))
+    back[:2, 2] += offset
+    x, y = (np.asarray(a * columns + b * rows + c, np.float32) for a, b, c in back[:2].astype(np.float32))
     return np.asarray(cv2.remap(brightness, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
