@@ -20,6 +20,8 @@ _SHARE = 0.9  # quantile of a group's differences from which its standard deviat
 _AT_SHARE = 1.645  # of a standard normal distribution's absolute value
 _FEWEST = 100  # pixels that can be compared
 _LEAST_SPREAD = 1e-4  # of white
+_SCORES = (4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.5, 11.0, 12.5)
+_RATES = (22.2, 11.7, 6.55, 4.19, 2.51, 1.52, 1.0, 0.47, 0.31)  # places above these in a million pixels of clean pairs
 
 
 def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
@@ -88,15 +90,16 @@ def _spread_by_gradient(difference: Float32, steep: Float32) -> tuple[npt.NDArra
 def least_score(false_places: float, area: float) -> float:
     """The score above which a clean pair shows ``false_places`` places on average.
 
-    The number of places above a score falls exponentially; its two constants come from simulated clean pairs
-    (`benchmarks/inspection.py --calibrate`).
+    The rate is that of 400 simulated clean pairs whose images differ in contrast, focus, dose and roughness
+    (`benchmarks/inspection.py --calibrate`), joined by straight lines in its logarithm.
 
     Args:
         false_places: Expected number for the whole image, above 0.
         area: Pixels that are compared.
     """
-    return max((math.log10(max(area, 1) / 1e6) + _LOG_RATE - math.log10(false_places)) / _DECAY, _LEAST_SCORE)
-
-
-_LOG_RATE, _DECAY = 5.0, 0.75  # decimal logarithm of places above 0 in a million pixels, and its fall for each score
-_LEAST_SCORE = 4.0
+    wanted = math.log10(false_places * 1e6 / max(area, 1))
+    rates = np.log10(_RATES)
+    if wanted <= rates[-1]:  # beyond the last score as between the last two
+        slope = (_SCORES[-1] - _SCORES[-2]) / (rates[-1] - rates[-2])
+        return float(_SCORES[-1] + (wanted - rates[-1]) * slope)
+    return float(np.interp(-wanted, -rates, _SCORES))

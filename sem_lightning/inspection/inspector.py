@@ -72,7 +72,7 @@ class Inspector:
         >>> for place in inspection.places: print(place.label, place.x, place.y, place.score)
     """
 
-    def __init__(self, false_places: float = 0.1, pixel_size: float | None = None, crop_data_bar: bool = True) -> None:
+    def __init__(self, false_places: float = 1.0, pixel_size: float | None = None, crop_data_bar: bool = True) -> None:
         between("false_places", false_places, 1e-4, 100)
         self.false_places = false_places
         self.pixel_size = pixel_size
