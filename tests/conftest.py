@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, predict, preview, report, train
+from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, inspect, predict, preview, report, train
 from sem_lightning.config.training import compose_training
 from sem_lightning.evaluation import evaluate as evaluating
 from sem_lightning.model.classifier import SEMClassifier
@@ -40,6 +40,7 @@ COMMANDS = {
     "generate": generate.main,
     "evaluate": evaluate.main,
     "fit": fit.main,
+    "inspect": inspect.main,
     "predict": predict.main,
     "preview": preview.main,
     "report": report.main,
