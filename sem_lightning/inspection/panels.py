@@ -34,24 +34,28 @@ def draw_image(inspection: Inspection, longest: int = _LONGEST_SIDE) -> Picture:
         longest: Pixels of the longer side, at most.
     """
     scale = _scale_of(inspection, longest)
-    picture = _draw_grey(inspection.image, inspection, scale)
+    picture = _draw_grey(inspection.image, _size_of(inspection, scale), grey_range(inspection.image))
     for place in reversed(inspection.places):  # the strongest is on top
         _draw_place(picture, place, scale)
     return picture
 
 
 def draw_reference(inspection: Inspection, longest: int = _LONGEST_SIDE) -> Picture | None:
-    """The registered reference with the grey levels of the image, bluish where it shows nothing; `draw_image`."""
+    """The registered reference at its own contrast, bluish where it shows nothing of the image; see `draw_image`."""
     if inspection.reference is None:
         return None
     missing = ~np.isfinite(inspection.reference)
-    picture = _draw_grey(np.where(missing, 0, inspection.reference), inspection, _scale_of(inspection, longest))
-    picture[_resize(missing.astype(np.float32), picture.shape[1::-1]) > 0.5] = _NOTHING
+    if missing.all():
+        return None
+    limits = grey_range(inspection.reference[~missing])
+    size = _size_of(inspection, _scale_of(inspection, longest))
+    picture = _draw_grey(np.where(missing, np.float32(limits[0]), inspection.reference), size, limits)
+    picture[_resize(missing.astype(np.float32), size) > 0.5] = _NOTHING
     return picture
 
 
 def draw_difference(inspection: Inspection, longest: int = _LONGEST_SIDE) -> Picture | None:
-    """The difference map, from black at 0 to the brightest colour at `WHITE_AT` standard deviations; `draw_image`."""
+    """The difference map, from black at 0 to the brightest colour at `WHITE_AT` standard deviations."""
     if inspection.difference is None:
         return None
     strength = np.asarray(np.abs(np.nan_to_num(inspection.difference)), np.float32)
@@ -73,14 +77,13 @@ def _size_of(inspection: Inspection, scale: float) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _draw_grey(image: Float32, inspection: Inspection, scale: float) -> Picture:
-    shown = _resize(np.asarray(image, np.float32), _size_of(inspection, scale))
-    return np.asarray(cv2.cvtColor(stretch(shown, grey_range(inspection.image)), cv2.COLOR_GRAY2BGR), np.uint8)
+def _draw_grey(image: Float32, size: tuple[int, int], limits: tuple[float, float]) -> Picture:
+    return np.asarray(cv2.cvtColor(stretch(_resize(image, size), limits), cv2.COLOR_GRAY2BGR), np.uint8)
 
 
-def _resize(image: Float32, size: tuple[int, ...]) -> Float32:
+def _resize(image: Float32, size: tuple[int, int]) -> Float32:
     shrinks = size[0] < image.shape[1]
-    resized = cv2.resize(image, size[:2], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(resized, np.float32)
 
 

@@ -1,6 +1,5 @@
 """Finds which reference belongs to which image."""
 
-import filecmp
 import glob
 import os
 import re
@@ -17,7 +16,7 @@ from sem_lightning.io.images import read_gray
 from sem_lightning.io.sidecars import is_image_name
 
 SELF: Literal["self"] = "self"
-NO_REFERENCE, PAIRED_WITH_ITSELF = "no reference", "paired with itself"
+NO_REFERENCE = "no reference"
 LIST_SUFFIX = ".csv"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NAME = "name"  # what the placeholder {name} stands for unless images has it: the file's name without its suffix
@@ -35,7 +34,7 @@ class InspectionPair:
         image: The file to inspect.
         references: Its reference; several are replaced by their median. ``self`` compares the cells of a periodic
             pattern with each other.
-        fault: Why the two cannot be compared, `NO_REFERENCE` or `PAIRED_WITH_ITSELF`; ``None`` if they can.
+        fault: `NO_REFERENCE`; ``None`` if there is one.
         detail: What was found in place of a reference, for a message.
     """
 
@@ -264,20 +263,8 @@ def _without_references(pairs: list[InspectionPair]) -> list[InspectionPair]:
 
 
 def _checked(pair: InspectionPair) -> InspectionPair:
-    """The pair, with its fault if a reference is missing or is the image itself."""
-    if pair.fault is not None:
+    """The pair, with its fault if a file of a list is missing; the pixels show that an image is its own reference."""
+    missing = [str(path) for path in pair.references if not os.path.lexists(path)]
+    if pair.fault is not None or not missing:
         return pair
-    for reference in map(Path, pair.references):
-        if not os.path.lexists(reference):
-            return replace(pair, fault=NO_REFERENCE, detail=f"{reference} does not exist")
-        if _is_same(pair.image, reference):
-            return replace(pair, fault=PAIRED_WITH_ITSELF, detail=f"{reference} is the same image")
-    return pair
-
-
-def _is_same(image: Path, reference: Path) -> bool:
-    """Whether two files are one, or have the same bytes; what cannot be read is said when it is read."""
-    try:
-        return image.samefile(reference) or filecmp.cmp(image, reference, shallow=False)
-    except (OSError, ValueError):
-        return False
+    return replace(pair, references=(), fault=NO_REFERENCE, detail=f"{missing[0]} does not exist")

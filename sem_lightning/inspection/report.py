@@ -120,7 +120,7 @@ def _row_of(inspection: Inspection) -> list[str]:
     places = inspection.places
     strongest = f"{places[0].label} {places[0].score:.1f}" if places else ""
     count = str(len(places)) if places else ""
-    remarks = printable(" ".join(inspection.remarks))
+    remarks = printable("; ".join(inspection.remarks))
     return [_name(inspection.path), inspection.decision, inspection.reason or "", count, strongest, *numbers, remarks]
 
 

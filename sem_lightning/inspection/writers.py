@@ -100,7 +100,7 @@ def describe_row(inspection: Inspection) -> list[object]:
         "" if strongest is None else strongest.label,
         _join(inspection.references),
         *("" if found is None else found[column] for column in _REGISTRATION),
-        " ".join(inspection.remarks),
+        "; ".join(inspection.remarks),
     ]
 
 

@@ -133,7 +133,7 @@ def test_pictures_frame_each_place_and_leave_the_rest(tmp_path: Path) -> None:
     assert (framed[8 * 20 : 8 * 24, 8 * 10 : 8 * 18] == plain[8 * 20 : 8 * 24, 8 * 10 : 8 * 18]).all()
     reference = draw_reference(inspection)
     assert reference is not None and (reference[:, -20:] == (110, 84, 60)).all()
-    assert (reference[:, :400] == plain[:, :400]).all()
+    assert np.abs(reference[:, :400].astype(int) - plain[:, :400]).max() < 6
     difference = draw_difference(inspection)
     assert difference is not None and difference[176, 112].sum() > 500 and difference[400, 400].sum() < 20
     assert draw_overlay(inspection).shape == (512 + 22, 512, 3)

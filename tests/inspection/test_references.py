@@ -1,6 +1,5 @@
 """Which reference belongs to which image, for every way to say it."""
 
-import os
 import string
 import tempfile
 from collections.abc import Callable
@@ -13,12 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sem_lightning.errors import SettingError, UserError
-from sem_lightning.inspection.references import (
-    NO_REFERENCE,
-    PAIRED_WITH_ITSELF,
-    InspectionPair,
-    find_pairs,
-)
+from sem_lightning.inspection.references import NO_REFERENCE, InspectionPair, find_pairs
 from sem_lightning.io.images import ImageError
 
 Write = Callable[..., None]
@@ -187,18 +181,20 @@ def test_a_list_is_inspected_as_it_is(write: Write) -> None:
     assert paired("pairs.csv") == {"1.tif": ["2.tif"], "2.tif": ["1.tif"]}
 
 
-def test_an_image_paired_with_itself(write: Write) -> None:
-    write("a/same.tif", "a/linked.tif", "a/hard.tif", "a/copied.tif", "a/good.tif", "b/good.tif")
-    Path("b/copied.tif").write_bytes(Path("a/copied.tif").read_bytes())
-    Path("b/linked.tif").symlink_to(Path("a/linked.tif").resolve())
-    os.link("a/hard.tif", "b/hard.tif")
-    Path("pairs.csv").write_text("image,reference\na/same.tif,a/same.tif\na/good.tif,b/good.tif\n")
-    itself = dict.fromkeys(("a/copied.tif", "a/hard.tif", "a/linked.tif"), PAIRED_WITH_ITSELF)
-    assert paired("a/[!s]*.tif", "b") == itself | {"a/good.tif": ["b/good.tif"]}
-    assert paired("pairs.csv") == {"a/same.tif": PAIRED_WITH_ITSELF, "a/good.tif": ["b/good.tif"]}
-    assert paired("a/good.tif", "{name}.tif") == {"a/good.tif": PAIRED_WITH_ITSELF}
-    (pair,) = find_pairs("a/copied.tif", "b")
-    assert pair.detail == "b/copied.tif is the same image"
+def test_an_image_that_is_its_own_reference_stays(write: Write) -> None:
+    """The comparison names it by its pixels, whether it is the same file, a link or a copy."""
+    write("a/1.tif", "a/2.tif", "b/1.tif")
+    Path("b/2.tif").symlink_to(Path("a/2.tif").resolve())
+    assert paired("a", "b") == {"a/1.tif": ["b/1.tif"], "a/2.tif": ["b/2.tif"]}
+    assert paired("a", "{name}.tif") == {"a/1.tif": ["a/1.tif"], "a/2.tif": ["a/2.tif"]}
+
+
+def test_a_reference_of_a_list_that_is_missing(write: Write) -> None:
+    write("1.tif", "2.tif")
+    Path("pairs.csv").write_text("image,reference\n1.tif,2.tif\n2.tif,1.tif\n2.tif,3.tif\nno.tif,1.tif\n")
+    pairs = find_pairs("pairs.csv", None)
+    assert [told(pair) for pair in pairs] == [["2.tif"], NO_REFERENCE, ["1.tif"]]  # reading names no.tif
+    assert pairs[1].detail == "3.tif does not exist" and pairs[1].references == ()
 
 
 @pytest.mark.parametrize(
