@@ -16,7 +16,7 @@ _SHORTEST_SIDE = 512  # smaller images are enlarged, so that labels can be read
 _BOX = (60, 220, 255)
 _NOTHING = (110, 84, 60)  # where the reference shows nothing
 _MARGIN = 2  # pixels of the picture between a place and its frame
-_FONT, _TEXT = cv2.FONT_HERSHEY_SIMPLEX, 0.45
+_FONT, _TEXT = cv2.FONT_HERSHEY_SIMPLEX, 0.5
 
 
 def draw_overlay(inspection: Inspection) -> Picture:
@@ -97,5 +97,6 @@ def _draw_place(picture: Picture, place: Place, scale: float) -> None:
     (wide, high), _ = cv2.getTextSize(text, _FONT, _TEXT, 1)
     base = top - 4 if top - 4 - high >= 0 else min(height - 3, bottom + high + 4)
     start = (max(0, min(left, width - wide - 2)), base)
-    cv2.putText(picture, text, start, _FONT, _TEXT, (0, 0, 0), 3, cv2.LINE_AA)
+    for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)):  # thicker letters would be further apart
+        cv2.putText(picture, text, (start[0] + x, start[1] + y), _FONT, _TEXT, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(picture, text, start, _FONT, _TEXT, _BOX, 1, cv2.LINE_AA)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import needs_browser, shown_in_browser
 from made_up_inspections import PLACE, make_good, make_inspection, make_registration
 
 from sem_lightning.errors import SettingError
@@ -173,6 +174,17 @@ def test_the_page_shows_each_pair_side_by_side(tmp_path: Path) -> None:
     assert "<b>a" not in text and "&lt;b&gt;" in text
     assert not re.search(r"(?:src|href)=\"(?!data:)|https?://", text), "nothing from elsewhere"
     assert "Shown are 3 of 4 images" in text
+
+
+@needs_browser
+def test_the_page_in_a_browser(tmp_path: Path) -> None:
+    report = InspectionReport()
+    report.add(make_inspection(path=Path("a" * 300 + ".tif"), remarks=("A long remark. " * 30,)))
+    report.add(make_good())
+    page_of(report, tmp_path, "defect", "good")
+    for page in shown_in_browser(tmp_path / "report.html"):
+        tops = page.evaluate("[...document.querySelector('.panels').children].map(each => each.offsetTop)")
+        assert len(tops) == 4 and (len(set(tops)) == 1 or page.viewport_size["width"] < 1000)  # side by side
 
 
 def test_the_page_of_many_pairs_shows_the_most_interesting(tmp_path: Path) -> None:
