@@ -112,6 +112,8 @@ def test_words_stand_for_the_same_text_in_both(write: Write) -> None:
     write("lots/7/a.tif", "gold/a/7.tif", "lots/[8]/a/7.tif", "lots/7/7.tif")
     assert paired("lots/{lot}/{die}.tif", "gold/{die}/{lot}.tif")["lots/7/a.tif"] == ["gold/a/7.tif"]
     assert paired("lots/[8]/{die}/{n}.tif", "gold/{die}/{n}.tif") == {"lots/[8]/a/7.tif": ["gold/a/7.tif"]}
+    write("s/x[1]_a.tif", "s/x1_a.tif", "gold/a.tif")
+    assert paired("s/x[1]_{n}.tif", "gold/{n}.tif") == {"s/x[1]_a.tif": ["gold/a.tif"]}
     assert paired("lots/{n}/{n}.tif", "gold/a/{n}.tif") == {"lots/7/7.tif": ["gold/a/7.tif"]}
 
 
