@@ -16,7 +16,7 @@ _SHORTEST_SIDE = 512  # smaller images are enlarged, so that labels can be read
 _BOX = (60, 220, 255)
 _NOTHING = (110, 84, 60)  # where the reference shows nothing
 _MARGIN = 2  # pixels of the picture between a place and its frame
-_FONT, _TEXT = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_overlay(inspection: Inspection) -> Picture:
@@ -26,17 +26,18 @@ def draw_overlay(inspection: Inspection) -> Picture:
     return with_title(draw_image(inspection), f"{decided} ({count} place{'' if count == 1 else 's'})")
 
 
-def draw_image(inspection: Inspection, longest: int = _LONGEST_SIDE) -> Picture:
+def draw_image(inspection: Inspection, longest: int = _LONGEST_SIDE, letters: float = 0.5) -> Picture:
     """The image with a frame around each place, its label and its score.
 
     Args:
         inspection: Of any decision.
         longest: Pixels of the longer side, at most.
+        letters: Size of the labels; 1 is 22 pixels.
     """
     scale = _scale_of(inspection, longest)
     picture = _draw_grey(inspection.image, _size_of(inspection, scale), grey_range(inspection.image))
     for place in reversed(inspection.places):  # the strongest is on top
-        _draw_place(picture, place, scale)
+        _draw_place(picture, place, scale, letters)
     return picture
 
 
@@ -87,16 +88,16 @@ def _resize(image: Float32, size: tuple[int, int]) -> Float32:
     return np.asarray(resized, np.float32)
 
 
-def _draw_place(picture: Picture, place: Place, scale: float) -> None:
+def _draw_place(picture: Picture, place: Place, scale: float, letters: float) -> None:
     height, width = picture.shape[:2]
     left, top = (max(0, int(corner * scale) - _MARGIN) for corner in (place.x, place.y))
     right = min(width - 1, int(np.ceil((place.x + place.width) * scale)) + _MARGIN)
     bottom = min(height - 1, int(np.ceil((place.y + place.height) * scale)) + _MARGIN)
     cv2.rectangle(picture, (left, top), (right, bottom), _BOX, 1)
     text = f"{place.label} {place.score:.1f}"
-    (wide, high), _ = cv2.getTextSize(text, _FONT, _TEXT, 1)
+    (wide, high), _ = cv2.getTextSize(text, _FONT, letters, 1)
     base = top - 4 if top - 4 - high >= 0 else min(height - 3, bottom + high + 4)
     start = (max(0, min(left, width - wide - 2)), base)
     for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)):  # thicker letters would be further apart
-        cv2.putText(picture, text, (start[0] + x, start[1] + y), _FONT, _TEXT, (0, 0, 0), 1, cv2.LINE_AA)
-    cv2.putText(picture, text, start, _FONT, _TEXT, _BOX, 1, cv2.LINE_AA)
+        cv2.putText(picture, text, (start[0] + x, start[1] + y), _FONT, letters, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(picture, text, start, _FONT, letters, _BOX, 1, cv2.LINE_AA)

@@ -22,6 +22,7 @@ SHOWN = 50  # pairs with pictures
 LISTED = 1000  # pairs in the table
 _PLACES = 20  # of a pair, as text
 _SIDE = 480  # pixels of a picture's longer side
+_LETTERS = 0.75  # the page shrinks pictures to a quarter of its width
 _QUALITY = 85  # of JPEG
 _COLUMNS = ("image", "decision", "reason", "places", "strongest", "shift (x, y)", "turn", "scale", "correlation",
             "overlap", "residual", "remarks")  # fmt: skip
@@ -127,7 +128,7 @@ def _row_of(inspection: Inspection) -> list[str]:
 def _show(inspection: Inspection) -> dict[str, Any]:
     """What the template shows of a pair."""
     panels = (
-        ("image", draw_image(inspection, _SIDE)),
+        ("image", draw_image(inspection, _SIDE, _LETTERS)),
         ("reference, registered", draw_reference(inspection, _SIDE)),
         ("difference", draw_difference(inspection, _SIDE)),
     )
