@@ -57,8 +57,8 @@ def inspect(config: DictConfig) -> None:
             unusable.append(error)
             for each in sinks:
                 each.add_unusable(pair, pair.fault or UNREADABLE, error)
-    if page is not None:
-        report.write(page, writer.count, dataclasses.asdict(settings) | describe_environment())
+        if page is not None:
+            report.write(page, writer.count, dataclasses.asdict(settings) | describe_environment())
     print(writer.summary())
     exit_with_unusable(unusable)
 

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
@@ -31,9 +31,7 @@ class PredictionWriter:
         self._classes = classes
         self._count = DecisionCount()
         self._table_path, self._lines_path, self._regions_path = table, lines, regions
-        targets = (("output", table), ("output", regions), ("jsonl", lines))
-        self._targets = [(key, path) for key, path in targets if path is not None]
-        check_targets(self._targets)
+        check_targets([("output", table), ("output", regions), ("jsonl", lines)])
 
     @contextlib.contextmanager
     def open(self) -> Iterator["PredictionWriter"]:
@@ -42,11 +40,10 @@ class PredictionWriter:
         Raises:
             OSError: A folder is not writable or full.
         """
-        paths = [path for _, path in self._targets]
-        with open_together(paths) as opened:
-            streams: dict[Path | None, TextIO] = dict(zip(paths, opened, strict=True))
-            self._table = streams[self._table_path]
-            self._lines, self._regions = streams.get(self._lines_path), streams.get(self._regions_path)
+        with open_together([self._table_path, self._lines_path, self._regions_path]) as opened:
+            table, self._lines, self._regions = opened
+            assert table is not None
+            self._table = table
             columns = (f"p_{name}" for name in self._classes)
             write_row(self._table, ["path", "label", "confidence", "decision", *columns, "reason"])
             if self._regions is not None:

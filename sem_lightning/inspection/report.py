@@ -89,6 +89,7 @@ class InspectionReport:
             count: Decisions of all pairs.
             facts: Keys and values that say how they were compared.
         """
+        path.parent.mkdir(parents=True, exist_ok=True)
         total = count.decisions.total()
         variables = {
             "cards": [(name, count.decisions[name]) for name in (DEFECT, UNSURE_NAME, GOOD)],

@@ -4,11 +4,12 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration
 from sem_lightning.inspection.references import InspectionPair
+from sem_lightning.io.atomic import check_writable
 from sem_lightning.io.csv_rows import as_cell, write_row
 from sem_lightning.io.result_files import DecisionCount, check_targets, open_together, write_json_line
 from sem_lightning.synthesis.defects.mix import GOOD
@@ -27,19 +28,21 @@ class InspectionWriter:
         lines: JSON lines with all results; ``None`` writes none.
         page: File of the report, which is none of the two; ``None`` if there is no report.
 
-    ``<table>_places.csv`` has the columns ``path`` and `PLACE_COLUMNS`, a row for each place.
+    ``<table>_places.csv`` has the columns ``path`` and `PLACE_COLUMNS`, a row for each place. It is not written beside a
+    table that is a device or a pipe.
 
     Raises:
-        SettingError: Two of the files have the same name, or a folder has that name.
+        SettingError: Two of the files have the same name, a folder has that name, or the report cannot be written.
     """
 
     def __init__(self, table: Path, lines: Path | None, page: Path | None = None) -> None:
         self.count = DecisionCount()
         self._table_path, self._lines_path = table, lines
-        places = table.with_name(f"{table.stem}_places.csv")
-        self._paths = [table, places, *([lines] if lines is not None else [])]
-        targets = (("output", table), ("output", places), ("jsonl", lines), ("report", page))
-        check_targets([(key, path) for key, path in targets if path is not None])
+        is_device = table.exists() and not (table.is_file() or table.is_dir())
+        self._places_path = None if is_device else table.with_name(f"{table.stem}_places.csv")
+        check_targets([("output", table), ("output", self._places_path), ("jsonl", lines), ("report", page)])
+        if page is not None:
+            check_writable("report", page.absolute().parent)
 
     @contextlib.contextmanager
     def open(self) -> Iterator["InspectionWriter"]:
@@ -48,21 +51,24 @@ class InspectionWriter:
         Raises:
             OSError: A folder is not writable or full.
         """
-        with open_together(self._paths) as streams:
-            self._table, self._places = streams[:2]
-            self._lines: TextIO | None = streams[2] if len(streams) > 2 else None
+        with open_together([self._table_path, self._places_path, self._lines_path]) as opened:
+            table, self._places, self._lines = opened
+            assert table is not None
+            self._table = table
             write_row(self._table, COLUMNS)
-            write_row(self._places, ["path", *PLACE_COLUMNS])
+            if self._places is not None:
+                write_row(self._places, ["path", *PLACE_COLUMNS])
             yield self
 
     def add(self, inspection: Inspection) -> None:
         """Write the result of the next pair."""
         self.count.add(inspection.decision, inspection.reason)
         write_row(self._table, describe_row(inspection))
-        for place in inspection.places:
-            values = describe_place(place, inspection.pixel_size)
-            cells = ["" if values[column] is None else values[column] for column in PLACE_COLUMNS]
-            write_row(self._places, [inspection.path or "array", *cells])
+        if self._places is not None:
+            for place in inspection.places:
+                values = describe_place(place, inspection.pixel_size)
+                cells = ["" if values[column] is None else values[column] for column in PLACE_COLUMNS]
+                write_row(self._places, [inspection.path or "array", *cells])
         if self._lines is not None:
             write_json_line(self._lines, describe_inspection(inspection))
 

@@ -13,17 +13,19 @@ from sem_lightning.errors import SettingError
 from sem_lightning.io.atomic import atomic_file, printable
 
 
-def check_targets(targets: Sequence[tuple[str, Path]]) -> None:
+def check_targets(targets: Sequence[tuple[str, Path | None]]) -> None:
     """Check that files can be written beside each other.
 
     Args:
-        targets: The setting that names each file, and the file.
+        targets: The setting that names each file, and the file; ``None`` for one that is not written.
 
     Raises:
         SettingError: Two of the files have the same name, or a folder has that name.
     """
     seen = set()
     for key, path in targets:
+        if path is None:
+            continue
         place = os.path.realpath(path)
         if place in seen:
             raise SettingError(key, f"would be written to the same file as another list, {path}; name another")
@@ -33,21 +35,26 @@ def check_targets(targets: Sequence[tuple[str, Path]]) -> None:
 
 
 @contextlib.contextmanager
-def open_together(paths: Sequence[Path]) -> Iterator[list[TextIO]]:
+def open_together(paths: Sequence[Path | None]) -> Iterator[list[TextIO | None]]:
     """Open temporary files for text. They get their final names at the end, unless an error occurs.
+
+    Args:
+        paths: The files; ``None`` for one that is not written, which is not opened.
 
     Raises:
         OSError: A folder is not writable or full.
     """
     with contextlib.ExitStack() as stack:
         for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = [stack.enter_context(atomic_file(path)) for path in paths]
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = [None if path is None else stack.enter_context(atomic_file(path)) for path in paths]
         # Closed before any file gets its name. Names of files may hold bytes that are not UTF-8, written unchanged.
-        yield [
-            stack.enter_context(name.open("w", newline="", encoding="utf-8", errors="surrogateescape"))
-            for name in temporary
-        ]
+        yield [None if name is None else stack.enter_context(_open(name)) for name in temporary]
+
+
+def _open(path: Path) -> TextIO:
+    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def write_json_line(stream: TextIO, content: dict[str, Any]) -> None:

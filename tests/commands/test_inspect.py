@@ -44,7 +44,7 @@ def write_pairs(folder: Path, suffix: str = ".png") -> None:
 
 def test_a_pair_of_folders_to_every_output(run: Run, tmp_path: Path) -> None:
     write_pairs(tmp_path, ".tif")
-    done = run("inspect", "images=a", "reference=b", "jsonl=l.jsonl", "report=r.html", "overlays=true")
+    done = run("inspect", "images=a", "reference=b", "jsonl=l.jsonl", "report=new/r.html", "overlays=true")
     assert (done.code, done.err) == (0, "")
     assert done.out == "2 images in inspection.csv: good 1, defect 1, unsure 0\n"
     good, bad = read_rows(tmp_path / "inspection.csv")
@@ -68,7 +68,7 @@ def test_a_pair_of_folders_to_every_output(run: Run, tmp_path: Path) -> None:
     overlays = sorted((tmp_path / "inspection_overlays").iterdir())
     assert [path.name for path in overlays] == ["000001_0.png", "000002_1.png"]
     assert read_image(overlays[1]).shape == (512 + 22, 512, 3)
-    page = (tmp_path / "r.html").read_text()
+    page = (tmp_path / "new" / "r.html").read_text()
     assert page.index("<h3>a/1.tif</h3>") < page.index("<h3>a/0.tif</h3>") and "false_places" in page
     again = run("inspect", "images=.", "reference=b/{name}.tif")  # pictures of before are no images
     assert again.code == 0 and [row["path"] for row in read_rows(tmp_path / "inspection.csv")] == ["a/0.tif", "a/1.tif"]
@@ -147,6 +147,7 @@ def test_bad_files_have_a_row_and_lose_nothing_of_the_rest(run: Run, tmp_path: P
         (("images=a", "reference=b", "output=a"), "output: a is a folder; name a file"),
         (("images=a", "reference=b", "jsonl=inspection_places.csv"), "jsonl: would be written to the same file"),
         (("images=a", "reference=b", "report=inspection.csv"), "report: would be written to the same file"),
+        (("images=a", "reference=b", "report=note.txt/r.html"), "report: "),
         (("images=a", "reference=b", "false_places=nan"), "false_places: found nan, expected 0.0001 to 100"),
         (("images=a", "reference=b", "pixel_size=0"), "pixel_size: found 0, expected 0.001 to 1e+06 nm"),
         (("images=a", "reference=b", "data_bar=crop"), "data_bar: found 'crop', expected one of auto, keep"),

@@ -78,10 +78,13 @@ def test_a_registration_that_failed_has_no_numbers_in_the_table(tmp_path: Path) 
 
 
 def test_names_are_cells_and_not_formulas(tmp_path: Path) -> None:
-    names = ["=cmd|' /C calc'!A0.png", "-x.png", "a\rb.png", "a\nb.png", 'a",b.png', "plain.png"]
-    with InspectionWriter(tmp_path / "out.csv", None).open() as writer:
+    names = ["=cmd|' /C calc'!A0.png", "-x.png", "a\rb.png", "a\nb.png", 'a",b.png', "not utf \udcff.png", "plain.png"]
+    report = InspectionReport()
+    with InspectionWriter(tmp_path / "out.csv", tmp_path / "l.jsonl").open() as writer:
         for name in names:
-            writer.add(make_inspection(path=Path(name), references=(name, "=2.png")))
+            for sink in (writer, report):
+                sink.add(make_inspection(path=Path(name), references=(name, "=2.png")))
+    assert "not utf \\udcff.png" in page_of(report, tmp_path, *["defect"] * len(names))
     rows = read(tmp_path / "out.csv")
     assert [Path(row["path"]) for row in rows] == [Path(name) for name in names]
     assert not any(cell.startswith(("=", "-x", "@", "\r")) for row in rows for cell in row.values())
@@ -115,6 +118,14 @@ def test_files_that_cannot_be_written(
     Path("folder").mkdir()
     with pytest.raises(SettingError, match=said):
         InspectionWriter(Path(table), Path(lines) if lines else None, Path(page) if page else None)
+
+
+def test_no_places_are_written_beside_a_device(tmp_path: Path) -> None:
+    device = tmp_path / "link"
+    device.symlink_to("/dev/null")
+    with InspectionWriter(device, None).open() as writer:
+        writer.add(make_inspection())
+    assert list(tmp_path.iterdir()) == [device]
 
 
 def test_nothing_appears_after_an_error(tmp_path: Path) -> None:
