@@ -28,7 +28,7 @@ class InspectionWriter:
         lines: JSON lines with all results; ``None`` writes none.
         page: File of the report, which is none of the two; ``None`` if there is no report.
 
-    ``<table>_places.csv`` has the columns ``path`` and `PLACE_COLUMNS`, a row for each place. It is not written beside a
+        SettingError: Two files or a folder have the same name, or the report cannot be written.
     table that is a device or a pipe.
 
     Raises:
