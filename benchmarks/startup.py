@@ -18,10 +18,10 @@ import cv2
 
 from sem_lightning.config.compose import compose_simulator
 
-COMMANDS = ("train", "generate", "evaluate", "calibrate", "predict", "fit", "preview", "cloud", "report")
+COMMANDS = ("train", "generate", "evaluate", "calibrate", "predict", "inspect", "fit", "preview", "cloud", "report")
 MISTAKES = {  # a key that does not exist, for each command that has a configuration
     name: f"no_such_key_of_{name}=1"
-    for name in ("train", "generate", "evaluate", "calibrate", "predict", "fit", "preview")
+    for name in ("train", "generate", "evaluate", "calibrate", "predict", "inspect", "fit", "preview")
 }
 
 

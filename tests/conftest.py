@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, predict, preview, report, train
+from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, inspect, predict, preview, report, train
 from sem_lightning.config.training import compose_training
 from sem_lightning.evaluation import evaluate as evaluating
 from sem_lightning.model.classifier import SEMClassifier
@@ -40,6 +41,7 @@ COMMANDS = {
     "generate": generate.main,
     "evaluate": evaluate.main,
     "fit": fit.main,
+    "inspect": inspect.main,
     "predict": predict.main,
     "preview": preview.main,
     "report": report.main,
@@ -169,6 +171,30 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> npt.NDArray[Any]:
     image = cv2.imread(str(path), flags)
     assert image is not None, path
     return image
+
+
+needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+
+
+def shown_in_browser(page_file: Path) -> Iterator[Any]:
+    """A page in a wide and a narrow window: all of it is shown, without an error or anything from elsewhere."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        problems: list[str] = []
+        requested: list[str] = []
+        for width in (1200, 400):
+            page = browser.new_page(viewport={"width": width, "height": 800})
+            page.on("console", lambda message: problems.append(message.text))
+            page.on("request", lambda request: requested.append(request.url))
+            page.goto(page_file.as_uri())
+            assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 100)")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            yield page
+        assert problems == []
+        assert [url for url in requested if not url.startswith(("file:", "data:"))] == []
+        browser.close()
 
 
 def with_bar(image: np.ndarray, rows: int, ground: int, quality: int | None) -> npt.NDArray[np.float32]:

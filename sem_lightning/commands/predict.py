@@ -27,7 +27,7 @@ def predict(config: DictConfig) -> None:
     output = Path(settings.output).expanduser()
     overlays = output.with_name(f"{output.stem}_overlays")
     paths = find_images(settings.images, leave_out=overlays)
-    from sem_lightning.inference.overlay import clear_overlays, save_overlay
+    from sem_lightning.inference.overlay import clear_overlays, draw_overlay, save_overlay
     from sem_lightning.inference.prediction import UnreadableImage
     from sem_lightning.inference.writers import PredictionWriter
     from sem_lightning.model.saliency import check_captum
@@ -49,7 +49,7 @@ def predict(config: DictConfig) -> None:
                 continue
             writer.add(found)
             if settings.explain:
-                save_overlay(overlays, number, found)
+                save_overlay(overlays, number, found.path, draw_overlay(found))
     print(f"{writer.summary(predictor.rule.kind)}; polarity: {predictor.polarity_in_words()}")
     exit_with_unusable(unreadable)
 

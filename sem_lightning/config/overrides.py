@@ -18,6 +18,7 @@ __all__ = ["Override", "is_grid", "parse_overrides", "quote_paths"]
 # Keys whose value is one path; Hydra's grammar has a meaning for =, commas, brackets and many more characters in it.
 PATH_KEYS = (
     "images",
+    "reference",
     "output",
     "jsonl",
     "report",
@@ -30,7 +31,7 @@ PATH_KEYS = (
     "model.weights_path",
 )
 _CHECKPOINTS = "ckpt"  # the one that may also be a list of paths
-_COMMANDS = ("train", "generate", "preview", "evaluate", "calibrate", "predict", "fit", "cloud")
+_COMMANDS = ("train", "generate", "preview", "evaluate", "calibrate", "predict", "inspect", "fit", "cloud")
 _MOST_CHARACTERS = 10_000  # Hydra's parser takes a second for so many
 _MOST_VALUES = 10_000  # of a sweep
 _NUMBER = r"\s*(?:\w+\s*=\s*)?([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"

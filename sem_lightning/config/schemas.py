@@ -146,8 +146,34 @@ class PredictSettings:
         check_view_scales(self.view_scales)
         if self.polarity is not None:
             one_of("polarity", self.polarity, (*POLARITIES, "auto"))
-        if not Path(self.output).name:
-            raise SettingError("output", f"found {self.output!r}, expected the name of a file")
+        _check_file_name("output", self.output)
+
+
+@dataclass
+class InspectSettings:
+    """``conf/inspect.yaml``."""
+
+    images: str = MISSING
+    reference: str | None = MISSING
+    output: str = MISSING
+    jsonl: str | None = MISSING
+    report: str | None = MISSING
+    overlays: bool = MISSING
+    false_places: float = MISSING
+    pixel_size: float | None = MISSING
+    data_bar: str = MISSING
+
+    def __post_init__(self) -> None:
+        one_of("data_bar", self.data_bar, ("auto", "keep"))
+        between("false_places", self.false_places, 1e-4, 100, "places in a clean image")
+        if self.pixel_size is not None:
+            between("pixel_size", self.pixel_size, 1e-3, 1e6, "nm")
+        _check_file_name("output", self.output)
+
+
+def _check_file_name(key: str, name: str) -> None:
+    if not Path(name).name:
+        raise SettingError(key, f"found {name!r}, expected the name of a file")
 
 
 SCHEMAS: dict[str, type] = {
@@ -158,6 +184,7 @@ SCHEMAS: dict[str, type] = {
     "calibrate": CalibrateSettings,
     "predict": PredictSettings,
     "fit": FitSettings,
+    "inspect": InspectSettings,
 }
 # data has one of these types; the config files name the schemas
 DATA_SCHEMAS: dict[str, type[DataSettings]] = {

@@ -1,18 +1,15 @@
 """Reads ``labels.csv``: the list of the images of a folder, with their classes."""
 
-import csv
-import io
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from sem_lightning.data.class_names import find_split
 from sem_lightning.data.labelled_file import LabelledFile, name_some
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import UserError
+from sem_lightning.io.csv_table import Row, read_table, with_slashes
 from sem_lightning.io.dataset_format import SPANS
 from sem_lightning.io.images import Span
-from sem_lightning.io.text_encoding import find_encoding
 
 _LONGEST_NUMBER = 16  # digits of an offset in a file
 _SYNONYMS = {  # the first is ours
@@ -21,14 +18,6 @@ _SYNONYMS = {  # the first is ours
     "split": ("split", "set", "subset"),
 }
 _EXPECTED = "expected filename,label and optionally split in the first line"
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A line of the list: its number, and its cells by column."""
-
-    number: int
-    cells: dict[str, str]
 
 
 def read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:
@@ -53,53 +42,14 @@ def read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:
     return files, {file.label for file in files}
 
 
-def _read_rows(listing: Path) -> list[_Row]:
-    try:
-        data = listing.read_bytes()
-        text = data.decode(find_encoding(data))
-        if text.startswith("sep="):  # spreadsheets
-            text = text.partition("\n")[2]
-        head = text.partition("\n")[0]
-        separator = max(",;\t", key=head.count)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-        columns = _name_columns(listing, [cell.strip() for cell in next(reader, [])])
-        rows = []
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if not any(stripped):
-                continue
-            if len(stripped) > len(columns) and any(stripped[len(columns) :]):
-                raise UserError(
-                    f"{listing}, line {reader.line_num}: found {len(stripped)} cells, expected {len(columns)}; put a "
-                    f"name that holds {separator!r} in double quotes"
-                )
-            rows.append(_Row(reader.line_num, dict(zip(columns, stripped, strict=False))))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{listing}: not a CSV file in UTF-8 or UTF-16 ({error})") from None
+def _read_rows(listing: Path) -> list[Row]:
+    rows = read_table(listing, _SYNONYMS, ("filename", "label"), _EXPECTED)
     for row in rows:
-        row.cells["filename"] = _path_of(listing.parent, row.cells.get("filename", ""))
+        row.cells["filename"] = with_slashes(listing.parent, row.cells.get("filename", ""))
     return rows
 
 
-def _name_columns(listing: Path, found: list[str]) -> list[str]:
-    """Our names of the columns; others keep theirs."""
-    plain = [name.lower().replace(" ", "_") for name in found]
-    names = list(found)
-    for ours, synonyms in _SYNONYMS.items():
-        places = [plain.index(each) for each in synonyms if each in plain]
-        if places:
-            names[places[0]] = ours  # our own name comes before another that means the same
-    if not {"filename", "label"} <= set(names):
-        raise UserError(f"{listing}: found the columns {', '.join(found) or 'none'}; {_EXPECTED}")
-    return names
-
-
-def _path_of(root: Path, name: str) -> str:
-    """A name with slashes, unless a file has backslashes in its name."""
-    return name if "\\" not in name or (root / name).exists() else name.replace("\\", "/")
-
-
-def _check_row(listing: Path, row: _Row) -> None:
+def _check_row(listing: Path, row: Row) -> None:
     """Check a line, and name its split as we do.
 
     Raises:

@@ -1,16 +1,13 @@
 """The report as a self-contained HTML page with embedded figures and style."""
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.evaluation.comparison import Comparison
 from sem_lightning.evaluation.test_report import Report
-from sem_lightning.io.atomic import write_atomically
+from sem_lightning.io.html_page import data_uri, in_words, write_html
 
 _CAPTIONS = {
     "confusion_matrix": "Confusion: counts, and their share of the true class",
@@ -38,7 +35,7 @@ class Section:
 
     def pictures(self) -> list[tuple[str, str, str]]:
         """Name, caption and data URI of each figure."""
-        return [(name, _CAPTIONS[name], _data_uri(path)) for name, path in self.figures.items()]
+        return [(name, _CAPTIONS[name], data_uri(path.read_bytes())) for name, path in self.figures.items()]
 
     def cards(self) -> list[dict[str, str]]:
         """The main numbers: title, value, interval, definition."""
@@ -76,19 +73,8 @@ def write_page(path: Path, sections: list[Section], comparisons: list[list[Compa
         comparisons: The first classifier compared with each further one.
         facts: Keys and values that describe the test.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sem_lightning.evaluation", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    text = environment.get_template("report.html.j2").render(
-        sections=sections, comparisons=comparisons, facts={key: _in_words(value) for key, value in facts.items()}
-    )
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def _in_words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {one}" for key, one in value.items())
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    said = {key: in_words(value) for key, value in facts.items()}
+    write_html(path, "evaluation/report.html.j2", {"sections": sections, "comparisons": comparisons, "facts": said})
 
 
 def _card(title: str, events: int, trials: int, definition: str) -> dict[str, str]:
@@ -106,7 +92,3 @@ def _share(events: int, trials: int) -> str:
         return "no images"
     low, high = wilson_interval(events, trials)
     return f"{events / trials:.4f} [{low:.4f}, {high:.4f}]"
-
-
-def _data_uri(picture: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")

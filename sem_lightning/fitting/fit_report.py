@@ -1,6 +1,5 @@
 """The report of a fit on one page: real and simulated images, and all numbers."""
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import matplotlib
 import numpy as np
 
 from sem_lightning.fitting.two_sample_test import PATCH, TwoSampleTest
-from sem_lightning.io.atomic import write_atomically
+from sem_lightning.io.html_page import data_uri, write_html
 from sem_lightning.metrology.edges import edge_profile
 from sem_lightning.synthesis.field import Float32
 
@@ -52,13 +50,8 @@ def write_page(path: Path, pairs: Sequence[Pair], likeness: TwoSampleTest, facts
         facts: Variables of the template ``fit.html.j2``: ``name``, ``family``, ``polarity``, ``unit``, ``images``,
             ``rows``, ``scaling`` (of the written values), ``missing`` and ``facts`` (provenance).
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sem_lightning.fitting", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    text = environment.get_template("fit.html.j2").render(
-        pictures=_uri(_picture(pairs)), curves=_uri(_curves(pairs)), likeness=likeness, patch=PATCH, **facts
-    )
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    pictures = {"pictures": data_uri(_picture(pairs)), "curves": data_uri(_curves(pairs))}
+    write_html(path, "fitting/fit.html.j2", {**pictures, "likeness": likeness, "patch": PATCH, **facts})
 
 
 def _picture(pairs: Sequence[Pair]) -> bytes:
@@ -108,7 +101,3 @@ def _spectrum(image: Float32) -> tuple[Float32, Float32]:
     count = np.maximum(np.bincount(ring.ravel(), minlength=64), 1)
     mean = np.bincount(ring.ravel(), power.ravel(), 64) / count
     return np.asarray((np.arange(1, 64) + 0.5) / 128, np.float32), np.asarray(mean[1:], np.float32)
-
-
-def _uri(picture: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")

@@ -30,7 +30,7 @@ def draw_overlay(prediction: Prediction) -> npt.NDArray[np.uint8]:
     scale = min(_LONGEST_SIDE / max(height, width), max(1.0, _SHORTEST_SIDE / max(height, width)))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     shown = np.asarray(cv2.resize(prediction.image, size, interpolation=cv2.INTER_AREA), np.float32)
-    plain = np.asarray(cv2.cvtColor(_stretch(shown), cv2.COLOR_GRAY2BGR), np.uint8)
+    plain = np.asarray(cv2.cvtColor(stretch(shown, grey_range(shown)), cv2.COLOR_GRAY2BGR), np.uint8)
     panels = [
         plain,
         *(_tint(plain, heat, size) for heat in (prediction.heatmap, prediction.saliency) if heat is not None),
@@ -40,16 +40,26 @@ def draw_overlay(prediction: Prediction) -> npt.NDArray[np.uint8]:
             start = (round(region.x * scale), round(region.y * scale))
             end = (round((region.x + region.width) * scale) - 1, round((region.y + region.height) * scale) - 1)
             cv2.rectangle(panel, start, end, _BOX, 1)
-    picture = np.hstack(panels)
     decided = f"{prediction.decision}, {prediction.reason}" if prediction.reason else prediction.decision
-    text = f"{decided} ({prediction.label} {prediction.confidence:.2f})"
+    return with_title(np.hstack(panels), f"{decided} ({prediction.label} {prediction.confidence:.2f})")
+
+
+def with_title(picture: npt.NDArray[np.uint8], text: str) -> npt.NDArray[np.uint8]:
+    """A picture [H, W, 3] below a white strip with a line of text."""
     strip = np.full((_STRIP, picture.shape[1], 3), 255, np.uint8)
     cv2.putText(strip, text, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([strip, picture])
 
 
-def _stretch(image: Float32) -> npt.NDArray[np.uint8]:
+def grey_range(image: Float32) -> tuple[float, float]:
+    """The brightness to show as black and as white, so that hot and dead pixels do not decide."""
     low, high = np.percentile(image, [0.5, 99.5])
+    return float(low), float(high)
+
+
+def stretch(image: Float32, limits: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    """An image with black and white at the limits."""
+    low, high = limits
     return np.asarray(np.clip((image - low) * (255 / max(high - low, 1e-6)), 0, 255), np.uint8)
 
 
@@ -61,11 +71,11 @@ def _tint(plain: npt.NDArray[np.uint8], heat: Float32, size: tuple[int, int]) ->
     return np.asarray(plain * (1 - share) + colours * share, np.uint8)
 
 
-def save_overlay(folder: Path, number: int, prediction: Prediction) -> None:
-    """Draw a prediction into a PNG file in ``folder``. The number keeps files of the same name apart."""
+def save_overlay(folder: Path, number: int, image: Path | None, picture: npt.NDArray[np.uint8]) -> None:
+    """Write the picture of an image as a PNG file in ``folder``. The number keeps files of the same name apart."""
     folder.mkdir(parents=True, exist_ok=True)
-    code: Any = cv2.imencode(".png", draw_overlay(prediction))[1]
-    name = "array" if prediction.path is None else prediction.path.stem
+    code: Any = cv2.imencode(".png", picture)[1]
+    name = "array" if image is None else image.stem
     stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80]
     write_atomically(folder / f"{number:06d}_{stem}.png", lambda path: path.write_bytes(code.tobytes()))
 

@@ -2,19 +2,14 @@
 
 import contextlib
 import dataclasses
-import json
-import math
-import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from sem_lightning.decision.rule import UNSURE_NAME
-from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
-from sem_lightning.io.atomic import atomic_file, printable
 from sem_lightning.io.csv_rows import write_row
+from sem_lightning.io.result_files import DecisionCount, check_targets, open_together, write_json_line
 
 _REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
 
@@ -34,15 +29,9 @@ class PredictionWriter:
 
     def __init__(self, classes: list[str], table: Path, lines: Path | None, regions: Path | None) -> None:
         self._classes = classes
-        self._decisions: Counter[str] = Counter()
-        self._reasons: Counter[str] = Counter()
-        self._targets = [path for path in (table, lines, regions) if path is not None]
+        self._count = DecisionCount()
         self._table_path, self._lines_path, self._regions_path = table, lines, regions
-        if len({os.path.realpath(path) for path in self._targets}) < len(self._targets):
-            raise SettingError("jsonl", f"would be written to the same file as another list, {lines}; name another")
-        for path in self._targets:
-            if path.is_dir():
-                raise SettingError("jsonl" if path == lines else "output", f"{path} is a folder; name a file")
+        check_targets([("output", table), ("output", regions), ("jsonl", lines)])
 
     @contextlib.contextmanager
     def open(self) -> Iterator["PredictionWriter"]:
@@ -51,30 +40,19 @@ class PredictionWriter:
         Raises:
             OSError: A folder is not writable or full.
         """
-        with contextlib.ExitStack() as stack:
-            for path in self._targets:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = [stack.enter_context(atomic_file(path)) for path in self._targets]
-            # Closed before any file gets its name. File names may hold bytes that are not UTF-8; they are written
-            # unchanged.
-            streams: dict[Path, TextIO] = {
-                path: stack.enter_context(name.open("w", newline="", encoding="utf-8", errors="surrogateescape"))
-                for path, name in zip(self._targets, temporary, strict=True)
-            }
-            self._table = streams[self._table_path]
+        with open_together([self._table_path, self._lines_path, self._regions_path]) as opened:
+            table, self._lines, self._regions = opened
+            assert table is not None
+            self._table = table
             columns = (f"p_{name}" for name in self._classes)
             write_row(self._table, ["path", "label", "confidence", "decision", *columns, "reason"])
-            self._lines = streams[self._lines_path] if self._lines_path else None
-            self._regions = None
-            if self._regions_path:
-                self._regions = streams[self._regions_path]
+            if self._regions is not None:
                 write_row(self._regions, ["path", *_REGION_COLUMNS])
             yield self
 
     def add(self, prediction: Prediction) -> None:
         """Write the prediction of the next image."""
-        self._decisions[prediction.decision] += 1
-        self._reasons.update([prediction.reason] if prediction.reason else [])
+        self._count.add(prediction.decision, prediction.reason)
         numbers = [f"{p:.6f}" for p in (prediction.confidence, *prediction.probabilities.values())]
         row = [prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]]
         write_row(self._table, [*row, prediction.reason or ""])
@@ -82,32 +60,16 @@ class PredictionWriter:
             for region in prediction.regions:
                 write_row(self._regions, [prediction.path, *dataclasses.astuple(region)])
         if self._lines is not None:
-            self._write_line(describe_prediction(prediction))
+            write_json_line(self._lines, describe_prediction(prediction))
 
     def summary(self, rule: str) -> str:
         """How many images were decided how, and why those that are unsure are."""
-        said = ", ".join(f"{name} {self._decisions[name]}" for name in (*self._classes, UNSURE_NAME))
-        why = ", ".join(f"{reason} {count}" for reason, count in self._reasons.most_common())
-        images = f"{self._decisions.total()} images in {printable(self._table_path)} ({rule})"
-        return f"{images}: {said} ({why})" if why else f"{images}: {said}"
+        return self._count.in_words(self._table_path, (*self._classes, UNSURE_NAME), rule)
 
     def add_unreadable(self, unreadable: UnreadableImage) -> None:
         """Write the next file, which could not be used."""
         if self._lines is not None:
-            self._write_line({"path": str(unreadable.path), "error": str(unreadable.error)})
-
-    def _write_line(self, content: dict[str, Any]) -> None:
-        assert self._lines is not None
-        self._lines.write(json.dumps(_without_nan(content), allow_nan=False) + "\n")
-
-
-def _without_nan(content: Any) -> Any:
-    """The content with ``None`` in place of numbers that JSON does not have: NaN and infinite ones."""
-    if isinstance(content, dict):
-        return {name: _without_nan(value) for name, value in content.items()}
-    if isinstance(content, list):
-        return [_without_nan(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
+            write_json_line(self._lines, {"path": str(unreadable.path), "error": str(unreadable.error)})
 
 
 def describe_prediction(prediction: Prediction) -> dict[str, Any]:

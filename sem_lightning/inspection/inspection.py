@@ -1,5 +1,6 @@
 """What a comparison with a reference gives."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,17 @@ class Registration:
         middle = np.array([(len(self.row_shifts) - 1) / 2] * 2)
         x, y = self.matrix[:, :2] @ middle + self.matrix[:, 2] - middle
         return float(x), float(y)
+
+    @property
+    def rotation(self) -> float:
+        """Angle by which the reference's content is turned against the image's, degrees, clockwise as displayed."""
+        (a, b), (c, d) = self.matrix[:, :2]
+        return math.degrees(math.atan2(c - b, a + d))
+
+    @property
+    def scale(self) -> float:
+        """Size of the reference's content over that of the image's."""
+        return math.sqrt(abs(float(np.linalg.det(self.matrix[:, :2]))))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
         paths = sorted({Path(name) for name in names if _may_be_image(Path(name))} | _closed_folders(place))
     if leave_out is not None:
         skipped = Path(os.path.realpath(leave_out))
-        paths = [path for path in paths if not _is_inside(path, skipped)]
+        paths = [path for path in paths if not is_inside(path, skipped)]
     if not paths:
         raise SettingError(
             "images",
@@ -55,11 +55,18 @@ def find_images(pattern: str, leave_out: Path | None = None) -> list[Path]:
 
 def _escape_folders(pattern: Path) -> str:
     """The glob with its first folders escaped, as far as they exist: a folder may be called ``[a]``."""
+    there = existing_folder(pattern)
+    return str(Path(glob.escape(str(there)), *pattern.parts[len(there.parts) :]))
+
+
+def existing_folder(pattern: Path) -> Path:
+    """The first folders of a path or glob, as far as they exist: those in which its files are looked for."""
     there = Path()
-    parts = list(pattern.parts)
-    while parts and (there / parts[0]).is_dir():
-        there /= parts.pop(0)
-    return str(Path(glob.escape(str(there)), *parts))
+    for part in pattern.parts:
+        if not (there / part).is_dir():
+            break
+        there /= part
+    return there
 
 
 def _in_folder(root: Path, left_out: Set[str]) -> list[Path]:
@@ -111,7 +118,7 @@ def _closed_folders(pattern: Path) -> set[Path]:
     return {folder for folder in folders if not os.access(folder, os.R_OK | os.X_OK)}
 
 
-def _is_inside(path: Path, folder: Path) -> bool:
+def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path lies in a folder when all links are followed; one that leads in a circle does not."""
     try:
         return folder in Path(os.path.realpath(path)).parents

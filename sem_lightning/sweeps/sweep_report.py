@@ -1,13 +1,11 @@
 """The report of a sweep: a page, a CSV table, and TensorBoard's hyperparameters."""
 
-import base64
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from sem_lightning.evaluation.stratified_metrics import DetectionLimit
 from sem_lightning.io.atomic import write_atomically
 from sem_lightning.io.csv_rows import write_row
+from sem_lightning.io.html_page import data_uri, write_html
 from sem_lightning.sweeps.jobs import (
     FAILED,
     FINISHED,
@@ -93,24 +92,21 @@ def _write_listing(path: Path, jobs: Sequence[Job], keys: Sequence[str]) -> None
 def _write_page(
     path: Path, counts: str, jobs: Sequence[Job], groups: Sequence[Group], figures: dict[str, Path]
 ) -> None:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sem_lightning.sweeps", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     classes = list(dict.fromkeys(label for group in groups for label in group.by_class))
     swept = swept_keys(jobs)
-    text = environment.get_template("sweep.html.j2").render(
-        name=path.parent.name,
-        counts=counts,
-        classes=classes,
-        swept=swept,
-        keys=list(groups[0].values) if groups else [],
-        best=[
+    variables = {
+        "name": path.parent.name,
+        "counts": counts,
+        "classes": classes,
+        "swept": swept,
+        "keys": list(groups[0].values) if groups else [],
+        "best": [
             {"title": _title(group), "overall": in_words(group.overall), "detail": _by_class(group)}
             for group in best(groups)
         ],
-        groups=[{"cells": _cells(group, classes)} for group in groups],
-        figures=[{"title": title, "uri": _data_uri(picture)} for title, picture in figures.items()],
-        jobs=[
+        "groups": [{"cells": _cells(group, classes)} for group in groups],
+        "figures": [{"title": title, "uri": data_uri(picture.read_bytes())} for title, picture in figures.items()],
+        "jobs": [
             {
                 "name": job.folder.name,
                 "cells": [job.overrides.get(key, "") for key in swept],
@@ -120,8 +116,8 @@ def _write_page(
             }
             for job in jobs
         ],
-    )
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    }
+    write_html(path, "sweeps/sweep.html.j2", variables)
 
 
 def _cells(group: Group, classes: Sequence[str]) -> list[str]:
@@ -142,10 +138,6 @@ def _title(group: Group) -> str:
 
 def _by_class(group: Group) -> str:
     return ", ".join(f"{label} {rate.mean:.3f}" for label, rate in group.by_class.items())
-
-
-def _data_uri(picture: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
 
 
 def _write_events(folder: Path, jobs: Sequence[Job], keys: Sequence[str]) -> None:

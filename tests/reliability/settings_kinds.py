@@ -69,6 +69,7 @@ def _hostile_values() -> Iterator[Kind]:
     yield from _keys("train", small, ours, _train)
     yield from _keys("train", ("data=folder", "data.root=none"), ("data",), lambda config: build(config.data, "data"))
     yield from _keys("predict", ("images=none",), ("",), _predict)
+    yield from _keys("inspect", ("images=none",), ("",), lambda config: build(config, ""))
     nowhere = ("ckpt=none.ckpt", "output=none.safetensors")
     yield from _keys("evaluate", nowhere[:1], ("seed", "split", "explain", "view", "device"), evaluate.evaluate)
     yield from _keys("calibrate", nowhere, ("seed", "view", "device", "decision"), calibrate.calibrate)
@@ -161,6 +162,7 @@ def _paths() -> Iterator[Kind]:
     for command, key, base in (
         ("predict", "images", ()),
         ("predict", "output", ("images=x",)),
+        ("inspect", "reference", ("images=x",)),
         ("evaluate", "ckpt", ()),
         ("train", "data.root", ("data=folder",)),
         ("train", "init_from", ()),

@@ -1,0 +1,186 @@
+"""``sem-inspect`` on files of every kind: what is written, and that nothing bad loses the rest."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import Run, make_simulator, read_image, with_bar
+from test_startup import SLOW, imported
+
+from sem_lightning.io.images import encode_image
+from sem_lightning.synthesis.simulator import render
+
+SIDE, SHIFT = 160, (5, 3)  # pixels; the reference's content lies so far to the right and down
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        return list(csv.DictReader(stream))
+
+
+def make_pair(index: int, is_defective: bool) -> tuple[np.ndarray, np.ndarray]:
+    """An image and its shifted twin with other noise: a metal layer, which has one place to lie."""
+    simulator = make_simulator("pattern=routing", f"imaging.image_size={SIDE + 8}", "noise=low")
+    field = render(simulator.draw(3, 0, index, "good")).image
+    rng = np.random.default_rng(index)
+    image, reference = field[3 : 3 + SIDE, 5 : 5 + SIDE].copy(), field[:SIDE, :SIDE].copy()
+    if is_defective:  # a bright spot, larger than any edge's roughness
+        cv2.circle(image, (90, 70), 7, 255, -1)
+    noisy = [np.clip(each + rng.normal(0, 3, each.shape), 0, 255).astype(np.uint8) for each in (image, reference)]
+    return noisy[0], noisy[1]
+
+
+def write_pairs(folder: Path, suffix: str = ".png") -> None:
+    """Files 0 and 1, of which 1 is defective, in the folders a and b."""
+    for name in ("a", "b"):
+        (folder / name).mkdir(exist_ok=True)
+    for number in range(2):
+        for name, image in zip(("a", "b"), make_pair(number, number == 1), strict=True):
+            (folder / name / f"{number}{suffix}").write_bytes(encode_image(image, suffix, 0.8))
+
+
+def test_a_pair_of_folders_to_every_output(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path, ".tif")
+    done = run("inspect", "images=a", "reference=b", "jsonl=l.jsonl", "report=new/r.html", "overlays=true")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "2 images in inspection.csv: good 1, defect 1, unsure 0\n"
+    good, bad = read_rows(tmp_path / "inspection.csv")
+    assert (good["path"], good["decision"], good["places"]) == ("a/0.tif", "good", "0")
+    assert (bad["path"], bad["decision"], bad["reference"]) == ("a/1.tif", "defect", "b/1.tif")
+    for row in (good, bad):
+        assert (float(row["shift_x"]), float(row["shift_y"])) == pytest.approx(SHIFT, abs=0.2)
+        assert float(row["correlation"]) > 0.9 and float(row["residual"]) < 0.5
+        assert float(row["overlap"]) == pytest.approx(155 * 157 / 160**2, abs=0.03)
+        assert float(row["scale"]) == pytest.approx(1, abs=0.003) and abs(float(row["rotation_deg"])) < 0.2
+    first = read_rows(tmp_path / "inspection_places.csv")[0]
+    assert first["path"] == "a/1.tif" and first["brighter"] == "True"
+    left, top = int(first["x"]), int(first["y"])
+    assert left <= 90 <= left + int(first["width"]) and top <= 70 <= top + int(first["height"])
+    assert float(first["width_nm"]) == pytest.approx(0.8 * int(first["width"]))
+    lines = [json.loads(line) for line in (tmp_path / "l.jsonl").read_text().splitlines()]
+    assert [line["decision"] for line in lines] == ["good", "defect"] and lines[1]["pixel_size_nm"] == pytest.approx(
+        0.8
+    )
+    assert lines[1]["places"][0]["score"] == pytest.approx(float(bad["score"]), abs=0.01)
+    overlays = sorted((tmp_path / "inspection_overlays").iterdir())
+    assert [path.name for path in overlays] == ["000001_0.png", "000002_1.png"]
+    assert read_image(overlays[1]).shape == (512 + 22, 512, 3)
+    page = (tmp_path / "new" / "r.html").read_text()
+    assert page.index("<h3>a/1.tif</h3>") < page.index("<h3>a/0.tif</h3>") and "false_places" in page
+    again = run("inspect", "images=.", "reference=b/{name}.tif")  # pictures of before are no images
+    assert again.code == 0 and [row["path"] for row in read_rows(tmp_path / "inspection.csv")] == ["a/0.tif", "a/1.tif"]
+
+
+def test_patterns_lists_golden_and_self(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    (tmp_path / "p").mkdir()
+    for number in range(2):
+        (tmp_path / "a" / f"{number}.png").rename(tmp_path / "p" / f"{number}_test.png")
+        (tmp_path / "b" / f"{number}.png").rename(tmp_path / "p" / f"{number}_ref.png")
+    expected = "good 1, defect 1, unsure 0\n"
+    done = run("inspect", "images=p/{case}_test.png", "reference=p/{case}_ref.png")
+    assert done.code == 0 and done.out.endswith(expected), done.err
+    done = run("inspect", "images=p", "reference='p/[01]_ref.png'")
+    assert done.out.splitlines()[0] == "2 of 4 images are references and are not inspected"
+    (tmp_path / "pairs.csv").write_text("image,reference\np/0_test.png,p/0_ref.png\np/1_test.png,p/1_ref.png\n")
+    done = run("inspect", "images=pairs.csv")
+    assert done.code == 0 and done.out.endswith(expected), done.err
+    done = run("inspect", "images=p/1_test.png", "reference=p/1_ref.png")
+    assert done.code == 0 and done.out.endswith("good 0, defect 1, unsure 0\n"), done.err
+    done = run("inspect", "images=p/1_test.png", "reference=self")
+    assert done.code == 0 and read_rows(tmp_path / "inspection.csv")[0]["reference"] == "self", done.err
+
+
+def test_bad_files_have_a_row_and_lose_nothing_of_the_rest(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    a, b = tmp_path / "a", tmp_path / "b"
+    whole = (a / "0.png").read_bytes()
+    (a / "alone.png").write_bytes(whole)
+    for folder in (a, b):
+        (folder / "itself.png").write_bytes(whole)
+    (a / "broken.png").write_bytes(whole[:-200])
+    (b / "broken.png").write_bytes((b / "0.png").read_bytes())
+    (a / "broken_ref.png").write_bytes(whole)
+    (b / "broken_ref.png").write_text("no image")
+    cv2.imwrite(str(a / "black.png"), np.zeros((SIDE, SIDE), np.uint8))
+    (b / "black.png").write_bytes((b / "0.png").read_bytes())
+    (a / "other.png").write_bytes(whole)
+    (b / "other.png").write_bytes((b / "1.png").read_bytes())
+    done = run("inspect", "images=a", "reference=b", "jsonl=l.jsonl", "report=r.html", "overlays=true")
+    assert done.code == 3
+    rows = {Path(row["path"]).name: row for row in read_rows(tmp_path / "inspection.csv")}
+    assert list(rows) == sorted(path.name for path in a.iterdir())
+    assert (rows["0.png"]["decision"], rows["1.png"]["decision"]) == ("good", "defect")
+    reasons = {name: row["reason"] for name, row in rows.items() if row["decision"] == "unsure"}
+    assert reasons == {
+        "alone.png": "no reference", "itself.png": "same image", "broken.png": "unreadable",
+        "broken_ref.png": "unreadable", "black.png": "no pattern", "other.png": "other place",
+    }  # fmt: skip
+    errors = done.err.splitlines()
+    assert len(errors) == 3 and all(line.startswith("error: ") for line in errors)
+    for line, said in zip(
+        sorted(errors),
+        ("a/alone.png: no reference: b/alone.png does not exist", "a/broken.png: ",
+         "b/broken_ref.png: not a readable image"),
+        strict=True,
+    ):  # fmt: skip
+        assert said in line
+    lines = [json.loads(line) for line in (tmp_path / "l.jsonl").read_text().splitlines()]
+    assert [Path(line["path"]).name for line in lines] == list(rows)
+    page = (tmp_path / "r.html").read_text()
+    assert "same image" in page and "not a readable image" in page
+    assert "good 1, defect 1, unsure 6 (unreadable 2, " in done.out and "no reference 1" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "images: needs a value"),
+        (("images=a",), "reference: needs a value: add reference=..."),
+        (("images=nowhere", "reference=b"), "images: found no images at nowhere"),
+        (("images=a", "reference=nowhere"), "reference: found no file or folder nowhere"),
+        (("images=a", "reference={case}.png"), "reference: {case} stands for nothing"),
+        (("images=a", "reference=b", "output=."), "output: found '.', expected the name of a file"),
+        (("images=a", "reference=b", "output=a"), "output: a is a folder; name a file"),
+        (("images=a", "reference=b", "jsonl=inspection_places.csv"), "jsonl: would be written to the same file"),
+        (("images=a", "reference=b", "report=inspection.csv"), "report: would be written to the same file"),
+        (("images=a", "reference=b", "report=note.txt/r.html"), "report: "),
+        (("images=a", "reference=b", "false_places=nan"), "false_places: found nan, expected 0.0001 to 100"),
+        (("images=a", "reference=b", "pixel_size=0"), "pixel_size: found 0, expected 0.001 to 1e+06 nm"),
+        (("images=a", "reference=b", "data_bar=crop"), "data_bar: found 'crop', expected one of auto, keep"),
+        (("images=a", "reference=note.txt"), "note.txt: not a readable image"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(
+    arguments: tuple[str, ...], said: str, run: Run, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_text(name)
+    (tmp_path / "note.txt").write_text("no image")
+    before = sorted(tmp_path.rglob("*"))
+    done = run("inspect", *arguments)
+    assert done.code == 1 and done.err.startswith("error: ") and said in done.err
+    assert done.err.count("\n") == 1 and sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_data_bar_is_cropped_or_kept(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    barred = with_bar(read_image(tmp_path / "a" / "0.png", cv2.IMREAD_GRAYSCALE), 24, 0, None)
+    cv2.imwrite(str(tmp_path / "a" / "0.png"), (barred * 255).astype(np.uint8))
+    for data_bar, rows in (("auto", 24), ("keep", 0)):
+        done = run("inspect", "images=a/0.png", "reference=b", "jsonl=l.jsonl", f"data_bar={data_bar}")
+        line = json.loads((tmp_path / "l.jsonl").read_text())
+        assert done.code == 0 and line["data_bar_rows"] == rows and line["height"] == SIDE + 24 - rows
+
+
+def test_inspecting_needs_no_torch(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    heavy = tuple(name for name in SLOW if name != "scipy.stats")
+    arguments = ("images=a", "reference=b", "jsonl=l.jsonl", "overlays=true", "report=r.html")
+    code, found, err = imported(tmp_path, heavy, "inspect", *arguments)
+    assert (code, found, err) == (0, [], "")
+    assert len((tmp_path / "l.jsonl").read_text().splitlines()) == 2
