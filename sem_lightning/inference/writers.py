@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
-from sem_lightning.io.atomic import atomic_file, printable
+from sem_lightning.io.atomic import atomic_file
 from sem_lightning.io.csv_rows import write_row
 
 _REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
@@ -84,11 +84,16 @@ class PredictionWriter:
         if self._lines is not None:
             self._write_line(describe_prediction(prediction))
 
-    def summary(self, rule: str) -> str:
-        """How many images were decided how, and why those that are unsure are."""
+    def summary(self, table: str, rule: str) -> str:
+        """How many images were decided how, and why those that are unsure are.
+
+        Args:
+            table: The table's name, as it is shown.
+            rule: The decision rule's name.
+        """
         said = ", ".join(f"{name} {self._decisions[name]}" for name in (*self._classes, UNSURE_NAME))
         why = ", ".join(f"{reason} {count}" for reason, count in self._reasons.most_common())
-        images = f"{self._decisions.total()} images in {printable(self._table_path)} ({rule})"
+        images = f"{self._decisions.total()} images in {table} ({rule})"
         return f"{images}: {said} ({why})" if why else f"{images}: {said}"
 
     def add_unreadable(self, unreadable: UnreadableImage) -> None:
