@@ -10,20 +10,12 @@ figures of --registration and --detection are of the seeds 2910, 2911 and 2912, 
 """
 
 import argparse
-import itertools
 import statistics
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 
-import sem_lightning as sl
-from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.inspection.difference import compare
-from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import register, warp
 from sem_lightning.synthesis.field import Float32

@@ -22,9 +22,19 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, the signal of ``kill``, Slurm and Kubernetes. It ends a command as Ctrl-C does."""
 
 
+class HungUp(KeyboardInterrupt):
+    """SIGHUP: the terminal was closed. It ends a command as Ctrl-C does, unless ``nohup`` has started it."""
+
+
+STOPS: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    STOPS[signal.SIGHUP] = HungUp
+_OF_TERMINAL = STOPS.keys() - {signal.SIGTERM}  # a terminal sends these to all processes of a command
+
+
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM and KeyboardInterrupt on Ctrl-C, and see to it that either ends the process.
+    """Raise KeyboardInterrupt on Ctrl-C, `Terminated` on SIGTERM, `HungUp` on SIGHUP; each surely ends the process.
 
     Python loses an exception that is raised in a destructor; it is then raised again. A process that has not ended 10
     seconds after a signal is ended, its files being written whole or not at all. A signal after the last line of the
@@ -34,19 +44,19 @@ def ended_by_signals() -> Iterator[None]:
         yield
         return
     _stopping.clear()  # a notebook may go on after an interrupted command
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in STOPS}
     hook = sys.unraisablehook
     sys.unraisablehook = _again(hook)
-    if before[signal.SIGINT] is not signal.SIG_IGN:  # as in the background of a script
-        signal.signal(signal.SIGINT, _raise)
-    signal.signal(signal.SIGTERM, _raise)
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN or number not in _OF_TERMINAL:  # in the background of a script; by nohup
+            signal.signal(number, _raise)
     try:
         with _deadline():
             yield
     except Exception:
         if not is_stopping():
             raise
-        raise (Terminated if _stopping[0] == signal.SIGTERM else KeyboardInterrupt) from None
+        raise STOPS[_stopping[0]] from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -62,19 +72,23 @@ def is_stopping() -> bool:
 
 def _raise(number: int, frame: FrameType | None) -> None:
     _stopping.append(number)
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    raise STOPS[number]
+
+
+def signal_of(stop: BaseException) -> int:
+    """The number of the signal that has raised this."""
+    return next((number for number, kind in STOPS.items() if type(stop) is kind), signal.SIGINT)
 
 
 def _again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
     """A hook that repeats the signal whose exception Python has ignored."""
 
     def repeat(unraisable: Any) -> None:
-        kind = unraisable.exc_type
-        if not issubclass(kind, KeyboardInterrupt):
+        stop = unraisable.exc_value
+        if not isinstance(stop, KeyboardInterrupt):
             hook(unraisable)
             return
-        number = signal.SIGTERM if issubclass(kind, Terminated) else signal.SIGINT
-        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+        threading.Timer(0.05, os.kill, (os.getpid(), signal_of(stop))).start()
 
     return repeat
 
@@ -102,7 +116,7 @@ def _deadline() -> Iterator[None]:
 def _wait_for_signal(heard: int, over: threading.Event) -> None:
     while not over.is_set():
         number = os.read(heard, 1)[0]
-        if number in (signal.SIGINT, signal.SIGTERM):
+        if number in STOPS:
             _stopping.append(number)
             if not over.wait(_PATIENCE):
                 _end(number)
@@ -115,9 +129,10 @@ def _end(number: int) -> None:
 
 def _end_at_once() -> None:
     """The interpreter is about to end: a signal must neither be lost nor print a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # outside the main thread
-            signal.signal(number, signal.SIG_DFL)
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            with contextlib.suppress(ValueError):  # outside the main thread
+                signal.signal(number, signal.SIG_DFL)
     if _stopping:
         last = threading.Timer(_PATIENCE, _end, (_stopping[0],))
         last.daemon = True
@@ -126,11 +141,11 @@ def _end_at_once() -> None:
 
 @contextlib.contextmanager
 def unheard_by_children() -> Iterator[None]:
-    """Processes that are started in this context do not hear Ctrl-C until they call `start_worker`."""
+    """Processes that are started in this context hear neither Ctrl-C nor the end of their terminal."""
     if not hasattr(signal, "pthread_sigmask"):  # not on Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINAL)
     try:
         yield
     finally:
@@ -138,10 +153,11 @@ def unheard_by_children() -> Iterator[None]:
 
 
 def start_worker() -> None:
-    """To be called first in a worker process: Ctrl-C is left to the main process, and the worker ends with that."""
+    """To be called first in a worker process: it leaves signals of a terminal to the main process, and ends with it."""
     if threading.current_thread() is threading.main_thread():
         signal.set_wakeup_fd(-1)  # a forked process has that of the main process
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in _OF_TERMINAL:
+            signal.signal(number, signal.SIG_IGN)
     end_with_parent()
 
 

@@ -11,6 +11,7 @@ from sem_lightning.cloud.package import stage_code
 from sem_lightning.cloud.rehearsal import rehearse
 from sem_lightning.cloud.step_checks import check_step
 from sem_lightning.cloud.steps import ACTIONS, Step, lint, plan
+from sem_lightning.config.environment import shown
 from sem_lightning.errors import UserError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _send(settings: CloudSettings, steps: list[Step], output: Path, code: Path, 
     written = write_job(job, output)
     for step in steps:
         print(f"{step.name}: {step.line}")
-    print(f"valid; written to {written}, which az ml job create --file takes")
+    print(f"valid; written to {shown(written)}, which az ml job create --file takes")
     if settings.dry_run:
         return
     client = _connect(settings)
@@ -86,7 +87,7 @@ def _deploy(settings: CloudSettings, output: Path, own: Sequence[Path]) -> None:
     code = stage_code((output / "code").resolve(), own)
     endpoint, deployment = build_endpoint(settings.cloud, code, output)
     written = write_endpoint(endpoint, deployment, output)
-    print(f"valid; written to {' and '.join(map(str, written))}")
+    print(f"valid; written to {' and '.join(map(shown, written))}")
     if not settings.dry_run:
         deploy(_connect(settings), endpoint, deployment)
 

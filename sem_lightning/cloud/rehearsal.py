@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sem_lightning.cloud.package import stage_code
 from sem_lightning.cloud.steps import Step
+from sem_lightning.config.environment import shown
 from sem_lightning.errors import UserError
 
 
@@ -35,7 +36,7 @@ def rehearse(steps: Sequence[Step], folder: Path, own: Sequence[Path]) -> dict[s
             made[f"{step.name}.{name}"] = folder / name
             (folder / name).mkdir()
             line = line.replace(f"${{{{outputs.{name}}}}}", _quoted(folder / name))
-        print(f"{step.name}: {line}", flush=True)
+        print(shown(f"{step.name}: {line}"), flush=True)
         environment = {
             "MLFLOW_TRACKING_URI": (folder / "mlruns").as_uri(),
             "MLFLOW_ALLOW_FILE_STORE": "true",
@@ -47,7 +48,7 @@ def rehearse(steps: Sequence[Step], folder: Path, own: Sequence[Path]) -> dict[s
         if done.returncode:
             raise UserError(f"step {step.name}: its command failed with exit code {done.returncode}")
     for key, path in made.items():
-        print(f"{key}: {path}")
+        print(f"{key}: {shown(path)}")
     return made
 
 

@@ -6,7 +6,7 @@ from omegaconf import DictConfig, ListConfig
 
 from sem_lightning.config.app import run_command
 from sem_lightning.config.build import build, build_simulator, check_seed, require
-from sem_lightning.io.atomic import printable
+from sem_lightning.config.environment import shown
 from sem_lightning.model.model_settings import check_view_scales
 
 
@@ -35,8 +35,8 @@ def calibrate(config: DictConfig) -> None:
     source = open_source(build_simulator(config), settings, model, seed)
     skip = getattr(settings, "on_bad_image", "error") == "skip"
     rule = give_rule(opened, source, decision, target, config.view_scales, settings.num_workers, device, skip)
-    described = f"mean of {len(opened)} classifiers" if len(opened) > 1 else f"classifier of {printable(path)}"
-    print(f"{explain_rule(rule)}\n{printable(target)} holds it, with the {described}")
+    described = f"mean of {len(opened)} classifiers" if len(opened) > 1 else f"classifier of {shown(path)}"
+    print(f"{explain_rule(rule)}\n{shown(target)} holds it, with the {described}")
 
 
 if __name__ == "__main__":

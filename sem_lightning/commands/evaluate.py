@@ -8,11 +8,11 @@ from omegaconf import DictConfig, ListConfig
 from sem_lightning.checks import at_least
 from sem_lightning.config.app import run_command
 from sem_lightning.config.build import build, build_simulator, check_seed, require
+from sem_lightning.config.environment import shown
 from sem_lightning.config.job import output_folder
 from sem_lightning.data.data_settings import FolderSettings
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
-from sem_lightning.io.atomic import printable
 from sem_lightning.model.model_settings import check_view_scales
 
 _COMPARED = ("image_size", "classes")  # settings that compared classifiers must share
@@ -67,9 +67,10 @@ def evaluate(config: DictConfig) -> float:
     write_evaluation(found, output_folder(), facts | describe_environment())
     for section in found.sections:
         report = section.report
-        title = f"{printable(Path(section.name).name)}: accuracy {report.metrics['test/accuracy']:.4f}"
+        title = f"{shown(Path(section.name).name)}: accuracy {report.metrics['test/accuracy']:.4f}"
         report.print(Console(), title, f"{report.images} images (split {config.split}) in {report.seconds:.1f} s")
-    print("\n".join([*remarks(found), f"report in {output_folder() / 'report.html'}"]))
+    for line in (*remarks(found), f"report in {output_folder() / 'report.html'}"):
+        print(shown(line))
     if mlflow is not None:
         mlflow.log_metrics(all_metrics(found))
         mlflow.finalize("success")

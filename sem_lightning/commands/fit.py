@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.compose import config_folder
+from sem_lightning.config.environment import shown
 
 if TYPE_CHECKING:
     from sem_lightning.fitting.fit import FitOutcome
@@ -23,7 +24,7 @@ def fit(config: DictConfig) -> None:
     settings = build(config, "")
     from sem_lightning.fitting.fit import fit as fit_microscope
 
-    outcome = fit_microscope(settings, print)
+    outcome = fit_microscope(settings, lambda line: print(shown(line)))
     _print(outcome)
     exit_with_unusable(outcome.unused)
 
@@ -38,7 +39,7 @@ def _print(outcome: "FitOutcome") -> None:
         table.add_row(key, result.in_words(key, result.pooled[key]))
     Console().print(table)
     for line in outcome.missing:
-        print(f"not estimated: {line}")
+        print(shown(f"not estimated: {line}"))
     if result.narrowed:
         print(f"narrower than their uncertainty, for the simulator cannot draw all of it: {', '.join(result.narrowed)}")
     print(f"a classifier separates {test.accuracy:.3f} of {test.patches} patches from simulated ones (0.5: chance)")
@@ -46,8 +47,9 @@ def _print(outcome: "FitOutcome") -> None:
         print("so simulated images differ from the real ones: see the report before you use the configuration")
     folder = output.parent.parent.resolve()
     found_by_itself = folder in (config_folder().resolve(), Path("conf").resolve())
-    print(f"{output} and {outcome.report / 'report.html'}; use it with:")
-    print(f"  sem-train {'' if found_by_itself else f'--config-dir {output.parent.parent} '}microscope={output.stem}")
+    print(shown(f"{output} and {outcome.report / 'report.html'}; use it with:"))
+    config_dir = "" if found_by_itself else f"--config-dir {output.parent.parent} "
+    print(shown(f"  sem-train {config_dir}microscope={output.stem}"))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sem_lightning.config.app import run_command
+from sem_lightning.config.environment import shown
 from sem_lightning.config.generation import build_writer
-from sem_lightning.io.atomic import printable
 
 _WORTH_A_PROCESS = 100  # images, which take as long as a further process takes to start
 
@@ -23,7 +23,7 @@ def main() -> None:
 def generate(config: DictConfig) -> None:
     """Write ``num_per_class`` images of each class to ``output``, or one shard of them; continues a stopped run."""
     writer = build_writer(config)
-    root = printable(writer.root)
+    root = shown(writer.root)
     if not writer.start(config.overwrite):
         print(f"{root} is complete: nothing to do")
         return

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
+from sem_lightning.config.environment import shown
 from sem_lightning.config.schemas import InspectSettings
 from sem_lightning.inspection.references import InspectionPair, find_pairs
 
@@ -59,7 +60,7 @@ def inspect(config: DictConfig) -> None:
                 each.add_unusable(pair, pair.fault or UNREADABLE, error)
         if page is not None:
             report.write(page, writer.count, dataclasses.asdict(settings) | describe_environment())
-    print(writer.summary())
+    print(writer.summary(shown(output)))
     exit_with_unusable(unusable)
 
 

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
+from sem_lightning.config.environment import shown
 from sem_lightning.config.schemas import PredictSettings
 from sem_lightning.io.find import find_images
 
@@ -50,7 +51,7 @@ def predict(config: DictConfig) -> None:
             writer.add(found)
             if settings.explain:
                 save_overlay(overlays, number, found.path, draw_overlay(found))
-    print(f"{writer.summary(predictor.rule.kind)}; polarity: {predictor.polarity_in_words()}")
+    print(f"{writer.summary(shown(output), predictor.rule.kind)}; polarity: {predictor.polarity_in_words()}")
     exit_with_unusable(unreadable)
 
 

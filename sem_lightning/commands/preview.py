@@ -9,10 +9,11 @@ from omegaconf import DictConfig
 from sem_lightning.checks import at_least
 from sem_lightning.config.app import run_command
 from sem_lightning.config.build import build_pairs, build_simulator, check_seed
+from sem_lightning.config.environment import shown
 from sem_lightning.data.export.contact_sheet import draw_contact_sheet
 from sem_lightning.data.splits import SPLITS
 from sem_lightning.errors import SettingError
-from sem_lightning.io.atomic import printable, write_atomically
+from sem_lightning.io.atomic import write_atomically
 from sem_lightning.synthesis.pairs import PairSimulator, render_pair
 from sem_lightning.synthesis.simulator import Sample, Simulator, render
 
@@ -48,7 +49,7 @@ def preview(config: DictConfig) -> None:
     code = cv2.imencode(output.suffix, draw_contact_sheet(rows, config.cell))[1]
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, lambda temporary: temporary.write_bytes(code.tobytes()))
-    print(f"{config.per_class} images of each of {', '.join(simulator.classes)} in {printable(output)}")
+    print(f"{config.per_class} images of each of {', '.join(simulator.classes)} in {shown(output)}")
 
 
 def _draw(simulator: Simulator | PairSimulator, seed: int, split: int, index: int, label: str) -> list[Sample]:

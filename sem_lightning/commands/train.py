@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from sem_lightning.config.app import run_command
 from sem_lightning.config.build import build, check_groups
-from sem_lightning.config.environment import save_config
+from sem_lightning.config.environment import hide_variables, save_config
 from sem_lightning.config.error_lines import describe
 from sem_lightning.config.job import in_multirun, output_folder
 from sem_lightning.io.atomic import write_json
@@ -65,7 +65,8 @@ def _train(config: DictConfig, output: Path) -> float:
     outcome = run_training(settings, output)
     if outcome is None:
         return 0.0  # the first process reports
-    outcome.report.print(Console(), f"accuracy {outcome.metrics['test/accuracy']:.4f}", outcome.caption)
+    title = f"accuracy {outcome.metrics['test/accuracy']:.4f}"
+    outcome.report.print(Console(), title, hide_variables(outcome.caption))
     return outcome.metrics[config.optimized_metric]
 
 

@@ -16,19 +16,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sem_lightning.config.build import check_keys
 from sem_lightning.config.compose import config_folder, own_config_folder, register_schemas
-from sem_lightning.config.environment import hide_variables
+from sem_lightning.config.environment import shown
 from sem_lightning.config.error_lines import KILLED, PLUGIN_ERRORS, describe, find_key_in_range
 from sem_lightning.config.job import in_multirun, output_folder
 from sem_lightning.config.overrides import quote_paths
 from sem_lightning.errors import UserError
-from sem_lightning.io.atomic import printable
-from sem_lightning.processes import Terminated, end_with_parent, ended_by_signals, is_stopping
+from sem_lightning.processes import HungUp, Terminated, end_with_parent, ended_by_signals, is_stopping, signal_of
 
 _EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError, RecursionError)
 EXIT_ERROR = 1
 EXIT_SOME_UNUSABLE = 3  # some of the given files cannot be used
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143  # SIGTERM
+_STOPPED: dict[type[BaseException], str] = {Terminated: "terminated", HungUp: "the terminal was closed"}
 
 
 def run_command(
@@ -39,8 +37,8 @@ def run_command(
 ) -> None:
     """Compose ``conf/<config_name>.yaml`` with the command line's overrides and run ``task`` on it.
 
-    A user's mistake gives one line on standard error and exit code 1, Ctrl-C gives 130, and
-    SIGTERM 143. With ``HYDRA_FULL_ERROR=1`` errors keep their traceback.
+    A user's mistake gives one line on standard error and exit code 1, Ctrl-C gives 130,
+    SIGTERM 143, and a closed terminal (SIGHUP) 129. With ``HYDRA_FULL_ERROR=1`` errors keep their traceback.
 
     Args:
         config_name: Name of the command's configuration.
@@ -95,9 +93,8 @@ def one_line_errors(full_error: bool = False) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        by_signal = isinstance(stop, Terminated)
-        said = "terminated" if by_signal else "interrupted"
-        _fail(f"{said}; {stop}" if str(stop) else said, EXIT_TERMINATED if by_signal else EXIT_INTERRUPTED)
+        said = _STOPPED.get(type(stop), "interrupted")
+        _fail(f"{said}; {stop}" if str(stop) else said, 128 + signal_of(stop))
     except ValueError as error:
         plugin = next((line for start, line in PLUGIN_ERRORS.items() if str(error).startswith(start)), None)
         meant = plugin or find_key_in_range(error, sys.argv[1:])
@@ -117,7 +114,7 @@ def one_line_errors(full_error: bool = False) -> Iterator[None]:
 def exit_with_unusable(problems: Sequence[str]) -> None:
     """Name the files that could not be used, if there are any, and end the command with exit code 3."""
     for problem in problems:
-        print(f"error: {printable(hide_variables(problem))}", file=sys.stderr)
+        print(f"error: {shown(problem)}", file=sys.stderr)
     if problems:
         sys.exit(EXIT_SOME_UNUSABLE)
 
@@ -162,5 +159,10 @@ def _add_own_configs() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    for stream, text in ((sys.stdout, ""), (sys.stderr, f"error: {message}\n")):
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:  # its terminal is gone, which would change the exit code at the end of Python
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)

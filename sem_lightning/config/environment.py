@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
-from sem_lightning.io.atomic import write_atomically
+from sem_lightning.io.atomic import printable, write_atomically
 
 _SHORTEST = 4  # characters; a shorter value is no secret, and part of many other words
 _read: dict[str, str] = {}  # values of the variables that a configuration of this process has used
@@ -27,6 +27,11 @@ def save_config(config: DictConfig, path: Path) -> None:
     """Write a configuration without interpolations but those that name environment variables."""
     used = OmegaConf.create(hide_variables(OmegaConf.to_container(config, resolve=True)))
     write_atomically(path, lambda temporary: OmegaConf.save(used, temporary))
+
+
+def shown(text: Path | str) -> str:
+    """A path, or a line with paths, as a command prints it: `hide_variables`, `printable`."""
+    return printable(hide_variables(str(text)))
 
 
 def hide_variables(content: Any) -> Any:

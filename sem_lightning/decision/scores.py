@@ -16,23 +16,22 @@ class Scores:
         logits: float64 [N, C], aggregated over views or tiles.
         features: float64 [N, D], see `sem_lightning.model.network.NetworkOutput`.
         labels: True classes, int64 [N].
-        usable: Whether each image can be judged, bool [N]; the others never pass as good. ``None`` if all can.
+        usable: Whether each image can be judged, bool [N]; the others never pass as good.
     """
 
     logits: Floats
     features: Floats
     labels: npt.NDArray[np.int64]
-    usable: npt.NDArray[np.bool_] | None = None
+    usable: npt.NDArray[np.bool_]
 
     def without_unusable(self) -> "Scores":
         """The scores of the images that can be judged."""
-        kept = slice(None) if self.usable is None else self.usable
-        return Scores(self.logits[kept], self.features[kept], self.labels[kept])
+        kept = self.usable
+        return Scores(self.logits[kept], self.features[kept], self.labels[kept], self.usable[kept])
 
     def log_odds_good(self, temperature: float) -> Floats:
         """`log_odds_good` of each image, minus infinity for one that cannot be judged, because it never passes: [N]."""
-        odds = log_odds_good(self.logits, temperature)
-        return odds if self.usable is None else np.where(self.usable, odds, -np.inf)
+        return np.where(self.usable, log_odds_good(self.logits, temperature), -np.inf)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -62,9 +62,14 @@ class PredictionWriter:
         if self._lines is not None:
             write_json_line(self._lines, describe_prediction(prediction))
 
-    def summary(self, rule: str) -> str:
-        """How many images were decided how, and why those that are unsure are."""
-        return self._count.in_words(self._table_path, (*self._classes, UNSURE_NAME), rule)
+    def summary(self, table: str, rule: str) -> str:
+        """How many images were decided how, and why those that are unsure are.
+
+        Args:
+            table: The table's name, as it is shown.
+            rule: The decision rule's name.
+        """
+        return self._count.in_words(table, (*self._classes, UNSURE_NAME), rule)
 
     def add_unreadable(self, unreadable: UnreadableImage) -> None:
         """Write the next file, which could not be used."""

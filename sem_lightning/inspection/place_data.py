@@ -16,8 +16,8 @@ from sem_lightning.data.sources import Batch
 from sem_lightning.data.splits import MAX_PER_CLASS, SPLITS
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.difference import compare
-from sem_lightning.inspection.place_picture import SIDE, PairPictures, cut
 from sem_lightning.inspection.inspection import Place
+from sem_lightning.inspection.place_picture import SIDE, PairPictures, cut
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import warp
 from sem_lightning.inspection.row_alignment import align_rows

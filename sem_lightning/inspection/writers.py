@@ -88,9 +88,13 @@ class InspectionWriter:
             content = {"path": str(pair.image), "references": references, "decision": UNSURE_NAME}
             write_json_line(self._lines, {**content, "reason": reason, "error": error})
 
-    def summary(self) -> str:
-        """How many images were decided how, and why those that are unsure are."""
-        return self.count.in_words(self._table_path, (GOOD, DEFECT, UNSURE_NAME))
+    def summary(self, table: str) -> str:
+        """How many images were decided how, and why those that are unsure are.
+
+        Args:
+            table: The table's name, as it is shown.
+        """
+        return self.count.in_words(table, (GOOD, DEFECT, UNSURE_NAME))
 
 
 def describe_row(inspection: Inspection) -> list[object]:

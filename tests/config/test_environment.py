@@ -1,5 +1,9 @@
 """Values of environment variables are used, and neither shown in errors nor stored."""
 
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 from conftest import TINY, Run
 from omegaconf import OmegaConf
@@ -7,6 +11,8 @@ from omegaconf import OmegaConf
 from sem_lightning.config.environment import hide_variables
 from sem_lightning.config.error_lines import describe
 from sem_lightning.errors import UserError
+
+SPLITS = [each for each in TINY if each.startswith(("imaging.", "data."))] + ["decision=argmax"]
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +26,24 @@ def test_errors_name_the_variable(run: Run, argument: str) -> None:
     given = ["images=x.png", argument.format("${oc.env:SEM_SECRET}")]
     done = run("predict", *given)
     assert done.code == 1 and "hunter2" not in done.out + done.err and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("preview", ["per_class=1", "output={}/x.png"]),
+        ("generate", ["num_per_class=1", "output={}", "imaging.image_size=64"]),
+        ("predict", ["images={}.png", "output={}.csv"]),
+        ("calibrate", ["output={}/x.ckpt", *SPLITS]),
+        ("evaluate", ["hydra.run.dir={}", *SPLITS[:-1]]),
+    ],
+)
+def test_success_lines_name_the_variable(run: Run, checkpoint: Path, command: str, arguments: list[str]) -> None:
+    Path("hunter2.png").write_bytes(cv2.imencode(".png", np.zeros((64, 64), np.uint8))[1].tobytes())
+    trained = [f"ckpt={checkpoint}"] if command in ("predict", "calibrate", "evaluate") else []
+    done = run(command, *trained, *(each.format("${oc.env:SEM_SECRET}") for each in arguments))
+    assert done.code == 0 and list(done.folder.glob("hunter2*")), done.err
+    assert "${oc.env:SEM_SECRET}" in done.out and "hunter2" not in done.out + done.err
 
 
 def test_files_of_a_run_name_the_variable(run: Run) -> None:

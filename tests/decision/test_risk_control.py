@@ -50,7 +50,7 @@ def test_200_calibration_sets_break_the_promise_no_more_often_than_promised(defe
         # log odds of good: defects N(0, 1), good N(4, 1); the escape rate behind a threshold is known exactly
         odds = np.concatenate([rng.normal(0, 1, defects), rng.normal(4, 1, 50)])
         labels = np.concatenate([np.ones(defects, np.int64), np.zeros(50, np.int64)])
-        scores = Scores(np.stack([odds, np.zeros_like(odds)], axis=1), np.zeros((len(odds), 2)), labels)
+        scores = Scores(np.stack([odds, np.zeros_like(odds)], axis=1), np.zeros((len(odds), 2)), labels, labels >= 0)
         rule = make_rule(settings, ["good", "gap"], _nothing(), scores)
         assert rule.threshold is not None
         broken += norm.sf(rule.threshold) > max_escape
@@ -69,8 +69,8 @@ def test_images_that_cannot_be_judged_never_pass_and_count_in_the_bound() -> Non
     usable = np.repeat([True, False, True], [500, 500, 50])
     logits, features = np.stack([odds, np.zeros_like(odds)], axis=1), rng.normal(size=(1050, 2))
     features[~usable] += 100
-    fitting = Scores(logits[usable], features[usable], labels[usable])
-    all_of_them = make_rule(settings, ["good", "gap"], fitting, Scores(logits, features, labels))
+    fitting = Scores(logits, features, labels, usable).without_unusable()
+    all_of_them = make_rule(settings, ["good", "gap"], fitting, Scores(logits, features, labels, labels >= 0))
     judged = make_rule(settings, ["good", "gap"], fitting, Scores(logits, features, labels, usable))
     assert judged.threshold is not None and all_of_them.threshold is not None and judged.risk_bound is not None
     assert judged.threshold < all_of_them.threshold
@@ -81,7 +81,7 @@ def test_images_that_cannot_be_judged_never_pass_and_count_in_the_bound() -> Non
 
 
 def _nothing() -> Scores:
-    return Scores(np.empty((0, 2)), np.empty((0, 2)), np.empty(0, np.int64))
+    return Scores(np.empty((0, 2)), np.empty((0, 2)), np.empty(0, np.int64), np.empty(0, np.bool_))
 
 
 @pytest.mark.parametrize(("defects", "max_escape"), [(299, 0.01), (1000, 0.01), (200, 0.05)])

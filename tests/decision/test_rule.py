@@ -33,7 +33,7 @@ def make_scores(count: int, seed: int, separation: float = 3.0, scale: float = 1
     means = separation * np.eye(3)
     features = rng.normal(size=(count, 3)) + means[labels]
     logits = -0.5 * ((features[:, None, :] - means) ** 2).sum(axis=2)
-    return Scores(logits * scale, features, labels)
+    return Scores(logits * scale, features, labels, labels >= 0)
 
 
 def argmax_settings(**changes: Any) -> DecisionSettings:
@@ -153,7 +153,7 @@ def test_a_rule_travels_in_the_checkpoint_without_pickles(tmp_path: Path) -> Non
     assert load_model(path).rule == Rule()  # one without a rule takes the most probable class
     rng = np.random.default_rng(0)
     labels = np.arange(90) % 3
-    ood = MahalanobisScore.fit(Scores(rng.normal(size=(90, 3)), rng.normal(size=(90, 192)), labels), 3)
+    ood = MahalanobisScore.fit(Scores(rng.normal(size=(90, 3)), rng.normal(size=(90, 192)), labels, labels >= 0), 3)
     rule = Rule("conservative", 1.5, 2.25, 0.1, ood, 30.0, RiskBound(0.01, 0.95, 800, 3, 400, 4))
     save_rule(path, rule, tmp_path / "strict.ckpt")
     found = load_model(tmp_path / "strict.ckpt").rule
@@ -224,9 +224,10 @@ def test_an_answer_that_is_no_number_is_never_good() -> None:
 
 def test_features_that_never_vary_count_for_nothing_else() -> None:
     scores = make_scores(100, 0)
-    padded = Scores(scores.logits, np.hstack([scores.features, np.zeros((100, 50))]), scores.labels)
+    padded = Scores(scores.logits, np.hstack([scores.features, np.zeros((100, 50))]), scores.labels, scores.usable)
     ood = MahalanobisScore.fit(padded, 3)
     assert ood is not None
     distances = ood(padded.features)
     assert np.isfinite(distances).all() and np.median(distances) < 4
-    assert MahalanobisScore.fit(Scores(scores.logits[:1], scores.features[:1], scores.labels[:1]), 3) is None
+    one = Scores(scores.logits[:1], scores.features[:1], scores.labels[:1], scores.usable[:1])
+    assert MahalanobisScore.fit(one, 3) is None

@@ -27,7 +27,7 @@ def make_scores(seed: int, count: int, sharpness: float = 1.0) -> Scores:
     labels = np.arange(count) % 3
     logits = sharpness * rng.normal(size=(count, 3))
     logits[np.arange(count), labels] += 1.5 * sharpness
-    return Scores(logits, rng.normal(size=(count, 5)) * [1, 2, 3, 1, 1] + 2 * labels[:, None], labels)
+    return Scores(logits, rng.normal(size=(count, 5)) * [1, 2, 3, 1, 1] + 2 * labels[:, None], labels, labels >= 0)
 
 
 def test_the_out_of_distribution_score_is_the_distance_under_the_pooled_covariance() -> None:
@@ -55,7 +55,8 @@ def test_the_out_of_distribution_score_is_the_distance_under_the_pooled_covarian
 def test_every_class_needs_two_images() -> None:
     scores = make_scores(0, 6)
     assert MahalanobisScore.fit(scores, 3) is not None
-    assert MahalanobisScore.fit(Scores(scores.logits[:5], scores.features[:5], scores.labels[:5]), 3) is None
+    first = Scores(scores.logits[:5], scores.features[:5], scores.labels[:5], scores.usable[:5])
+    assert MahalanobisScore.fit(first, 3) is None
     assert MahalanobisScore.fit(scores, 4) is None  # of the fourth class there is none
 
 
@@ -136,7 +137,7 @@ def test_the_temperature_has_the_lowest_loss_with_platts_targets() -> None:
 
 
 def test_few_images_make_the_temperature_higher_as_platt_says() -> None:
-    scores = Scores(np.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]]), np.zeros((3, 1)), np.arange(3))
+    scores = Scores(3 * np.eye(3), np.zeros((3, 1)), np.arange(3), np.ones(3, np.bool_))
     # every label is right: the probability of the truth is Platt's (N + 1) / (N + C) = 4 / 6
     expected = 3 / math.log((4 / 6) / (1 / 6))
     assert fit_temperature(scores) == pytest.approx(expected, rel=1e-4)
@@ -166,12 +167,12 @@ def test_a_rule_counts_what_it_costs_on_the_calibration_images() -> None:
 
 
 def test_without_validation_images_temperature_and_score_stay(caplog: pytest.LogCaptureFixture) -> None:
-    nothing = Scores(np.empty((0, 3)), np.empty((0, 5)), np.empty(0, np.int64))
+    nothing = Scores(np.empty((0, 3)), np.empty((0, 5)), np.empty(0, np.int64), np.empty(0, np.bool_))
     before = Rule(temperature=3.0, ood=MahalanobisScore.fit(make_scores(0, 60), 3))
     rule = make_rule(DecisionSettings(ood_rate=0.1), CLASSES, nothing, make_scores(1, 300), before)
     assert rule.temperature == 3.0 and rule.ood is before.ood and math.isfinite(rule.ood_limit)
     few = make_scores(1, 300)
-    two = Scores(few.logits[:4], few.features[:4], few.labels[:4])
+    two = Scores(few.logits[:4], few.features[:4], few.labels[:4], few.usable[:4])
     caplog.set_level(logging.WARNING)
     rule = make_rule(DecisionSettings(ood_rate=0.25), CLASSES, two, few)
     assert "decision.ood_rate=0.25 is left out: a class has fewer than 2 validation images" in caplog.messages

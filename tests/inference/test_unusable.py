@@ -38,8 +38,8 @@ def test_no_verdict_with_the_reason_in_every_output(predictor: sl.Predictor, tmp
     with table.open() as stream:
         assert [row["reason"] for row in csv.DictReader(stream)] == ["no pattern", "", "too small"]
     assert [json.loads(line)["reason"] for line in lines.read_text().splitlines()] == ["no pattern", None, "too small"]
-    assert writer.summary("argmax").endswith(
-        "o.csv (argmax): good 1, gap 0, bridge 0, unsure 2 (no pattern 1, too small 1)"
+    assert writer.summary("out.csv", "argmax").endswith(
+        "out.csv (argmax): good 1, gap 0, bridge 0, unsure 2 (no pattern 1, too small 1)"
     )
 
 

@@ -3,9 +3,9 @@
 python tests/reliability/kills.py --rounds 50                    # every command; 25 minutes on two cores
 python tests/reliability/kills.py --rounds 5 sem-predict sweep   # some of them
 
-A round starts the command in an empty folder, ends its main process by SIGKILL, SIGTERM and SIGINT in turn at a random
-moment of its usual time, and asks: Is every file under a final name whole? Is a process left? Does the same command
-then end well, with the result of a run that nobody disturbed? A killed training is resumed from its last.ckpt.
+A round starts the command in an empty folder, ends its main process by SIGKILL, SIGTERM, SIGINT and SIGHUP in turn at a
+random moment of its usual time, and asks: Is every file under a final name whole? Is a process left? Does the same
+command then end well, with the result of a run that nobody disturbed? A killed training is resumed from its last.ckpt.
 """
 
 import argparse
@@ -28,10 +28,15 @@ from typing import Any
 from tiny import SIMULATED, SPLITS, TRAINING, make_checkpoint, make_images
 from whole import final_files, is_whole
 
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _IN_PROCESS = threading.Lock()  # networks are made from one generator of random numbers for all threads
 SOON = 12.0  # seconds within which everything has to end
-CODES = {signal.SIGKILL: (-9,), signal.SIGTERM: (143, -15), signal.SIGINT: (130, -2)}  # or 0: it was done before
+CODES = {  # or 0: it was done before
+    signal.SIGKILL: (-9,),
+    signal.SIGTERM: (143, -15),
+    signal.SIGINT: (130, -2),
+    signal.SIGHUP: (129, -1),
+}
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,9 @@ class SetWriter:
             return
         context = multiprocessing.get_context("spawn")
         others = multiprocessing.active_children()
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+        with unheard_by_children():  # Python's resource tracker is a child, too
+            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+        with pool:
             # A few parts at a time, so that the queue stays small for any size of set.
             waiting = list(reversed(parts))
             running: set[Future[int]] = set()
