@@ -1,6 +1,6 @@
 """Inspection with a reference: registration, detection, and time.
 
-python benchmarks/inspection.py --registration   # 500 pairs with known transforms, and 100 that show other places; 3 minutes
+python benchmarks/inspection.py --registration   # 500 pairs with known transforms, and pairs that show other places
 python benchmarks/inspection.py --calibrate      # how the number of false places falls with the score, on clean pairs
 python benchmarks/inspection.py --detection      # dense metal: with a reference, without, and the plain difference
 python benchmarks/inspection.py --speed          # time of a pair of 480 x 480 pixels; 1 minute

@@ -19,8 +19,8 @@ _SAME_FOCUS = 0.04  # difference of the slopes of edges, of the slope
 def match_brightness(reference: Float32, image: Float32, shown: Bools) -> Float32:
     """The reference with a rising tone curve that fits the image: other gain, offset, gamma.
 
-    The curve joins the medians of the image at equally spaced levels of the reference, so that a few thin lines count as
-    much as the ground around them. Both should be smooth, because noise of the reference flattens the curve.
+    The curve joins the medians of the image at equally spaced levels of the reference, so that a few thin lines count
+    as much as the ground around them. Both should be smooth, because noise of the reference flattens the curve.
 
     Args:
         reference: float32 [H, W], registered.

@@ -24,6 +24,7 @@ class Registration:
         overlap: Share of the image that the reference shows.
         residual: Estimated error of the position, pixels (root mean square over parts of the image).
         row_shifts: float32 [H]: further columns by which each row of the reference has to move right.
+        shape: Height and width of the image.
         periods: Shifts (x, y) in pixels by which the reference could lie elsewhere as well; empty if it fits only here.
         fault: Why the two cannot be compared; ``None`` if they can.
     """
@@ -33,13 +34,15 @@ class Registration:
     overlap: float
     residual: float
     row_shifts: Float32
+    shape: tuple[int, int]
     periods: tuple[tuple[float, float], ...] = ()
     fault: str | None = None
 
     @property
     def shift(self) -> tuple[float, float]:
         """Movement (x, y) of the reference's content against the image's, in the middle of an image, pixels."""
-        middle = np.array([(len(self.row_shifts) - 1) / 2] * 2)
+        height, width = self.shape
+        middle = np.array([(width - 1) / 2, (height - 1) / 2])
         x, y = self.matrix[:, :2] @ middle + self.matrix[:, 2] - middle
         return float(x), float(y)
 

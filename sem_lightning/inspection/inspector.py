@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from sem_lightning.inference.prediction import UnreadableImage
 from sem_lightning.inspection.difference import compare, least_score
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Registration
 from sem_lightning.inspection.places import find_places
+from sem_lightning.inspection.references import SELF, InspectionPair
 from sem_lightning.inspection.registration import find_periods, register, register_near, warp
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError
@@ -26,10 +27,6 @@ from sem_lightning.metrology.usability import find_fault
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
 
-if TYPE_CHECKING:
-    from sem_lightning.inspection.references import InspectionPair
-
-SELF: Literal["self"] = "self"
 Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _SAME_SIZE = 0.005  # relative difference of pixel sizes that are equal
@@ -101,7 +98,7 @@ class Inspector:
             return self._conclude(opened, names, fault, [], None, [])
         return self._inspect_references(opened, names, references) if references else self._inspect_self(opened)
 
-    def stream(self, pairs: "Iterable[InspectionPair]") -> Iterator[Inspection | UnreadableImage]:
+    def stream(self, pairs: Iterable[InspectionPair]) -> Iterator[Inspection | UnreadableImage]:
         """Compare files one after the other, in order. Only the pairs being compared are kept in memory."""
         workers = os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
@@ -113,7 +110,7 @@ class Inspector:
             while waiting:
                 yield waiting.popleft().result()
 
-    def _inspect_files(self, pair: "InspectionPair") -> Inspection | UnreadableImage:
+    def _inspect_files(self, pair: InspectionPair) -> Inspection | UnreadableImage:
         try:
             return self.inspect(pair.image, pair.references)
         except (ImageError, MemoryError, cv2.error) as error:  # OpenCV has its own error for missing memory

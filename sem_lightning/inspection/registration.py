@@ -231,7 +231,7 @@ def _finish(
     row_shifts, residual = np.zeros(len(image), np.float32), math.nan
     if fault is None:
         row_shifts, residual = align_rows(image, moved, shown)
-    return Registration(found, correlation, overlap, residual, row_shifts, periods, fault)
+    return Registration(found, correlation, overlap, residual, row_shifts, (len(image), image.shape[1]), periods, fault)
 
 
 def _correlate(level: _Level, matrix: Matrix) -> float:

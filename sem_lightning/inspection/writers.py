@@ -28,8 +28,8 @@ class InspectionWriter:
         lines: JSON lines with all results; ``None`` writes none.
         page: File of the report, which is none of the two; ``None`` if there is no report.
 
-        SettingError: Two files or a folder have the same name, or the report cannot be written.
-    table that is a device or a pipe.
+    ``<table>_places.csv`` has the columns ``path`` and `PLACE_COLUMNS`, a row for each place. A table that is a device
+    or a pipe has none beside it.
 
     Raises:
         SettingError: Two of the files have the same name, a folder has that name, or the report cannot be written.

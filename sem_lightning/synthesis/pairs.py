@@ -197,7 +197,7 @@ class PairSimulator:
 def _of_same_materials(drawn: Exposure, scene: Exposure) -> Exposure:
     """The exposure with the other one's materials: both dies went through one process.
 
-    The drawn brightness and contrast stay, as gain and offset of the detector, so that the bloom grows with the contrast.
+    The drawn brightness and contrast stay, as gain and offset of the detector, so the bloom grows with the contrast.
     """
     grain = dataclasses.replace(scene.grain, key=drawn.grain.key)
     same = {name: getattr(scene, name) for name in _OF_MATERIALS}

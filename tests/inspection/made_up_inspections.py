@@ -16,7 +16,7 @@ def make_registration(**changes: Any) -> Registration:
     turn = 1.01 * np.array([[np.cos(np.pi / 180), -np.sin(np.pi / 180)], [np.sin(np.pi / 180), np.cos(np.pi / 180)]])
     middle = np.array([31.5, 31.5])
     matrix = np.column_stack([turn, np.add(middle, (3, -2)) - turn @ middle])
-    known = Registration(matrix, 0.95, 0.9, 0.04, np.zeros(64, np.float32))
+    known = Registration(matrix, 0.95, 0.9, 0.04, np.zeros(64, np.float32), (64, 64))
     return dataclasses.replace(known, **changes)
 
 
