@@ -1,7 +1,6 @@
 """``sem-evaluate``: test trained classifiers on simulated or labelled real images."""
 
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
@@ -48,9 +47,9 @@ def evaluate(config: DictConfig) -> float:
     source = open_source(build_simulator(config), settings, opened[0][1], seed)
     if not sum(source.counts(config.split).values()):
         raise SettingError("split", f"there is no image in the split {config.split}")
-    trained_here = [path for path, model in opened if same_folder(source, model.settings)]
-    if config.split == "all" and trained_here:
-        raise SettingError("split", f"{trained_here[0]} was trained on some images of this folder; use split=test")
+    trained = [path for path, model in opened if config.split == "all" and same_folder(source, model.settings)]
+    if trained:
+        raise SettingError("split", f"{trained[0]} was trained on some images of this folder; use split=test")
     found = test(
         [(str(path), model) for path, model in opened],
         source,
@@ -63,12 +62,12 @@ def evaluate(config: DictConfig) -> float:
         getattr(settings, "on_bad_image", "error") == "skip",
     )
     scales = None if config.view_scales is None else list(config.view_scales)
-    facts: dict[str, Any] = {"seed": seed, "split": config.split, "view_scales": scales}
+    facts = {"seed": seed, "split": config.split, "view_scales": scales}
     write_evaluation(found, output_folder(), facts | describe_environment())
     for section in found.sections:
-        report = section.report
-        title = f"{shown(Path(section.name).name)}: accuracy {report.metrics['test/accuracy']:.4f}"
-        report.print(Console(), title, f"{report.images} images (split {config.split}) in {report.seconds:.1f} s")
+        title = f"{shown(Path(section.name).name)}: accuracy {section.report.metrics['test/accuracy']:.4f}"
+        caption = f"{section.report.images} images (split {config.split}) in {section.report.seconds:.1f} s"
+        section.report.print(Console(), title, caption)
     for line in (*remarks(found), f"report in {output_folder() / 'report.html'}"):
         print(shown(line))
     if mlflow is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from sem_lightning.data.data_settings import DataSettings, FolderSettings
 from sem_lightning.data.sources import Source
 from sem_lightning.errors import SettingError
+from sem_lightning.inspection.place_data import check_places
 from sem_lightning.io.dataset_format import LABELS
 from sem_lightning.model.checkpoint import TrainedModel, find_checkpoint, load_model
 from sem_lightning.model.model_settings import ModelSettings
@@ -64,8 +65,10 @@ def check_fit(source: Source, settings: ModelSettings) -> None:
     """Check that images fit a classifier.
 
     Raises:
-        SettingError: Other classes, another polarity, or a folder of training images divided in another way.
+        SettingError: Places for a classifier of images, other classes, another polarity, or a folder of training
+            images divided in another way.
     """
+    check_places(settings, source)
     if source.classes != list(settings.classes):
         raise SettingError(
             "ckpt", f"it knows the classes {', '.join(settings.classes)}; the data has {', '.join(source.classes)}"

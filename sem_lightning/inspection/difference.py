@@ -22,6 +22,8 @@ _FEWEST = 100  # pixels that can be compared
 _LEAST_SPREAD = 1e-4  # of white
 _SCORES = (4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.5, 11.0, 12.5)
 _RATES = (22.2, 11.7, 6.55, 4.19, 2.51, 1.52, 1.0, 0.47, 0.31)  # places above these in a million pixels of clean pairs
+_LOG_ODDS = (-2.0, 0.0, 2.0, 4.0)
+_RATES_BY_ODDS = (30.0, 10.0, 3.0, 0.5)
 
 
 def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
@@ -97,9 +99,18 @@ def least_score(false_places: float, area: float) -> float:
         false_places: Expected number for the whole image, above 0.
         area: Pixels that are compared.
     """
-    wanted = math.log10(false_places * 1e6 / max(area, 1))
-    rates = np.log10(_RATES)
-    if wanted <= rates[-1]:  # beyond the last score as between the last two
-        slope = (_SCORES[-1] - _SCORES[-2]) / (rates[-1] - rates[-2])
-        return float(_SCORES[-1] + (wanted - rates[-1]) * slope)
-    return float(np.interp(-wanted, -rates, _SCORES))
+    return _at_rate(false_places * 1e6 / max(area, 1), _SCORES, _RATES)
+
+
+def least_log_odds(false_places: float, area: float) -> float:
+    """The same for the log odds of the packaged network's places."""
+    return _at_rate(false_places * 1e6 / max(area, 1), _LOG_ODDS, _RATES_BY_ODDS)
+
+
+def _at_rate(rate: float, values: tuple[float, ...], rates: tuple[float, ...]) -> float:
+    """The value at which falling rates reach one, between and beyond which their logarithms are straight lines."""
+    wanted, known = math.log10(rate), np.log10(rates)
+    if wanted <= known[-1]:
+        slope = (values[-1] - values[-2]) / (known[-1] - known[-2])
+        return float(values[-1] + (wanted - known[-1]) * slope)
+    return float(np.interp(-wanted, -known, values))

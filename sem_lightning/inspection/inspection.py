@@ -71,6 +71,7 @@ class Place:
         score: Standard deviations of a clean pair's differences by which the strongest part differs.
         area: Pixels that differ.
         brighter: Whether the image is brighter there than its reference.
+        log_odds: Natural logarithm of the odds that it is a defect, by the network; ``None`` without one.
     """
 
     x: int
@@ -81,6 +82,7 @@ class Place:
     score: float
     area: int
     brighter: bool
+    log_odds: float | None = None
 
     @property
     def middle(self) -> tuple[float, float]:

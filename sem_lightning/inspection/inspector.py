@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -16,9 +16,10 @@ import numpy.typing as npt
 from sem_lightning.checks import between
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inference.prediction import UnreadableImage
-from sem_lightning.inspection.difference import compare, least_score
-from sem_lightning.inspection.inspection import DEFECT, Inspection, Registration
-from sem_lightning.inspection.places import find_places
+from sem_lightning.inspection.difference import compare, least_log_odds, least_score
+from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration
+from sem_lightning.inspection.place_picture import PairPictures
+from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.references import SELF, InspectionPair
 from sem_lightning.inspection.registration import find_periods, register, register_near, warp
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
@@ -26,6 +27,9 @@ from sem_lightning.io.images import ImageError
 from sem_lightning.metrology.usability import find_fault
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.field import Float32
+
+if TYPE_CHECKING:
+    from sem_lightning.inspection.place_classifier import PlaceClassifier
 
 Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -60,20 +64,34 @@ class Inspector:
         false_places: Expected number of false places in an image without defects, from 0.0001 to 100.
         pixel_size: Pixel size of images and references in nm; ``None`` takes that of each file.
         crop_data_bar: Whether the data bar of vendors' images is cropped.
+        network: A checkpoint of ``experiment=reference`` that names the places and leaves out those that show no defect;
+            ``None`` goes by the difference alone.
 
     Raises:
-        SettingError: A value out of its range.
+        UserError: No such checkpoint.
+        SettingError: A value out of its range, or a classifier of whole images.
 
     Example:
         >>> inspection = Inspector(false_places=0.1).inspect("die_3.png", "die_2.png")
         >>> for place in inspection.places: print(place.label, place.x, place.y, place.score)
     """
 
-    def __init__(self, false_places: float = 1.0, pixel_size: float | None = None, crop_data_bar: bool = True) -> None:
+    def __init__(
+        self,
+        false_places: float = 1.0,
+        pixel_size: float | None = None,
+        crop_data_bar: bool = True,
+        network: str | Path | None = None,
+    ) -> None:
         between("false_places", false_places, 1e-4, 100)
         self.false_places = false_places
         self.pixel_size = pixel_size
         self.crop_data_bar = crop_data_bar
+        self._classifier: PlaceClassifier | None = None
+        if network is not None:
+            from sem_lightning.inspection.place_classifier import PlaceClassifier  # imports torch
+
+            self._classifier = PlaceClassifier(network)
 
     def inspect(self, image: Image, reference: Image | Sequence[Image] | Literal["self"]) -> Inspection:
         """Compare an image with one or several references.
@@ -171,7 +189,7 @@ class Inspector:
             scores = _combine(compared)
             area = float(np.count_nonzero(np.any([each.shown for each in compared], axis=0)))
             least = least_score(self.false_places, area)
-            places = find_places(scores, least)
+            places = self._find_places(image.pixels, compared[0], scores, least, area)
             if names != (SELF,):
                 remarks = [*remarks, *_name_odd_ones(compared, scores, least), *_describe_periods(compared[0])]
         decision = UNSURE_NAME if fault is not None else DEFECT if places else GOOD
@@ -190,6 +208,17 @@ class Inspector:
             reference=np.where(compared[0].shown, compared[0].reference, np.float32(np.nan)) if compared else None,
             difference=scores,
         )
+
+    def _find_places(
+        self, image: Float32, compared: _Compared, scores: Float32, least: float, area: float
+    ) -> tuple[Place, ...]:
+        """The places that count: those that differ enough, or that the network calls defects."""
+        if self._classifier is None:
+            return find_places(scores, least)
+        pictures = PairPictures.of(image, compared.reference, compared.shown, scores)
+        rated = self._classifier.rate(pictures, find_places(scores, CANDIDATE_SCORE))
+        limit = least_log_odds(self.false_places, area)
+        return tuple(place for place in rated if place.log_odds is not None and place.log_odds >= limit)
 
 
 def _find_reference_fault(image: GrayImage, reference: GrayImage) -> str | None:

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from sem_lightning.checks import between
 from sem_lightning.data.image_metadata import ImageMetadata, total_dose
 from sem_lightning.data.labelled_image import LabelledImage
-from sem_lightning.data.sources import Batch
+from sem_lightning.data.sources import Batch, Source
 from sem_lightning.data.splits import MAX_PER_CLASS, SPLITS
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.difference import compare
@@ -22,6 +22,7 @@ from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import warp
 from sem_lightning.inspection.row_alignment import align_rows
 from sem_lightning.io.gray_image import GrayImage
+from sem_lightning.model.model_settings import ModelSettings
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.pairs import Pair, PairSimulator
 
@@ -128,6 +129,18 @@ class PlaceDataset(Dataset[Batch]):
             if max(abs(spot[0] - centre[0]), abs(spot[1] - centre[1])) > SIDE / 2:
                 others.append(spot)
         return [centre, *others]
+
+
+def check_places(settings: ModelSettings, source: Source) -> None:
+    """Check that a network for places judges places, and that no other network does.
+
+    Raises:
+        SettingError: It is not so.
+    """
+    if settings.judges_places and not isinstance(source, PlaceSource):
+        raise SettingError("data", f"{settings.network} compares places of pairs; use data=pairs, or another model")
+    if isinstance(source, PlaceSource) and not settings.judges_places:
+        raise SettingError("data", f"pairs are for model=place, and {settings.network} judges images; use other data")
 
 
 class PlaceSource:

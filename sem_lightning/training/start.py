@@ -8,6 +8,7 @@ from typing import Any
 
 from sem_lightning.data.sources import Source
 from sem_lightning.errors import SettingError, UserError
+from sem_lightning.inspection.place_data import check_places
 from sem_lightning.model.checkpoint import TrainedModel, load_model, read_checkpoint
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.model_settings import RECIPE_FIELDS, ModelSettings
@@ -95,6 +96,7 @@ def build_classifier(options: Any, source: Source, seed: int = 0, start: Trained
         classifier = SEMClassifier(ModelSettings(**settings, **recipe))
     except SettingError as error:  # for example an unknown network
         raise error.under("model") from None
+    check_places(classifier.settings, source)
     if start is not None:
         same = list(start.settings.classes) == source.classes
         if not same and options.wise_ft_alpha < 1:

@@ -65,7 +65,7 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
     assert found[2] == {"path": "c.tif", "references": [], "decision": "unsure", "reason": NO_REFERENCE,
                         "error": "c.tif: no reference: none"}  # fmt: skip
     assert writer.summary("out.csv") == (
-        f"4 images in {table}: good 0, defect 1, unsure 3 (no overlap 1, no reference 1, unreadable 1)"
+        "4 images in out.csv: good 0, defect 1, unsure 3 (no overlap 1, no reference 1, unreadable 1)"
     )
 
 
