@@ -64,7 +64,7 @@ class Inspector:
         false_places: Expected number of false places in an image without defects, from 0.0001 to 100.
         pixel_size: Pixel size of images and references in nm; ``None`` takes that of each file.
         crop_data_bar: Whether the data bar of vendors' images is cropped.
-        network: A checkpoint of ``experiment=reference`` that names the places and leaves out those that show no defect;
+        network: A checkpoint of ``experiment=reference`` that names the places and leaves out those without a defect;
             ``None`` goes by the difference alone.
 
     Raises:
@@ -89,9 +89,9 @@ class Inspector:
         self.crop_data_bar = crop_data_bar
         self._classifier: PlaceClassifier | None = None
         if network is not None:
-            from sem_lightning.inspection.place_classifier import PlaceClassifier  # imports torch
+            from sem_lightning.inspection import place_classifier  # imports torch
 
-            self._classifier = PlaceClassifier(network)
+            self._classifier = place_classifier.PlaceClassifier(network)
 
     def inspect(self, image: Image, reference: Image | Sequence[Image] | Literal["self"]) -> Inspection:
         """Compare an image with one or several references.
