@@ -15,9 +15,11 @@ these are measured in a band of spatial frequencies between them:
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from sem_lightning.synthesis.field import Float32
 
@@ -32,6 +34,8 @@ _STEEP = 3.45  # of the median slope: the 98th percentile of noise
 _MOST_EDGES = 1.2  # a few specks on an even ground have as steep slopes as any edge
 _BACKGROUND = 5.0  # pixels: what is smoother than this is no edge
 _STRIPS = 8
+_SAME = 2.0  # agreement of the strips from which columns have something in common; 1 for noise
+_WHITE, _LEAST_WHITE = 4.0, 0.2  # highest correlation of independent columns: of 1 over the root of their number; least
 _COARSEST_STEP = 1 / 255  # of full scale: unit of amplitudes below
 _OF_SPREAD = 0.02  # smallest unit, of the range of an image's grey levels
 # Amplitudes, in units, below which a measure is 0: rounding leaves up to 0.4, shading up to 1.2.
@@ -42,20 +46,53 @@ _DETAIL = 0.04  # least strength of the band, of the range of grey levels: witho
 _WEIGHTS = {"distant": 6.5, "near": 1.7, "coarse": 4.4, "edges": 6.2, "lines": 7.0}
 _NOISE = {"distant": 2.5, "near": 1.0, "coarse": 1.5}
 _LEAST = 12.0
+_LEAST_TOGETHER = 19.0  # at two sizes, of which neither shows it alone
 
 
 def shows_pattern(image: Float32) -> bool:
     """Whether a pattern can be seen in an image, float32 [H, W] in [0, 1], at any size from the whole to its pixels."""
     unit = amplitude_unit(image)
-    levels = [image]
+    levels = [_without_column_noise(image)]
     while max(levels[-1].shape) > _LARGEST and min(levels[-1].shape) >= 2 * _SMALLEST:
         levels.append(_halved(levels[-1]))
-    return any(_is_enough(_terms(part, unit)) for level in reversed(levels) for part in _parts(level))
+    for level in reversed(levels):
+        for part in _parts(level):
+            found = _evidence(part, unit)
+            if found > _LEAST:
+                return True
+            lacks = _LEAST_TOGETHER - found  # noise hides large shapes less at half the size
+            can_be_halved = level is levels[-1] and min(part.shape) >= 2 * _SMALLEST
+            if can_be_halved and lacks < _LEAST and _evidence(_halved(part), unit) > lacks:
+                return True
+    return False
 
 
-def _is_enough(terms: Iterator[float]) -> bool:
+def _without_column_noise(image: Float32) -> Float32:
+    """The image without what is the same along each column and independent of the next: no line is so sharp."""
+    if min(image.shape) < _SMALLEST // 2:
+        return image
+    count = image.shape[0] // _STRIPS * _STRIPS
+    strips = _without_shading(cv2.resize(image[:count], (image.shape[1], _STRIPS), interpolation=cv2.INTER_AREA).T)
+    profile = strips.mean(axis=1)
+    power = float(np.mean(profile * profile))
+    agreement = _STRIPS * power / max(float(np.mean(strips * strips)), 1e-30)
+    if agreement < _SAME:
+        return image
+    spectrum = np.abs(np.fft.rfft(profile, 2 * len(profile))) ** 2
+    correlation = np.fft.irfft(spectrum)[1 : len(profile) // 2] / (len(profile) * power)
+    if float(np.abs(correlation).max()) > max(_WHITE / len(profile) ** 0.5, _LEAST_WHITE):
+        return image
+    return np.asarray(image - (image.mean(axis=0) - float(image.mean())), np.float32)
+
+
+def _evidence(image: Float32, unit: float) -> float:
+    """The sum of the terms, up to the one that makes it enough."""
     total = 0.0
-    return any((total := total + term) > _LEAST for term in terms)
+    for term in _terms(image, unit):
+        total += term
+        if total > _LEAST:
+            break
+    return total
 
 
 def _parts(level: Float32) -> list[Float32]:
@@ -144,9 +181,7 @@ def _around(correlation: Float32) -> Float32:
 def _lines(image: Float32, least: float) -> float:
     """``rows`` of the module's text."""
     count = image.shape[1] // _STRIPS * _STRIPS
-    strips = cv2.resize(image[:, :count], (_STRIPS, len(image)), interpolation=cv2.INTER_AREA)
-    strips = strips - cv2.GaussianBlur(strips, (1, 31), sigmaX=0.1, sigmaY=_BACKGROUND, borderType=cv2.BORDER_REFLECT)
-    strips = strips[_MARGIN:-_MARGIN] - strips[_MARGIN:-_MARGIN].mean(axis=0)
+    strips = _without_shading(cv2.resize(image[:, :count], (_STRIPS, len(image)), interpolation=cv2.INTER_AREA))
     profile = strips.mean(axis=1)
     power = float(np.mean(profile * profile))
     if power <= least * least:
@@ -154,3 +189,10 @@ def _lines(image: Float32, least: float) -> float:
     agreement = _STRIPS * power / float(np.mean(strips * strips))  # 1 for noise, 8 for lines and for streaks
     steps = (2 * float(np.mean(profile[1:] * profile[:-1])) + float(np.mean(profile[2:] * profile[:-2]))) / (3 * power)
     return min(max(agreement - 1.5, 0.0), 3.0) * max(steps, 0.0)
+
+
+def _without_shading(strips: npt.NDArray[Any]) -> Float32:
+    """Means of rows in strips, [H, 8], with what is sharp along them: [H - 10, 8]."""
+    strips = np.ascontiguousarray(strips)
+    strips = strips - cv2.GaussianBlur(strips, (1, 31), sigmaX=0.1, sigmaY=_BACKGROUND, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(strips[_MARGIN:-_MARGIN] - strips[_MARGIN:-_MARGIN].mean(axis=0), np.float32)

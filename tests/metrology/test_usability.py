@@ -32,6 +32,9 @@ EXPECTED = {
     "lower part blank": {PARTLY_BLANK},
     "upper part blank": {PARTLY_BLANK},
     "side blank": {PARTLY_BLANK},
+    "last row repeated": {PARTLY_BLANK},
+    "part dark noise": {PARTLY_BLANK},
+    "column noise": {NO_PATTERN},
 }
 
 
@@ -62,6 +65,57 @@ def test_a_fine_pattern_in_a_large_image_is_seen() -> None:
     assert find_fault(large) is None
     blurred = np.rint(cv2.GaussianBlur(large, (0, 0), 8) * 255) / 255
     assert find_fault(blurred.astype(np.float32)) is not None
+
+
+def test_even_rows_of_a_drawing_are_no_blank_scan() -> None:
+    drawing = np.full((128, 128), 0.6, np.float32)
+    drawing[24:60, 20:100:12] = drawing[30:34, 20:100] = 0.3
+    for image in (drawing, cv2.GaussianBlur(drawing, (0, 0), 2)):
+        assert find_fault(np.asarray(image, np.float32)) is None
+        assert find_fault(np.ascontiguousarray(image.T, np.float32)) is None
+    noise = np.random.default_rng(0).normal(0, 0.02, (60, 128))
+    drawing[:60] += noise.astype(np.float32)
+    assert find_fault(drawing) == PARTLY_BLANK  # the same rows below others that were scanned
+
+
+def test_white_lines_are_no_blank_columns() -> None:
+    lines = np.where(np.arange(128) % 16 < 8, 1.0, 0.4) + np.random.default_rng(0).normal(0, 0.05, (128, 128))
+    lines = np.where(np.arange(128) % 16 < 8, 1.0, cv2.GaussianBlur(lines, (0, 0), 0.5))
+    assert find_fault(np.clip(lines, 0, 1).astype(np.float32)) is None
+
+
+def test_a_dark_shape_at_the_border_is_part_of_the_pattern() -> None:
+    """Its edge is as blurred as any other; the end of a signal is sudden."""
+    image = np.full((128, 128), 0.7)
+    image[:20] = image[40:90, 60:70] = 0.02
+    noise = np.random.default_rng(0).normal(0, 0.01, image.shape)
+    blurred = cv2.GaussianBlur(image, (0, 0), 2) + noise
+    assert find_fault(np.clip(blurred, 0, 1).astype(np.float32)) is None
+    image[:20] = 0.7
+    image = cv2.GaussianBlur(image, (0, 0), 2)
+    image[:20] = 0.02
+    assert find_fault(np.clip(image + noise, 0, 1).astype(np.float32)) == PARTLY_BLANK
+
+
+def test_a_pattern_under_column_noise_is_seen() -> None:
+    columns = np.random.default_rng(0).normal(0, 0.06, (1, 256)).astype(np.float32)
+    for pattern in ("pattern=routing", "pattern=line_space"):
+        image = simulate("imaging.image_size=256", pattern, "noise=low")
+        assert find_fault(np.clip(image + columns, 0, 1)) is None
+    assert find_fault(np.clip(np.full((256, 256), 0.5, np.float32) + columns, 0, 1)) == NO_PATTERN
+
+
+def test_enlarged_pixels_are_no_repeated_rows() -> None:
+    image = simulate("pattern=routing", "noise=typical")
+    assert find_fault(np.ascontiguousarray(np.kron(image, np.ones((3, 3))), np.float32)) is None
+
+
+def test_large_shapes_are_seen_through_noise() -> None:
+    image = np.full((128, 128), 0.6, np.float32)
+    cv2.ellipse(image, (40, 30), (30, 20), 20, 0, 360, 0.3, -1)
+    cv2.ellipse(image, (100, 100), (40, 22), 70, 0, 360, 0.3, -1)
+    noise = np.random.default_rng(0).normal(0, 0.25, image.shape)
+    assert find_fault(np.clip(cv2.GaussianBlur(image, (0, 0), 1.5) + noise, 0, 1).astype(np.float32)) is None
 
 
 def test_an_empty_tile_beside_a_pattern_is_no_fault() -> None:

@@ -1,6 +1,9 @@
-"""Pictures without a pattern, as broken scans, empty fields and careless exports leave them; drawn from a seed."""
+"""Pictures without a pattern, as broken scans, empty fields and careless exports leave them; drawn from a seed.
 
-from collections.abc import Callable, Iterator
+``KINDS`` are told from patterns. ``LIKE_PATTERNS`` have edges or waves as patterns do, and some of them pass.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -174,6 +177,55 @@ def tiny(rng: Draw) -> Gray:
     return _noisy(np.full(shapes[int(rng.integers(len(shapes)))], 120.0), rng)
 
 
+def column_noise(rng: Draw) -> Gray:
+    image = _flat(rng, 60, 190)
+    return _noisy(image + rng.normal(0, rng.uniform(2, 30), (1, image.shape[1])), rng)
+
+
+def last_row_repeated(rng: Draw) -> Gray:
+    image = _noisy(_pattern(rng), rng)
+    last = int(len(image) * rng.uniform(0.2, 0.85))
+    image[last:] = image[last - 1]
+    return image if rng.random() < 0.5 else np.ascontiguousarray(image[::-1])
+
+
+def part_dark_noise(rng: Draw) -> Gray:
+    image = _noisy(_pattern(rng), rng)
+    part = image[int(len(image) * rng.uniform(0.2, 0.85)) :]
+    part[:] = _levels(np.abs(rng.normal(rng.uniform(0, 6), rng.uniform(0.5, 4), part.shape)))
+    return np.ascontiguousarray(np.rot90(image, int(rng.integers(4))))
+
+
+def mains_hum(rng: Draw) -> Gray:
+    image, phase = _flat(rng, 80, 170), rng.uniform(0, 2 * np.pi)
+    rows = np.arange(len(image))[:, None] / rng.uniform(6, 20)
+    return _noisy(image + rng.uniform(3, 30) * np.sin(2 * np.pi * rows + phase), rng, 0.5)
+
+
+def slanted_interference(rng: Draw) -> Gray:
+    image, angle = _flat(rng, 80, 170), rng.uniform(0.1, np.pi - 0.1)
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]] / rng.uniform(6, 20)
+    return _noisy(image + rng.uniform(3, 30) * np.sin(2 * np.pi * (x * np.sin(angle) + y * np.cos(angle))), rng, 0.5)
+
+
+def band_passed_noise(rng: Draw) -> Gray:
+    noise, sigma = rng.normal(0, 1, _shape(rng)), rng.uniform(1.5, 5)
+    band = cv2.GaussianBlur(noise, (0, 0), sigma) - cv2.GaussianBlur(noise, (0, 0), sigma * rng.uniform(1.5, 3))
+    return _noisy(band / band.std() * rng.uniform(8, 40) + rng.uniform(80, 170), rng, 0.5)
+
+
+def printed_card(rng: Draw) -> Gray:
+    image = _levels(_flat(rng, 20, 120))
+    for _ in range(int(rng.integers(1, 6))):
+        at = (int(rng.integers(image.shape[1])), int(rng.integers(image.shape[0])))
+        level = float(rng.uniform(120, 250))
+        if rng.random() < 0.5:
+            cv2.circle(image, at, int(rng.integers(8, 40)), level, -1 if rng.random() < 0.5 else 3)
+        else:
+            cv2.putText(image, "TEST 01", at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, level, 2, cv2.LINE_AA)
+    return _noisy(image, rng, 0.5)
+
+
 KINDS: tuple[Callable[[Draw], Gray], ...] = (
     black,
     white,
@@ -198,11 +250,15 @@ KINDS: tuple[Callable[[Draw], Gray], ...] = (
     data_bar_over_nothing,
     jpeg_blocks,
     tiny,
+    column_noise,
+    last_row_repeated,
+    part_dark_noise,
 )
+LIKE_PATTERNS: tuple[Callable[[Draw], Gray], ...] = (mains_hum, slanted_interference, band_passed_noise, printed_card)
 
 
-def pictures(seed: int, each: int) -> Iterator[tuple[str, Gray]]:
+def pictures(seed: int, each: int, kinds: Sequence[Callable[[Draw], Gray]] = KINDS) -> Iterator[tuple[str, Gray]]:
     """``each`` pictures of every kind, uint8 [H, W], with the name of the kind."""
-    for number, draw in enumerate(KINDS):
+    for number, draw in enumerate(kinds):
         for index in range(each):
             yield draw.__name__.replace("_", " "), draw(np.random.default_rng([seed, number, index]))
