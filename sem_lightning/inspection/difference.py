@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.inspection.brightness import match_brightness, match_focus
+from sem_lightning.inspection.brightness import match_brightness
 from sem_lightning.synthesis.field import Float32
 
 Bools = npt.NDArray[np.bool_]
 
 _SCALES = (1.5, 3.0)  # pixels: standard deviations of the smoothing, for small and for larger defects
-_BORDER = 4  # pixels along the edge of what the reference shows that are not compared
+_BORDER = 6  # pixels along the edge of what the reference shows that are not compared
 _SLOW = 8  # a side holds so many standard deviations of the blur whose result is slow change of brightness
 _CLIPPED = 2.0  # standard deviations beyond which a difference does not count as slow change
 _GROUPS = 10  # of pixels with similar gradients
@@ -45,7 +45,6 @@ def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
     used = cv2.erode(shown.astype(np.uint8), inside, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     if np.count_nonzero(used) < _FEWEST:
         return np.zeros(image.shape, np.float32)
-    image, reference = match_focus(image, reference, used, _SCALES[0])
     scores = [_compare_at(image, reference, used, scale) for scale in _SCALES]
     return np.asarray(np.where(np.abs(scores[0]) >= np.abs(scores[1]), scores[0], scores[1]), np.float32)
 

@@ -1,5 +1,6 @@
 """The Inspector: compares images with references of the same place."""
 
+import itertools
 import math
 import os
 from collections import deque
@@ -21,7 +22,7 @@ from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Regis
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.references import SELF, InspectionPair
-from sem_lightning.inspection.registration import find_periods, register, register_near, warp
+from sem_lightning.inspection.registration import Shift, find_periods, register, register_near, warp
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError
 from sem_lightning.metrology.usability import find_fault
@@ -35,7 +36,7 @@ Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 
 _SAME_SIZE = 0.005  # relative difference of pixel sizes that are equal
 _LARGEST_RATIO = 4.0  # of pixel sizes
-_NEIGHBOURS = 4  # periods at which an image is compared with itself
+_ASKEW = 0.5  # sine of the angle from which two periods have different directions
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,7 @@ class Inspector:
 
     def _inspect_self(self, image: GrayImage) -> Inspection:
         compared = []
-        for shift in find_periods(image.pixels)[:_NEIGHBOURS]:
+        for shift in _neighbours(find_periods(image.pixels)):
             registration = register_near(image.pixels, image.pixels, shift)
             if registration.fault is None and math.hypot(*registration.shift) > math.hypot(*shift) / 2:
                 compared.append(_compare_with(SELF, image.pixels, image.pixels, registration))
@@ -247,6 +248,23 @@ def _at_pixel_size(reference: GrayImage, image: GrayImage) -> tuple[Float32, lis
     return np.asarray(scaled, np.float32), [
         f"scaled from {reference.pixel_size:.4g} to {image.pixel_size:.4g} nm a pixel"
     ]
+
+
+def _neighbours(periods: Sequence[Shift]) -> list[Shift]:
+    """Shifts to the cells that a cell is compared with: two on either side, and one in a second direction.
+
+    A cell at the border has neighbours on one side only. With two of them it differs from one if that one has a defect,
+    and from both if it has a defect itself.
+    """
+    if not periods:
+        return []
+    (x, y), chosen = periods[0], []
+    for steps in (1, -1, 2, -2):
+        chosen.append((steps * x, steps * y))
+    askew = ((a, b) for a, b in periods if abs(a * y - b * x) > _ASKEW * math.hypot(a, b) * math.hypot(x, y))
+    for a, b in itertools.islice(askew, 1):
+        chosen += [(a, b), (-a, -b)]
+    return chosen
 
 
 def _compare_with(name: str, image: Float32, reference: Float32, registration: Registration) -> _Compared:

@@ -11,7 +11,7 @@ _SMOOTHING = 1.0  # pixels, before gradients are computed
 _SMEARED = 3.5  # pixels that share their noise after that smoothing: 2 sqrt(pi) times its width
 _ROUNDS = 2
 _LARGEST = 3.0  # pixels; larger shifts of a row are no jitter
-_OUTLIER = 3.0  # standard deviations beyond which a difference is no shift
+_OUTLIER = 3.0  # standard deviations of noise
 _NEIGHBOURS = 4.0  # rows; standard deviation of the mean of neighbouring rows
 _DRIFT = 1.0  # pixels; standard deviation of shifts that neighbouring rows share
 _BLOCKS = 4  # along each side, for the residual
@@ -50,7 +50,8 @@ def shift_rows(image: Float32, shifts: Float32) -> Float32:
 
 
 def _smooth(image: Float32) -> Float32:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), _SMOOTHING), np.float32)
+    """The image smoothed along its rows only, because each row has a shift of its own."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 1), sigmaX=_SMOOTHING, sigmaY=0.01), np.float32)
 
 
 def _gradient(image: Float32, across: bool) -> Float32:
@@ -58,11 +59,12 @@ def _gradient(image: Float32, across: bool) -> Float32:
 
 
 def _differences(image: Float32, reference: Float32, shown: npt.NDArray[np.bool_]) -> tuple[Float32, Float32, float]:
-    """The differences, the weight of each pixel (0 for outliers), and their robust standard deviation."""
+    """The differences, the weight of each pixel (0 where no shift explains it), and the standard deviation of noise."""
     difference = image - reference
-    spread = float(np.median(np.abs(difference[shown]))) / 0.6745 if shown.any() else 1.0
-    weight = (shown & (np.abs(difference) < _OUTLIER * max(spread, 1e-6))).astype(np.float32)
-    return difference, weight, max(spread, 1e-6)
+    spread = max(float(np.median(np.abs(difference[shown]))) / 0.6745 if shown.any() else 1.0, 1e-6)
+    steepest = cv2.dilate(np.abs(_gradient(reference, across=True)), np.ones((1, 5), np.uint8))
+    explained = np.abs(difference) < _OUTLIER * spread + _LARGEST * steepest
+    return difference, (shown & explained).astype(np.float32), spread
 
 
 def _measure_rows(

@@ -49,7 +49,7 @@ def test_known_transforms_are_found() -> None:
             if found.fault is None and not found.periods:
                 errors.append(error(found.matrix, pair))
     assert len(errors) >= 10
-    assert np.median(errors) < 0.3 and max(errors) < 1
+    assert np.median(errors) < 0.2 and max(errors) < 1.5
 
 
 @settings(max_examples=8)
@@ -126,11 +126,11 @@ def test_lines_fit_a_pitch_further_and_it_is_said() -> None:
     assert np.hypot(*found.shift) < 0.25 * 256 + 2
 
 
-def test_an_array_repeats_itself_and_a_layout_does_not() -> None:
+def test_an_array_repeats_itself_and_blots_do_not() -> None:
     simulator = PairSimulator.compose("pattern=contact_hole", "defect=contact_hole", *STEADY)
     pair = simulator.sample(0, "good", seed=2)
     pitch = pair.image.scene.pattern.pitch / pair.image.scene.view.pixel_size  # type: ignore[attr-defined]
     shortest = find_periods(pictures(pair)[0])[0]
     assert 0.8 * pitch < np.hypot(*shortest) < 1.25 * pitch
-    free = PairSimulator.compose("pattern=freeform", "defect=basic", *STEADY).sample(1, "good", seed=2)
-    assert find_periods(pictures(free)[0]) == []
+    blots = cv2.GaussianBlur(np.random.default_rng(0).random((256, 256), np.float32), (0, 0), 8)
+    assert find_periods((blots > np.median(blots)).astype(np.float32)) == []
