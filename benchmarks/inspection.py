@@ -10,12 +10,22 @@ figures of --registration and --detection are of the seeds 2910, 2911 and 2912, 
 """
 
 import argparse
+import itertools
 import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
+import sem_lightning as sl
+from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.inspection.difference import compare
+from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import register, warp
 from sem_lightning.synthesis.field import Float32
@@ -25,8 +35,8 @@ CALIBRATION_SEED, CHOICE_SEED, TEST_SEEDS = 2900, 2901, (2910, 2911, 2912)
 METAL = ("pattern=routing", "pattern=maze", "pattern=freeform")
 NOISES = ("low", "typical", "high", "extreme")
 DENSE = {
-    "maze": ("pattern=maze",),
-    "routing": ("pattern=routing", "pattern.tip_to_tip=[0.8,1.2]", "pattern.longest_gap=0.65"),
+    "maze": ("pattern=maze", "pattern.longest_gap=null"),
+    "routing": ("pattern=routing", "pattern.tip_to_tip=[0.8,1.2]", "pattern.longest_gap=null"),
 }
 RIGHT = 1.0  # pixels of error from which a registration is wrong
 
@@ -102,16 +112,133 @@ def measure_false_places(count: int) -> None:
     print(f"log10(rate) = {start:.2f} - {-slope:.3f} score, {len(heights)} places in {area:.1f} million pixels")
 
 
+def measure_detection(count: int, size: int) -> None:
+    """Balanced accuracy on dense metal, by pattern, noise and shift: good against defective."""
+    limit = choose_plain_limit(count // 8, size)
+    inspector, single = Inspector(), sl.load("robust")
+    found: dict[tuple[str, str], list[tuple[bool, dict[str, bool]]]] = defaultdict(list)
+    for seed in TEST_SEEDS:
+        for (name, pattern), noise in itertools.product(DENSE.items(), NOISES[:3]):
+            simulator = dense_pairs(pattern, noise, size)
+            for index in range(count // (len(TEST_SEEDS) * len(DENSE) * 3)):
+                pair = simulator.sample(index, LABELS[index % 4], seed=seed, split=2)
+                image, reference = pictures(pair)
+                called = {
+                    "with a reference": inspector.inspect(image, reference).decision != "good",
+                    "one image (robust)": single.predict([image])[0].label != "good",
+                    "plain difference": plain_difference(image, reference) > limit,
+                }
+                shift = float(np.hypot(pair.reference_scene.shift_x, pair.reference_scene.shift_y)) / size
+                near = "shift below 0.1" if shift < 0.1 else "shift 0.1 to 0.25"
+                for row in (("all", ""), ("pattern", name), ("noise", noise), ("shift", near), ("seed", str(seed))):
+                    found[row].append((LABELS[index % 4] != "good", called))
+    methods = list(found["all", ""][0][1])
+    print(f"| pairs of {size} x {size} pixels | pairs | {' | '.join(methods)} |")
+    print("| --- | ---: |" + " ---: |" * len(methods))
+    for (kind, value), each in found.items():
+        cells = " | ".join(balanced([(truth, called[method]) for truth, called in each]) for method in methods)
+        print(f"| {kind} {value} | {len(each)} | {cells} |")
+
+
+LABELS = ("good", "gap", "good", "bridge")
+
+
+def dense_pairs(pattern: tuple[str, ...], noise: str, size: int) -> PairSimulator:
+    """Pairs whose gaps are as long as the spaces between line ends, so that one image does not tell them apart."""
+    return PairSimulator.compose(
+        *pattern, "defect=basic", "defect.gap.length=[0.6,1.2]", f"imaging.image_size={size}", f"noise={noise}"
+    )
+
+
+def plain_difference(image: Float32, reference: Float32) -> float:
+    """The largest smoothed difference after phase correlation and equal mean and deviation."""
+    window = np.asarray(cv2.createHanningWindow(image.shape[::-1], cv2.CV_32F), np.float32)
+    (x, y), _ = cv2.phaseCorrelate(image, reference, window)
+    moved = cv2.warpAffine(reference, np.array([[1, 0, -x], [0, 1, -y]], np.float32), image.shape[::-1])
+    one, other = ((each - each.mean()) / each.std() for each in (image, moved))
+    inside = 1 + int(max(abs(x), abs(y)))
+    difference = np.abs(cv2.GaussianBlur(one - other, (0, 0), 2))[inside:-inside, inside:-inside]
+    return float(difference.max()) if difference.size else 0.0
+
+
+def choose_plain_limit(count: int, size: int) -> float:
+    """The limit of the plain difference with the highest balanced accuracy, on pairs of another seed."""
+    values: dict[bool, list[float]] = {True: [], False: []}
+    for (pattern, noise), index in itertools.product(itertools.product(DENSE.values(), NOISES[:3]), range(count // 6)):
+        label = LABELS[index % 4]
+        pair = dense_pairs(pattern, noise, size).sample(index, label, seed=CHOICE_SEED, split=2)
+        values[label != "good"].append(plain_difference(*pictures(pair)))
+    defective, good = np.array(values[True]), np.array(values[False])
+    tried = np.concatenate([defective, good])
+    return float(max(tried, key=lambda limit: np.mean(defective > limit) + np.mean(good <= limit)))
+
+
+def balanced(judged: list[tuple[bool, bool]]) -> str:
+    """Balanced accuracy with a 95 % interval: half of the sum of both rates, by the delta method."""
+    rates, variance = [], 0.0
+    for truth in (True, False):
+        right = [called == truth for is_defect, called in judged if is_defect == truth]
+        rate = sum(right) / len(right)
+        low, high = wilson_interval(sum(right), len(right))
+        rates.append(rate)
+        variance += ((high - low) / 2) ** 2 / 4
+    value, half = sum(rates) / 2, variance**0.5
+    return f"{value:.3f} [{value - half:.3f}, {min(value + half, 1):.3f}]"
+
+
+def measure_speed() -> None:
+    """Milliseconds of a pair of 480 x 480 pixels, from files to places."""
+    simulator = PairSimulator.compose("pattern=routing", "defect=basic", "imaging.image_size=480", "noise=typical")
+    inspector, single = Inspector(), sl.load("robust")
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for index in range(6):
+            pair = simulator.sample(index, seed=TEST_SEEDS[0], split=2)
+            names = (Path(folder) / f"{index}.png", Path(folder) / f"{index}_ref.png")
+            for name, pixels in zip(names, (pair.image.image, pair.reference), strict=True):
+                cv2.imwrite(str(name), pixels)
+            files.append(names)
+
+        def plain(image: Path, reference: Path) -> None:
+            one, other = (cv2.imread(str(name), cv2.IMREAD_GRAYSCALE) for name in (image, reference))
+            assert one is not None and other is not None
+            plain_difference(to_float(one), to_float(other))
+
+        ways: dict[str, Callable[[Path, Path], object]] = {
+            "sem-inspect": inspector.inspect,
+            "phase correlation, difference, threshold": plain,
+            "sem-predict of one image": lambda image, reference: single.predict([image]),
+        }
+        times: dict[str, list[float]] = defaultdict(list)
+        for _ in range(5):
+            for title, way in ways.items():
+                for image, reference in files:
+                    started = time.perf_counter()
+                    way(image, reference)
+                    times[title].append(time.perf_counter() - started)
+    medians = {title: statistics.median(each[len(files) :]) for title, each in times.items()}
+    for title, median in medians.items():
+        ratio = medians["sem-inspect"] / median
+        print(f"{title}: {median * 1000:.0f} ms a pair; sem-inspect takes {ratio:.2f} times as long")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--registration", action="store_true", help="pairs with known transforms")
     parser.add_argument("--calibrate", action="store_true", help="false places of clean pairs by score")
-    parser.add_argument("--pairs", type=int, default=500, help="number of pairs")
+    parser.add_argument("--detection", action="store_true", help="balanced accuracy on dense metal")
+    parser.add_argument("--speed", action="store_true", help="time of a pair")
+    parser.add_argument("--pairs", type=int, help="number of pairs (500, 400 and 3,000)")
+    parser.add_argument("--size", type=int, default=256, help="pixels of the pairs of --detection")
     asked = parser.parse_args()
     if asked.registration:
-        measure_registration(asked.pairs)
+        measure_registration(asked.pairs or 500)
     if asked.calibrate:
-        measure_false_places(asked.pairs)
+        measure_false_places(asked.pairs or 400)
+    if asked.detection:
+        measure_detection(asked.pairs or 3000, asked.size)
+    if asked.speed:
+        measure_speed()
 
 
 if __name__ == "__main__":

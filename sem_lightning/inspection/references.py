@@ -32,7 +32,7 @@ class InspectionPair:
 
     Attributes:
         image: The file to inspect.
-        references: Its reference; several are replaced by their median. ``self`` compares the cells of a periodic
+        references: Its reference; of several most count. ``self`` compares the cells of a periodic
             pattern with each other.
         fault: `NO_REFERENCE`; ``None`` if there is one.
         detail: What was found in place of a reference, for a message.
