@@ -115,7 +115,7 @@ def test_the_reference_is_warped_by_the_matrix(routing_pair: Pair) -> None:
     moved, shown = warp(reference, routing_pair.matrix, image.shape)
     assert shown.mean() == pytest.approx(routing_pair.overlap.mean(), abs=0.05)
     smooth = [cv2.GaussianBlur(each, (0, 0), 1.5)[shown] for each in (image, moved)]
-    assert np.corrcoef(*smooth)[0, 1] > 0.9
+    assert np.corrcoef(smooth[0], smooth[1])[0, 1] > 0.9
 
 
 def test_lines_fit_a_pitch_further_and_it_is_said() -> None:
