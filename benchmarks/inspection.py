@@ -26,6 +26,8 @@ import sem_lightning as sl
 from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.inspection.difference import compare
 from sem_lightning.inspection.inspector import Inspector
+from sem_lightning.inspection.place_classifier import PlaceClassifier
+from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import register, warp
 from sem_lightning.synthesis.field import Float32
@@ -89,33 +91,40 @@ def measure_registration(count: int) -> None:
         )
 
 
-def measure_false_places(count: int) -> None:
-    """Places above each score in a million pixels of clean pairs, and the line that `least_score` uses."""
-    heights, area = [], 0.0
-    for group in (*METAL, "pattern=any_line_space", "pattern=contact_hole"):
+def measure_false_places(count: int, network: str | None) -> None:
+    """Places above each score, and above each log odds of a network, in a million pixels of clean pairs."""
+    classifier = None if network is None else PlaceClassifier(network)
+    scores: list[float] = []
+    odds: list[float] = []
+    area = 0.0
+    for group, noise in itertools.product((*METAL, "pattern=any_line_space", "pattern=contact_hole"), NOISES):
         defects = "contact_hole" if group == "pattern=contact_hole" else "basic"
-        for noise in NOISES:
-            simulator = PairSimulator.compose(group, f"defect={defects}", "imaging.image_size=256", f"noise={noise}")
-            for index in range(count // (5 * len(NOISES))):
-                image, reference = pictures(simulator.sample(index, "good", seed=CALIBRATION_SEED, split=2))
-                found = register(image, reference)
-                if found.fault is None:
-                    moved, shown = warp(reference, found.matrix, image.shape, found.row_shifts)
-                    heights += [place.score for place in find_places(compare(image, moved, shown), CANDIDATE_SCORE)]
-                    area += float(np.count_nonzero(shown)) / 1e6
-    scores = np.arange(4.5, 14.1, 0.5)
-    rates = np.array([sum(height >= score for height in heights) / area for score in scores])
-    for score, rate in zip(scores, rates, strict=True):
-        print(f"score {score:4.1f}: {rate:8.2f} places in a million pixels")
-    used = rates > 0
-    slope, start = np.polyfit(scores[used], np.log10(rates[used]), 1)
-    print(f"log10(rate) = {start:.2f} - {-slope:.3f} score, {len(heights)} places in {area:.1f} million pixels")
+        simulator = PairSimulator.compose(group, f"defect={defects}", "imaging.image_size=256", f"noise={noise}")
+        for index in range(count // (5 * len(NOISES))):
+            image, reference = pictures(simulator.sample(index, "good", seed=CALIBRATION_SEED, split=2))
+            found = register(image, reference)
+            if found.fault is not None:
+                continue
+            moved, shown = warp(reference, found.matrix, image.shape, found.row_shifts)
+            height = compare(image, moved, shown)
+            places = find_places(height, CANDIDATE_SCORE)
+            scores += [place.score for place in places]
+            area += float(np.count_nonzero(shown)) / 1e6
+            if classifier is not None:
+                rated = classifier.rate(PairPictures.of(image, moved, shown, height), places)
+                odds += [place.log_odds for place in rated if place.log_odds is not None]
+    print(f"{area:.1f} million pixels of clean pairs")
+    for name, values, limits in (("score", scores, np.arange(4.5, 13.1, 0.5)), ("log odds", odds, np.arange(-3, 9))):
+        for limit in limits if values else ():
+            print(
+                f"{name} {limit:4.1f}: {sum(value >= limit for value in values) / area:8.2f} places in a million pixels"
+            )
 
 
-def measure_detection(count: int, size: int) -> None:
+def measure_detection(count: int, size: int, network: str | None) -> None:
     """Balanced accuracy on dense metal, by pattern, noise and shift: good against defective."""
     limit = choose_plain_limit(count // 8, size)
-    inspector, single = Inspector(), sl.load("robust")
+    inspector, single = Inspector(network=network), sl.load("robust")
     found: dict[tuple[str, str], list[tuple[bool, dict[str, bool]]]] = defaultdict(list)
     for seed in TEST_SEEDS:
         for (name, pattern), noise in itertools.product(DENSE.items(), NOISES[:3]):
@@ -186,10 +195,10 @@ def balanced(judged: list[tuple[bool, bool]]) -> str:
     return f"{value:.3f} [{value - half:.3f}, {min(value + half, 1):.3f}]"
 
 
-def measure_speed() -> None:
+def measure_speed(network: str | None) -> None:
     """Milliseconds of a pair of 480 x 480 pixels, from files to places."""
     simulator = PairSimulator.compose("pattern=routing", "defect=basic", "imaging.image_size=480", "noise=typical")
-    inspector, single = Inspector(), sl.load("robust")
+    inspector, single = Inspector(network=network), sl.load("robust")
     with tempfile.TemporaryDirectory() as folder:
         files = []
         for index in range(6):
@@ -228,17 +237,18 @@ def main() -> None:
     parser.add_argument("--calibrate", action="store_true", help="false places of clean pairs by score")
     parser.add_argument("--detection", action="store_true", help="balanced accuracy on dense metal")
     parser.add_argument("--speed", action="store_true", help="time of a pair")
+    parser.add_argument("--network", help="a checkpoint of experiment=reference")
     parser.add_argument("--pairs", type=int, help="number of pairs (500, 400 and 3,000)")
     parser.add_argument("--size", type=int, default=256, help="pixels of the pairs of --detection")
     asked = parser.parse_args()
     if asked.registration:
         measure_registration(asked.pairs or 500)
     if asked.calibrate:
-        measure_false_places(asked.pairs or 400)
+        measure_false_places(asked.pairs or 400, asked.network)
     if asked.detection:
-        measure_detection(asked.pairs or 3000, asked.size)
+        measure_detection(asked.pairs or 3000, asked.size, asked.network)
     if asked.speed:
-        measure_speed()
+        measure_speed(asked.network)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,11 @@ _PUBLIC = {
     "Prediction": "inference.prediction",
     "Region": "inference.prediction",
     "load": "inference.predictor",
+    "Inspector": "inspection.inspector",
+    "Inspection": "inspection.inspection",
+    "Place": "inspection.inspection",
+    "Registration": "inspection.inspection",
+    "register": "inspection.registration",
     "GrayImage": "io.gray_image",
     "open_image": "io.gray_image",
     "Polarity": "polarity",
@@ -82,6 +87,11 @@ if TYPE_CHECKING:
     from sem_lightning.inference.prediction import Region as Region
     from sem_lightning.inference.predictor import Predictor as Predictor
     from sem_lightning.inference.predictor import load as load
+    from sem_lightning.inspection.inspection import Inspection as Inspection
+    from sem_lightning.inspection.inspection import Place as Place
+    from sem_lightning.inspection.inspection import Registration as Registration
+    from sem_lightning.inspection.inspector import Inspector as Inspector
+    from sem_lightning.inspection.registration import register as register
     from sem_lightning.io.gray_image import GrayImage as GrayImage
     from sem_lightning.io.gray_image import open_image as open_image
     from sem_lightning.model.checkpoint import TrainedModel as TrainedModel

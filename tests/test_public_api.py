@@ -31,8 +31,8 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
 
 
 def test_what_is_not_public_is_named() -> None:
-    with pytest.raises(AttributeError, match="module 'sem_lightning' has no attribute 'Inspector'"):
-        _ = sl.Inspector
+    with pytest.raises(AttributeError, match="module 'sem_lightning' has no attribute 'Detector'"):
+        _ = sl.Detector
 
 
 def run_fresh(program: str) -> str:

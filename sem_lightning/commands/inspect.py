@@ -40,7 +40,8 @@ def inspect(config: DictConfig) -> None:
 
     lines, page = (Path(name).expanduser() if name else None for name in (settings.jsonl, settings.report))
     writer = InspectionWriter(output, lines, page)
-    inspector = Inspector(settings.false_places, settings.pixel_size, settings.data_bar == "auto")
+    crop = settings.data_bar == "auto"
+    inspector = Inspector(settings.false_places, settings.pixel_size, crop, settings.network)
     report = InspectionReport()
     sinks: list[InspectionWriter | InspectionReport] = [writer, report] if page else [writer]
     if settings.overlays:

@@ -24,6 +24,7 @@ PATH_KEYS = (
     "report",
     "image",
     "ckpt",
+    "network",
     "data.root",
     "pattern.file",
     "init_from",

@@ -160,6 +160,7 @@ class InspectSettings:
     report: str | None = MISSING
     overlays: bool = MISSING
     false_places: float = MISSING
+    network: str | None = MISSING
     pixel_size: float | None = MISSING
     data_bar: str = MISSING
 

@@ -17,7 +17,7 @@ from sem_lightning.synthesis.defects.mix import GOOD
 UNREADABLE = "unreadable"  # reason of a pair of which a file cannot be used
 _REGISTRATION = ("shift_x", "shift_y", "rotation_deg", "scale", "correlation", "overlap", "residual")
 COLUMNS = ("path", "decision", "reason", "places", "score", "label", "reference", *_REGISTRATION, "remarks")
-PLACE_COLUMNS = ("x", "y", "width", "height", "label", "score", "area", "brighter", "width_nm", "height_nm")
+PLACE_COLUMNS = ("x", "y", "width", "height", "label", "score", "area", "brighter", "log_odds", "width_nm", "height_nm")
 
 
 class InspectionWriter:

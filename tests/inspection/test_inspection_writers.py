@@ -55,7 +55,7 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
     places = read(tmp_path / "new" / "out_places.csv")
     assert list(places[0]) == ["path", *PLACE_COLUMNS]
     assert [tuple(place.values()) for place in places] == [
-        ("a.tif", "10", "20", "8", "4", "bridge", "9.123", "25", "True", "6.4", "3.2")
+        ("a.tif", "10", "20", "8", "4", "bridge", "9.123", "25", "True", "", "6.4", "3.2")
     ]
     found = [json.loads(line) for line in lines.read_text().splitlines()]
     assert found[0]["places"][0]["brighter"] is True and found[0]["places"][0]["width_nm"] == 6.4
