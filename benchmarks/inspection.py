@@ -6,7 +6,7 @@ python benchmarks/inspection.py --detection      # dense metal: with a reference
 python benchmarks/inspection.py --speed          # time of a pair of 480 x 480 pixels; 1 minute
 
 Seeds: the constants of `least_score` come from the seed 2900; the plain difference chose its threshold on 2901; the
-figures of --registration and --detection are of the seeds 2910, 2911 and 2912, which nothing was chosen on.
+figures of --registration and --detection are of the seeds 2920, 2921 and 2922, which nothing was chosen on.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from sem_lightning.inspection.registration import register, warp
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.pairs import Pair, PairSimulator
 
-CALIBRATION_SEED, CHOICE_SEED, TEST_SEEDS = 2900, 2901, (2910, 2911, 2912)
+CALIBRATION_SEED, CHOICE_SEED, TEST_SEEDS = 2900, 2901, (2920, 2921, 2922)
 METAL = ("pattern=routing", "pattern=maze", "pattern=freeform")
 NOISES = ("low", "typical", "high", "extreme")
 DENSE = {

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from sem_lightning.inspection.inspection import Matrix, Registration
 from sem_lightning.inspection.overlap_correlation import Peak, correlate_overlap, find_peaks
+from sem_lightning.inspection.reliability import split_half_reliability
 from sem_lightning.inspection.row_alignment import align_rows
 from sem_lightning.metrology.orientation import LINES_FROM, find_orientation
 from sem_lightning.synthesis.field import Float32
 
 Shift = tuple[float, float]
-OTHER_PLACE = "other place"
+OTHER_PLACE, INVERTED = "other place", "inverted reference"
 
 _COARSE_SIDE = 160  # pixels of the longer side in the search over all shifts
 _ORIENTED_SIDE = 240  # pixels at which the direction of lines is measured
@@ -30,12 +31,14 @@ _SLOW = 12  # a side holds so many standard deviations of the blur whose result 
 _MOST_PERIODS = 64
 _SAME_PEAK = 3.0  # pixels at low resolution
 _EQUAL = 0.005  # correlations of two shifts that differ by no more are equal
-_LEAST_CORRELATION = 0.5
+_LEAST_CORRELATION = 0.87  # of the correlation that noise allows
+_LEAST_RELIABILITY = 0.35
+_LEAST_REPETITION = 0.5  # correlation of an image with itself, a period away
 _LEAST_OVERLAP = 0.4
 _LARGEST_TURN = 3.0  # degrees
 _LARGEST_SCALE = 0.045
 _LARGEST_SHEAR = 0.02
-_INVERTED = 0.5  # correlation with the negative from which an image is inverted
+_INVERTED = 0.6  # of that correlation, with the negative, from which an image is inverted
 _LEAST_PERIOD = 4  # pixels at low resolution; shorter ones are noise that neighbouring pixels share
 _REPEATS = 0.8  # share of the highest correlation with itself from which a shift is a period
 
@@ -169,7 +172,7 @@ def find_periods(image: Float32) -> list[Shift]:
         return float(np.hypot(*shift) if level.across_lines is None else abs(shift @ level.across_lines))
 
     found = [peak for peak in found if length(peak) > _LEAST_PERIOD]
-    if not found or found[0].correlation < _LEAST_CORRELATION:
+    if not found or found[0].correlation < _LEAST_REPETITION:
         return []
     repeating = [peak for peak in found if peak.correlation >= _REPEATS * found[0].correlation]
     grid = level.from_image
@@ -225,9 +228,12 @@ def _finish(
             found = level.full(level.refine(level.own(found), criteria)[0])
     moved, shown = warp(reference, found, image.shape)
     overlap = float(shown.mean())
-    fault = _find_fault(found, correlation, overlap)
-    if fault == OTHER_PLACE and -correlate_overlap(coarse.image, coarse.reference, _REACH)[0].min() > _INVERTED:
-        fault = "inverted reference"
+    # of the correlation that noise leaves to two images of the same place
+    reliability = math.sqrt(math.prod(split_half_reliability(each, factor) for each in (image, reference)))
+    fault = _find_fault(found, correlation, reliability, overlap)
+    if fault == OTHER_PLACE and coarse.across_lines is None:
+        lowest = float(correlate_overlap(coarse.image, coarse.reference, _REACH)[0].min())
+        fault = INVERTED if -lowest > _INVERTED * reliability else fault
     row_shifts, residual = np.zeros(len(image), np.float32), math.nan
     if fault is None:
         row_shifts, residual = align_rows(image, moved, shown)
@@ -243,11 +249,13 @@ def _correlate(level: _Level, matrix: Matrix) -> float:
     return float(np.corrcoef(level.image[shown], moved[shown])[0, 1])
 
 
-def _find_fault(matrix: Matrix, correlation: float, overlap: float) -> str | None:
+def _find_fault(matrix: Matrix, correlation: float, reliability: float, overlap: float) -> str | None:
     """Why a registration cannot be trusted; ``None`` if it can."""
     if overlap < _LEAST_OVERLAP:
         return "little overlap"
-    if correlation < _LEAST_CORRELATION:
+    if reliability < _LEAST_RELIABILITY:
+        return "too noisy"
+    if correlation < _LEAST_CORRELATION * reliability:
         return OTHER_PLACE
     stretch = np.linalg.svd(matrix[:, :2], compute_uv=False)
     turn = math.degrees(math.atan2(matrix[1, 0] - matrix[0, 1], matrix[0, 0] + matrix[1, 1]))
