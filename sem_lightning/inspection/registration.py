@@ -16,6 +16,7 @@ from sem_lightning.synthesis.field import Float32
 
 Shift = tuple[float, float]
 OTHER_PLACE = "other place"
+LITTLE_OVERLAP = "little overlap"
 
 _COARSE_SIDE = 160  # pixels of the longer side in the search over all shifts
 _ORIENTED_SIDE = 240  # pixels at which the direction of lines is measured
@@ -246,7 +247,7 @@ def _correlate(level: _Level, matrix: Matrix) -> float:
 def _find_fault(matrix: Matrix, correlation: float, overlap: float) -> str | None:
     """Why a registration cannot be trusted; ``None`` if it can."""
     if overlap < _LEAST_OVERLAP:
-        return "little overlap"
+        return LITTLE_OVERLAP
     if correlation < _LEAST_CORRELATION:
         return OTHER_PLACE
     stretch = np.linalg.svd(matrix[:, :2], compute_uv=False)

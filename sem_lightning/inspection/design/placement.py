@@ -1,0 +1,122 @@
+"""Finds where on a design an image lies: its magnification, place and tone."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sem_lightning.inspection.inspection import Matrix
+from sem_lightning.inspection.overlap_correlation import correlate_overlap, find_peaks
+from sem_lightning.synthesis.field import Float32
+
+SMALLEST_SCALE, LARGEST_SCALE = 0.2, 5.0  # image pixels a pixel of the design
+
+_SIDE = 120  # pixels of the image's longer side in the search
+_REACH = 0.28  # of a side, see `correlate_overlap`
+_STEP = 1.015  # between scales
+_NEAR_STEPS = 5  # steps to both sides of a scale that is likely
+_SURE = 0.75  # correlation from which other scales and templates are not tried
+_LEAST_COVER = 0.3  # share of the image's area that a design must have
+_EQUAL = 0.005  # correlations of two shifts that differ by no more are equal
+_LEAST_SIDE = 12  # pixels in the search
+_SMOOTHING, _SLOW = 0.8, 12  # pixels, and of a side: what lies between two standard deviations of a blur is compared
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where an image lies on a design.
+
+    Attributes:
+        correlation: 0 to 1.
+        matrix: float64 [2, 3]: the design's (x, y) of the image's (x, y, 1), pixels.
+        edges: Whether only the edges are bright or dark, and both sides of them alike.
+        sign: 1 if the feature, or its edges, are brighter than the ground; or -1.
+        periods: See `Registration`.
+    """
+
+    correlation: float
+    matrix: Matrix
+    edges: bool
+    sign: int
+    periods: tuple[tuple[float, float], ...]
+
+
+def place(image: Float32, coverage: Float32, scale: float | None) -> Placement | None:
+    """Search over scales and all whole shifts at low resolution.
+
+    Args:
+        image: float32 [H, W].
+        coverage: float32 [h, w], see `Design`.
+        scale: Image pixels a pixel of the design; ``None`` searches from 0.2 to 5.
+
+    Returns:
+        The best place, exact to about 1 % of the field and of the scale; ``None`` if no scale leaves enough to compare.
+    """
+    if scale is not None:
+        tried = [[scale]]
+    else:
+        likely = _steps(max(a / b for a, b in zip(image.shape, coverage.shape, strict=True)), _NEAR_STEPS)
+        count = round(math.log(LARGEST_SCALE / SMALLEST_SCALE) / math.log(_STEP))
+        tried = [likely, list(np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, count + 1))]
+    factor = max(1.0, max(image.shape) / _SIDE)
+    small, across, down = _shrink(image, factor)
+    best: Placement | None = None
+    for scales in tried:
+        for edges in (False, True):
+            found = [_correlate(small, (across, down), coverage, each, edges) for each in scales]
+            best = max((each for each in (best, *found) if each), key=lambda each: each.correlation, default=None)
+            if best is not None and best.correlation >= _SURE:
+                return best
+    return best
+
+
+def _steps(scale: float, count: int) -> list[float]:
+    found: Iterable[float] = (scale * _STEP**step for step in range(-count, count + 1))
+    return [each for each in found if SMALLEST_SCALE <= each <= LARGEST_SCALE]
+
+
+def template(coverage: Float32, edges: bool, sign: int) -> Float32:
+    """What an image shows of a smoothed coverage: the feature, or its edges."""
+    shown = 4 * coverage * (1 - coverage) if edges else coverage
+    return np.asarray(shown if sign > 0 else 1 - shown, np.float32)
+
+
+def _correlate(
+    small: Float32, pixel: tuple[float, float], coverage: Float32, scale: float, edges: bool
+) -> Placement | None:
+    """The best place at one scale; ``pixel`` is the small image's in the image's, along x and y."""
+    height, width = coverage.shape
+    sides = round(width * scale / pixel[0]), round(height * scale / pixel[1])
+    if min(sides) < _LEAST_SIDE or sides[0] * sides[1] < _LEAST_COVER * small.size:
+        return None
+    how = cv2.INTER_AREA if sides[0] < width else cv2.INTER_LINEAR
+    shrunk = np.asarray(cv2.resize(coverage, sides, interpolation=how), np.float32)
+    shown = template(np.asarray(cv2.GaussianBlur(shrunk, (0, 0), _SMOOTHING), np.float32), edges, 1)
+    correlation, rows, columns = correlate_overlap(small, _without_slow(shown, max(small.shape)), _REACH)
+    sign = 1 if correlation.max() >= -correlation.min() else -1
+    best, *others = find_peaks(np.asarray(sign * correlation, np.float32), rows, columns, 3)
+    step_x, step_y = width / sides[0], height / sides[1]  # of the design, for one pixel of the search
+    # x + 1/2 is the distance of a pixel's centre from the outer corner of the first one
+    first = (best.x + 0.5 / pixel[0]) * step_x - 0.5, (best.y + 0.5 / pixel[1]) * step_y - 0.5
+    matrix = np.array([[step_x / pixel[0], 0, first[0]], [0, step_y / pixel[1], first[1]]])
+    periods = [
+        (float((peak.x - best.x) * pixel[0]), float((peak.y - best.y) * pixel[1]))
+        for peak in others
+        if peak.correlation >= best.correlation - _EQUAL
+    ]
+    return Placement(best.correlation, matrix, edges, sign, tuple(periods))
+
+
+def _shrink(image: Float32, factor: float) -> tuple[Float32, float, float]:
+    """The image at the resolution of the search, and the size of its pixels in the image's along x and y."""
+    height, width = image.shape
+    sides = max(round(width / factor), 1), max(round(height / factor), 1)
+    small = np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA), np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), _SMOOTHING), np.float32)
+    return _without_slow(smooth, max(small.shape)), width / sides[0], height / sides[1]
+
+
+def _without_slow(image: Float32, side: int) -> Float32:
+    return np.asarray(image - cv2.GaussianBlur(image, (0, 0), side / _SLOW), np.float32)
