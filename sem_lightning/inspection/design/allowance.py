@@ -10,10 +10,11 @@ from sem_lightning.inspection.design.microscope import Bools, Microscope, Outlin
 from sem_lightning.synthesis.field import Float32
 
 _SLOW = 24  # a side holds so many standard deviations of the blur whose result is slow change of brightness
+_LEAST_SLOW = 20.0  # pixels, the least of it
 _CLIPPED = 2.0  # standard deviations beyond which a difference does not count as slow change
 _ROUNDS = 4
 _FEWEST = 100  # pixels
-_LARGEST_CHARGE = 0.4  # of the contrast of feature and ground
+_LARGEST_CHARGE = 0.4  # of the contrast of feature and ground, by which one may come nearer to the other
 _GLOW = 64  # pixels from the design's border that may be brighter
 _SMOOTHING = 1.5  # pixels
 _LEAST_CONTRAST = 0.25  # of that contrast, below which a difference is one of brightness, and no place
@@ -40,31 +41,39 @@ def match(image: Float32, microscope: Microscope, outline: Outline, shown: Bools
     changed = reference.copy()
     depth = depth_of(shown)
     feature = np.clip(outline.phi / forgiven + 0.5, 0, 1)
-    sigma = max(image.shape) / _SLOW
+    sigma = max(max(image.shape) / _SLOW, _LEAST_SLOW)
     for side, share in ((1, feature), (-1, 1 - feature)):
         flat = shown & (side * outline.phi > 2 * forgiven)
         if np.count_nonzero(flat) < _FEWEST:
             continue
-        slow = _charge(image - reference, side * outline.phi > 0, flat, _LARGEST_CHARGE * microscope.contrast)
+        towards = side if microscope.top > microscope.ground else -side  # 1 if this side is the brighter one
+        least = -_LARGEST_CHARGE * microscope.contrast
+        charge, printed = _charge(image - reference, side * outline.phi > 0, flat, towards, least)
+        slow, flat = charge, flat & printed
         if not shown.all():  # the pattern may end where its design does, and shine there
             glow = measure_profile(image - reference - slow, depth, flat & (depth < _GLOW))
-            slow += np.interp(depth, *glow).astype(np.float32)
-        for _ in range(_ROUNDS):
+            slow = slow + np.interp(depth, *glow).astype(np.float32)
+        for _ in range(_ROUNDS if flat.any() else 0):
             rest = image - reference - slow
             spread = float(np.median(np.abs(rest[flat]))) / 0.6745
-            slow += _smooth_over(np.clip(rest, -_CLIPPED * spread, _CLIPPED * spread), flat, sigma)
+            slow = slow + _smooth_over(np.clip(rest, -_CLIPPED * spread, _CLIPPED * spread), flat, sigma)
+            slow = charge + towards * np.maximum(towards * (slow - charge), least)
         changed += share * slow
     return changed
 
 
-def _charge(rest: Float32, part: Bools, flat: Bools, largest: float) -> Float32:
-    """The median of what remains on each connected part: islands charge, each to a brightness of its own."""
+def _charge(rest: Float32, part: Bools, flat: Bools, towards: int, least: float) -> tuple[Float32, Bools]:
+    """The median of what remains on each connected part, as islands charge, each to a brightness of its own.
+
+    Returns:
+        float32 and bool [H, W]: the medians, and which parts do not look like the other side, as if not printed.
+    """
     count, numbers = cv2.connectedComponents(part.astype(np.uint8), connectivity=8)
     medians = np.zeros(count)
     found = np.unique(numbers[flat])
     medians[found] = scipy.ndimage.median(rest, np.where(flat, numbers, -1), found)
-    medians[np.abs(medians) > largest] = 0  # it was not printed
-    return np.asarray(medians[numbers], np.float32)
+    printed = towards * medians >= least
+    return (medians * printed)[numbers].astype(np.float32), printed[numbers]
 
 
 def _smooth_over(values: Float32, part: Bools, sigma: float) -> Float32:

@@ -1,5 +1,6 @@
 """Places an image on its design, renders the design as the microscope shows it, and compares both."""
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from sem_lightning.inspection.design.allowance import depth_of, differs, limit, match
 from sem_lightning.inspection.design.edge_placement import measure
 from sem_lightning.inspection.design.microscope import AS_DRAWN, Bools, Microscope, cover, distance, fit
-from sem_lightning.inspection.design.placement import place, template
+from sem_lightning.inspection.design.placement import Placement, place, template
 from sem_lightning.inspection.difference import compare
 from sem_lightning.inspection.inspection import Matrix, Registration
 from sem_lightning.inspection.registration import LITTLE_OVERLAP, register_near
@@ -17,6 +18,10 @@ from sem_lightning.synthesis.field import Float32
 
 Float64 = npt.NDArray[np.float64]
 
+AMBIGUOUS = "ambiguous magnification"
+
+_SAME = 0.05  # relative difference of scales that are one
+_ALIKE = 0.1  # of correlations between which no choice is made
 _FIRST_ROUNDING = 2.0  # pixels, before the microscope is fitted
 _FORGIVEN = 0.99  # quantile of the edges' displacements that is no place
 _LEAST_FORGIVEN, _MOST_FORGIVEN = 1.0, 8.0  # pixels
@@ -77,20 +82,28 @@ def compare_with_design(image: Float32, coverage: Float32, scale: float | None) 
 
 def _register(image: Float32, coverage: Float32, scale: float | None) -> Registration:
     """Where the image lies on the design: first on its bare shapes, then as the microscope shows them."""
-    found = place(image, coverage, scale)
-    if found is None:
+    places = place(image, coverage, scale)
+    if not places:
         unknown = np.zeros(len(image), np.float32)
-        return Registration(np.eye(2, 3), 0.0, 0.0, float("nan"), unknown, (), LITTLE_OVERLAP)
-    covered, _ = cover(coverage, found.matrix, image.shape)
-    smooth = np.asarray(cv2.GaussianBlur(covered, (0, 0), _FIRST_ROUNDING), np.float32)
-    near = register_near(image, template(smooth, found.edges, found.sign), (0.0, 0.0))
-    matrix = _chain(found.matrix, near.matrix)
-    covered, shown = cover(coverage, matrix, image.shape)
+        return Registration(np.eye(2, 3), 0.0, 0.0, float("nan"), unknown, image.shape, (), LITTLE_OVERLAP)
+    tried = sorted((_register_at(image, coverage, each) for each in places), key=lambda each: -each.correlation)
+    near = tried[0]
+    if any(abs(math.log(e.scale / near.scale)) > _SAME and e.correlation > near.correlation - _ALIKE for e in tried):
+        return replace(near, fault=AMBIGUOUS)
+    covered, shown = cover(coverage, near.matrix, image.shape)
+    matrix, periods = near.matrix, near.periods
     if near.fault is None:
         microscope, outline = fit(image, covered, shown)
         near = register_near(image, microscope.render(outline), (0.0, 0.0))
         matrix = _chain(matrix, near.matrix)
-    return replace(near, matrix=matrix, overlap=float(shown.mean()), periods=found.periods)
+    return replace(near, matrix=matrix, overlap=float(shown.mean()), periods=periods)
+
+
+def _register_at(image: Float32, coverage: Float32, found: Placement) -> Registration:
+    covered, _ = cover(coverage, found.matrix, image.shape)
+    smooth = np.asarray(cv2.GaussianBlur(covered, (0, 0), _FIRST_ROUNDING), np.float32)
+    near = register_near(image, template(smooth, found.edges, found.sign), (0.0, 0.0))
+    return replace(near, matrix=_chain(found.matrix, near.matrix), periods=found.periods)
 
 
 def _chain(design: Matrix, image: Matrix) -> Matrix:

@@ -17,8 +17,9 @@ Bools = npt.NDArray[np.bool_]
 _SMOOTHING = 1.5  # pixels
 _EXTENT = 0.5  # share of a place's score that belongs to it
 _MOSTLY = 0.5  # share of an island or a hole, and of the contrast
-_NARROW = 3.0  # times what is forgiven: half the width of a gap or wire of which a part is closed or lacks
-_DEEP = 1.5  # times what is forgiven, from an outline: what is seen there is no edge
+_DEEP = 2.5  # times what is forgiven, from an outline: what lies there belongs to no edge
+_INNER = 1.5  # the same, for a part of the feature that lacks
+_FAINT = 0.2  # of the contrast
 _SMALL = 0.01  # share of an image's area that a hole at its border may have
 
 
@@ -68,12 +69,14 @@ def _name(place: Place, tone: Float32, islands: _Parts, holes: _Parts, compared:
     changed = number > 0 and float((level[parts.numbers == number] > _MOSTLY).mean()) >= _MOSTLY
     if changed and (not added or parts.bounded[number] or parts.areas[number] < _SMALL * mask.size):
         return CLOSED if added else MISSING
-    feature_like = float(np.median(level[mask])) > _MOSTLY
-    if feature_like and depth < _NARROW * forgiven and _joins(mask, around, round(forgiven) + 2):
-        return BRIDGE if added else GAP
-    if depth < _DEEP * forgiven:
+    likeness = float(np.median(level[mask]))  # 1 if it looks like what should not be there
+    flat = depth >= _DEEP * forgiven
+    if likeness > _MOSTLY and not flat:
+        joined = _joins(mask, around, round(forgiven) + 2)
+        return (BRIDGE if added else GAP) if joined else MISSING if not added and depth >= _INNER * forgiven else DEFECT
+    if not flat or likeness < _FAINT:
         return DEFECT
-    return MISSING if feature_like and not added else PARTICLE
+    return MISSING if likeness > _MOSTLY and not added else PARTICLE
 
 
 def _joins(mask: Bools, around: _Parts, reach: int) -> bool:

@@ -1,7 +1,7 @@
 """Finds where on a design an image lies: its magnification, place and tone."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +17,10 @@ _SIDE = 120  # pixels of the image's longer side in the search
 _REACH = 0.28  # of a side, see `correlate_overlap`
 _STEP = 1.015  # between scales
 _NEAR_STEPS = 5  # steps to both sides of a scale that is likely
-_SURE = 0.75  # correlation from which other scales and templates are not tried
+_CANDIDATES = 4
+_BETWEEN = (0.99, 0.995, 1.0, 1.005, 1.01)  # of such a scale
+_SURE = 0.85  # correlation from which other scales are not tried
+_PLAIN = 0.6  # correlation from which it is the feature that is bright or dark, and not its edges alone
 _LEAST_COVER = 0.3  # share of the image's area that a design must have
 _EQUAL = 0.005  # correlations of two shifts that differ by no more are equal
 _LEAST_SIDE = 12  # pixels in the search
@@ -43,7 +46,7 @@ class Placement:
     periods: tuple[tuple[float, float], ...]
 
 
-def place(image: Float32, coverage: Float32, scale: float | None) -> Placement | None:
+def place(image: Float32, coverage: Float32, scale: float | None) -> list[Placement]:
     """Search over scales and all whole shifts at low resolution.
 
     Args:
@@ -52,24 +55,40 @@ def place(image: Float32, coverage: Float32, scale: float | None) -> Placement |
         scale: Image pixels a pixel of the design; ``None`` searches from 0.2 to 5.
 
     Returns:
-        The best place, exact to about 1 % of the field and of the scale; ``None`` if no scale leaves enough to compare.
+        The best places, best first, exact to about 1 % of the field and of the scale; one if it is sure, none if no
+        scale leaves enough to compare.
     """
     if scale is not None:
-        tried = [[scale]]
+        tried = [[scale]]  # tags may be a percent off
     else:
         likely = _steps(max(a / b for a, b in zip(image.shape, coverage.shape, strict=True)), _NEAR_STEPS)
         count = round(math.log(LARGEST_SCALE / SMALLEST_SCALE) / math.log(_STEP))
         tried = [likely, list(np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, count + 1))]
     factor = max(1.0, max(image.shape) / _SIDE)
     small, across, down = _shrink(image, factor)
-    best: Placement | None = None
+    best: list[Placement] = []
     for scales in tried:
         for edges in (False, True):
-            found = [_correlate(small, (across, down), coverage, each, edges) for each in scales]
-            best = max((each for each in (best, *found) if each), key=lambda each: each.correlation, default=None)
-            if best is not None and best.correlation >= _SURE:
-                return best
-    return best
+
+            def correlate(at: float, edges: bool = edges) -> Placement | None:
+                return _correlate(small, (across, down), coverage, at, edges)
+
+            best = sorted([*best, *_search(correlate, scales)], key=lambda each: -each.correlation)
+            if best and best[0].correlation >= _SURE:
+                return best[:1]
+            if best and best[0].correlation >= _PLAIN:
+                break
+    return best[:_CANDIDATES]
+
+
+def _search(correlate: Callable[[float], Placement | None], scales: list[float]) -> list[Placement]:
+    """The best places at the scales with the highest correlations, or between these and the next scales."""
+    found = [(each.correlation if (each := correlate(scale)) else -1.0, scale) for scale in scales]
+    around = [-1.0, *(correlation for correlation, _ in found), -1.0]
+    peaks = [each for k, each in enumerate(found) if each[0] >= max(around[k], around[k + 2], 0)]
+    peaks.sort(reverse=True)
+    placed = ([correlate(scale * step) for step in _BETWEEN] for _, scale in peaks[:_CANDIDATES])
+    return [max((each for each in some if each), key=lambda each: each.correlation) for some in placed if any(some)]
 
 
 def _steps(scale: float, count: int) -> list[float]:
