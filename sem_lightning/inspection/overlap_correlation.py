@@ -68,12 +68,10 @@ def correlate_overlap(image: Float32, reference: Float32, reach: float) -> tuple
 
 def _sums(image: Float32, first: list[Integers], last: list[Integers]) -> tuple[Float64, Float64]:
     """Sum and sum of squares over the rectangle of each shift."""
-    rows, columns = zip(first, last, strict=True)
-    corners = [np.ix_(a, b) for a in rows for b in columns]  # upper left, upper right, lower left, lower right
     totals = []
-    for table in (np.asarray(each) for each in cv2.integral2(image)):
-        total = table[corners[0]] - table[corners[1]] - table[corners[2]] + table[corners[3]]
-        totals.append(np.asarray(total, np.float64))
+    for table in (np.asarray(each, np.float64) for each in cv2.integral2(image)):
+        bands = np.take(table, last[0], axis=0) - np.take(table, first[0], axis=0)
+        totals.append(np.take(bands, last[1], axis=1) - np.take(bands, first[1], axis=1))
     return totals[0], totals[1]
 
 

@@ -22,6 +22,7 @@ AMBIGUOUS = "ambiguous magnification"
 
 _SAME = 0.05  # relative difference of scales that are one
 _ALIKE = 0.1  # of correlations between which no choice is made
+_COMMON = (0.005, 0.995)  # quantiles of brightness
 _FIRST_ROUNDING = 2.0  # pixels, before the microscope is fitted
 _FORGIVEN = 0.99  # quantile of the edges' displacements that is no place
 _LEAST_FORGIVEN, _MOST_FORGIVEN = 1.0, 8.0  # pixels
@@ -82,13 +83,15 @@ def compare_with_design(image: Float32, coverage: Float32, scale: float | None) 
 
 def _register(image: Float32, coverage: Float32, scale: float | None) -> Registration:
     """Where the image lies on the design: first on its bare shapes, then as the microscope shows them."""
+    image = np.clip(image, *np.quantile(image, _COMMON)).astype(np.float32)  # a bright particle would draw it to itself
     places = place(image, coverage, scale)
     if not places:
         unknown = np.zeros(len(image), np.float32)
         return Registration(np.eye(2, 3), 0.0, 0.0, float("nan"), unknown, image.shape, (), LITTLE_OVERLAP)
-    tried = sorted((_register_at(image, coverage, each) for each in places), key=lambda each: -each.correlation)
-    near = tried[0]
-    if any(abs(math.log(e.scale / near.scale)) > _SAME and e.correlation > near.correlation - _ALIKE for e in tried):
+    tried = [_register_at(image, coverage, each) for each in places]
+    near = max(tried, key=lambda each: (each.fault is None, each.correlation))
+    others = (each for each in tried if each.fault is None and each.correlation > near.correlation - _ALIKE)
+    if near.fault is None and any(abs(math.log(each.scale / near.scale)) > _SAME for each in others):
         return replace(near, fault=AMBIGUOUS)
     covered, shown = cover(coverage, near.matrix, image.shape)
     matrix, periods = near.matrix, near.periods

@@ -1,7 +1,7 @@
 """Finds where on a design an image lies: its magnification, place and tone."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,12 +13,12 @@ from sem_lightning.synthesis.field import Float32
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.2, 5.0  # image pixels a pixel of the design
 
-_SIDE = 120  # pixels of the image's longer side in the search
+_COARSE_SIDE, _SIDE = 72, 120  # pixels of the image's longer side in the two rounds of the search
 _REACH = 0.28  # of a side, see `correlate_overlap`
-_STEP = 1.015  # between scales
-_NEAR_STEPS = 5  # steps to both sides of a scale that is likely
-_CANDIDATES = 4
-_BETWEEN = (0.99, 0.995, 1.0, 1.005, 1.01)  # of such a scale
+_STEP = 1.025  # between scales
+_LIKELY_STEPS = 3  # steps to both sides of a scale that is likely
+_PEAKS, _CANDIDATES = 6, 4  # scales of the second round, and places that are returned
+_NEAR = (0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015, 1.02)  # of such a scale
 _SURE = 0.85  # correlation from which other scales are not tried
 _PLAIN = 0.6  # correlation from which it is the feature that is bright or dark, and not its edges alone
 _LEAST_COVER = 0.3  # share of the image's area that a design must have
@@ -59,21 +59,16 @@ def place(image: Float32, coverage: Float32, scale: float | None) -> list[Placem
         scale leaves enough to compare.
     """
     if scale is not None:
-        tried = [[scale]]  # tags may be a percent off
+        tried: list[list[float]] = [[scale]]  # tags may be a percent off
     else:
-        likely = _steps(max(a / b for a, b in zip(image.shape, coverage.shape, strict=True)), _NEAR_STEPS)
+        likely = _steps(max(a / b for a, b in zip(image.shape, coverage.shape, strict=True)), _LIKELY_STEPS)
         count = round(math.log(LARGEST_SCALE / SMALLEST_SCALE) / math.log(_STEP))
         tried = [likely, list(np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, count + 1))]
-    factor = max(1.0, max(image.shape) / _SIDE)
-    small, across, down = _shrink(image, factor)
+    coarse, fine = _Reduced.of(image, _COARSE_SIDE), _Reduced.of(image, _SIDE)
     best: list[Placement] = []
     for scales in tried:
         for edges in (False, True):
-
-            def correlate(at: float, edges: bool = edges) -> Placement | None:
-                return _correlate(small, (across, down), coverage, at, edges)
-
-            best = sorted([*best, *_search(correlate, scales)], key=lambda each: -each.correlation)
+            best = sorted([*best, *_search(coarse, fine, coverage, scales, edges)], key=lambda each: -each.correlation)
             if best and best[0].correlation >= _SURE:
                 return best[:1]
             if best and best[0].correlation >= _PLAIN:
@@ -81,13 +76,35 @@ def place(image: Float32, coverage: Float32, scale: float | None) -> list[Placem
     return best[:_CANDIDATES]
 
 
-def _search(correlate: Callable[[float], Placement | None], scales: list[float]) -> list[Placement]:
-    """The best places at the scales with the highest correlations, or between these and the next scales."""
-    found = [(each.correlation if (each := correlate(scale)) else -1.0, scale) for scale in scales]
+@dataclass(frozen=True, eq=False)
+class _Reduced:
+    """An image at low resolution, without slow changes, and the size of its pixels in the image's along x and y."""
+
+    pixels: Float32
+    across: float
+    down: float
+
+    @staticmethod
+    def of(image: Float32, side: int) -> "_Reduced":
+        height, width = image.shape
+        factor = max(1.0, max(image.shape) / side)
+        sides = max(round(width / factor), 1), max(round(height / factor), 1)
+        small = np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA), np.float32)
+        smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), _SMOOTHING), np.float32)
+        return _Reduced(_without_slow(smooth, max(small.shape)), width / sides[0], height / sides[1])
+
+
+def _search(
+    coarse: _Reduced, fine: _Reduced, coverage: Float32, scales: Sequence[float], edges: bool
+) -> list[Placement]:
+    """The best places: of all scales at the coarser resolution, and near the best of these at the finer one."""
+    found = [
+        (each.correlation if (each := _correlate(coarse, coverage, scale, edges)) else -1.0, scale) for scale in scales
+    ]
     around = [-1.0, *(correlation for correlation, _ in found), -1.0]
     peaks = [each for k, each in enumerate(found) if each[0] >= max(around[k], around[k + 2], 0)]
     peaks.sort(reverse=True)
-    placed = ([correlate(scale * step) for step in _BETWEEN] for _, scale in peaks[:_CANDIDATES])
+    placed = ([_correlate(fine, coverage, scale * step, edges) for step in _NEAR] for _, scale in peaks[:_PEAKS])
     return [max((each for each in some if each), key=lambda each: each.correlation) for some in placed if any(some)]
 
 
@@ -102,10 +119,9 @@ def template(coverage: Float32, edges: bool, sign: int) -> Float32:
     return np.asarray(shown if sign > 0 else 1 - shown, np.float32)
 
 
-def _correlate(
-    small: Float32, pixel: tuple[float, float], coverage: Float32, scale: float, edges: bool
-) -> Placement | None:
-    """The best place at one scale; ``pixel`` is the small image's in the image's, along x and y."""
+def _correlate(image: _Reduced, coverage: Float32, scale: float, edges: bool) -> Placement | None:
+    """The best place at one scale."""
+    small, pixel = image.pixels, (image.across, image.down)
     height, width = coverage.shape
     sides = round(width * scale / pixel[0]), round(height * scale / pixel[1])
     if min(sides) < _LEAST_SIDE or sides[0] * sides[1] < _LEAST_COVER * small.size:
@@ -126,15 +142,6 @@ def _correlate(
         if peak.correlation >= best.correlation - _EQUAL
     ]
     return Placement(best.correlation, matrix, edges, sign, tuple(periods))
-
-
-def _shrink(image: Float32, factor: float) -> tuple[Float32, float, float]:
-    """The image at the resolution of the search, and the size of its pixels in the image's along x and y."""
-    height, width = image.shape
-    sides = max(round(width / factor), 1), max(round(height / factor), 1)
-    small = np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA), np.float32)
-    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), _SMOOTHING), np.float32)
-    return _without_slow(smooth, max(small.shape)), width / sides[0], height / sides[1]
 
 
 def _without_slow(image: Float32, side: int) -> Float32:
