@@ -72,6 +72,7 @@ class Place:
         area: Pixels that differ.
         brighter: Whether the image is brighter there than its reference.
         log_odds: Natural logarithm of the odds that it is a defect, by the network; ``None`` without one.
+        layout: Its middle (x, y) in the layout, um, or in a mask's pixels; ``None`` where no design is compared.
     """
 
     x: int
@@ -83,11 +84,48 @@ class Place:
     area: int
     brighter: bool
     log_odds: float | None = None
+    layout: tuple[float, float] | None = None
 
     @property
     def middle(self) -> tuple[float, float]:
         """Middle (x, y) of the box."""
         return self.x + (self.width - 1) / 2, self.y + (self.height - 1) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class EdgePlacement:
+    """How far the edges in an image lie from those of its design, along the normal, for about each pixel of them.
+
+    Attributes:
+        points: float64 [n, 2]: x and y on the design's outline, in the image's pixels.
+        layout: float64 [n, 2]: the same in the layout, um, or in a mask's pixels.
+        displacements: float64 [n], positive where the feature is larger than drawn; NaN where no edge is found.
+        unit: Of the displacements: ``nm`` or ``pixels``.
+    """
+
+    points: Matrix
+    layout: Matrix
+    displacements: Matrix
+    unit: str
+
+    @property
+    def mean(self) -> float:
+        """Mean displacement; NaN if no edge is found."""
+        return float(np.mean(self._found)) if len(self._found) else math.nan
+
+    @property
+    def three_sigma(self) -> float:
+        """Three standard deviations of the displacements."""
+        return 3 * float(np.std(self._found)) if len(self._found) else math.nan
+
+    @property
+    def worst(self) -> int | None:
+        """Number of the point with the largest displacement; ``None`` if no edge is found."""
+        return int(np.nanargmax(np.abs(self.displacements))) if len(self._found) else None
+
+    @property
+    def _found(self) -> Matrix:
+        return self.displacements[np.isfinite(self.displacements)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +147,7 @@ class Inspection:
         reference: float32 [H, W], registered; NaN where it shows nothing. ``None`` if it could not be registered.
         difference: float32 [H, W], standard deviations of a clean pair; 0 where nothing can be compared. ``None`` as
             above.
+        edges: Of a comparison with a design; ``None`` otherwise.
     """
 
     path: Path | None
@@ -124,3 +163,4 @@ class Inspection:
     image: Float32
     reference: Float32 | None
     difference: Float32 | None
+    edges: EdgePlacement | None = None

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from sem_lightning.checks import between
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inference.prediction import UnreadableImage
+from sem_lightning.inspection.design.design import Design
+from sem_lightning.inspection.design.inspecting import inspect_design
 from sem_lightning.inspection.difference import compare, least_log_odds, least_score
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration
 from sem_lightning.inspection.place_picture import PairPictures
@@ -116,6 +118,19 @@ class Inspector:
         if fault is not None:
             return self._conclude(opened, names, fault, [], None, [])
         return self._inspect_references(opened, names, references) if references else self._inspect_self(opened)
+
+    def inspect_design(self, image: Image, design: Design) -> Inspection:
+        """Compare an image with its design.
+
+        Args:
+            image: See `inspect`.
+            design: See `open_design`.
+
+        Raises:
+            ImageError: An image that cannot be read.
+            SettingError: A layout, and an image whose pixel size is not known; or too large a window.
+        """
+        return inspect_design(self._open(image), design, self.false_places)
 
     def stream(self, pairs: Iterable[InspectionPair]) -> Iterator[Inspection | UnreadableImage]:
         """Compare files one after the other, in order. Only the pairs being compared are kept in memory."""

@@ -12,6 +12,8 @@ from sem_lightning.synthesis.field import Float32
 Float64 = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+_FLAT = 1e-5  # of the largest product of both variances, below which one of the two images is flat
+
 
 @dataclass(frozen=True, eq=False)
 class Peak:
@@ -58,18 +60,18 @@ def correlate_overlap(image: Float32, reference: Float32, reach: float) -> tuple
     moved = [[edge + each for edge, each in zip(edges, shifts, strict=True)] for edges in (first, last)]
     sum_b, power_b = _sums(reference, *moved)
     spread = np.maximum(power_a - sum_a**2 / count, 0) * np.maximum(power_b - sum_b**2 / count, 0)
-    correlation = (products - sum_a * sum_b / count) / np.sqrt(np.maximum(spread, 1e-12))
+    # where one of them is flat, the quotient would be the rounding errors'
+    floor = max(1e-12, _FLAT * float(spread.max()))
+    correlation = (products - sum_a * sum_b / count) / np.sqrt(np.maximum(spread, floor))
     return np.asarray(correlation, np.float32), shifts[0], shifts[1]
 
 
 def _sums(image: Float32, first: list[Integers], last: list[Integers]) -> tuple[Float64, Float64]:
     """Sum and sum of squares over the rectangle of each shift."""
-    rows, columns = zip(first, last, strict=True)
-    corners = [np.ix_(a, b) for a in rows for b in columns]  # upper left, upper right, lower left, lower right
     totals = []
-    for table in (np.asarray(each) for each in cv2.integral2(image)):
-        total = table[corners[0]] - table[corners[1]] - table[corners[2]] + table[corners[3]]
-        totals.append(np.asarray(total, np.float64))
+    for table in (np.asarray(each, np.float64) for each in cv2.integral2(image)):
+        bands = np.take(table, last[0], axis=0) - np.take(table, first[0], axis=0)
+        totals.append(np.take(bands, last[1], axis=1) - np.take(bands, first[1], axis=1))
     return totals[0], totals[1]
 
 

@@ -16,7 +16,7 @@ from sem_lightning.metrology.orientation import LINES_FROM, find_orientation
 from sem_lightning.synthesis.field import Float32
 
 Shift = tuple[float, float]
-OTHER_PLACE, INVERTED = "other place", "inverted reference"
+OTHER_PLACE, LITTLE_OVERLAP, INVERTED = "other place", "little overlap", "inverted reference"
 
 _COARSE_SIDE = 160  # pixels of the longer side in the search over all shifts
 _ORIENTED_SIDE = 240  # pixels at which the direction of lines is measured
@@ -31,7 +31,7 @@ _SLOW = 12  # a side holds so many standard deviations of the blur whose result 
 _MOST_PERIODS = 64
 _SAME_PEAK = 3.0  # pixels at low resolution
 _EQUAL = 0.005  # correlations of two shifts that differ by no more are equal
-_LEAST_CORRELATION = 0.87  # of the correlation that noise allows
+LEAST_CORRELATION = 0.87  # of the correlation that noise allows
 _LEAST_RELIABILITY = 0.35
 _LEAST_REPETITION = 0.5  # correlation of an image with itself, a period away
 _LEAST_OVERLAP = 0.4
@@ -150,11 +150,20 @@ def register(image: Float32, reference: Float32) -> Registration:
     return again if again.fault is None else found
 
 
-def register_near(image: Float32, reference: Float32, shift: Shift) -> Registration:
-    """Register a reference whose content lies about ``shift`` (x, y) pixels from the image's; see `register`."""
+def register_near(
+    image: Float32, reference: Float32, shift: Shift, least_correlation: float = LEAST_CORRELATION
+) -> Registration:
+    """Register a reference whose content lies about ``shift`` (x, y) pixels from the image's; see `register`.
+
+    Args:
+        image: float32 [H, W] in [0, 1].
+        reference: float32 [h, w].
+        shift: About the shift.
+        least_correlation: Of the correlation that noise allows, below which it is another place.
+    """
     coarse = _Level.of_lines(image, reference)
     matrix, _ = coarse.refine(coarse.own(_shifted(*shift)), _STEPS)
-    return _finish(image, reference, coarse, matrix, ())
+    return _finish(image, reference, coarse, matrix, (), least_correlation)
 
 
 def find_periods(image: Float32) -> list[Shift]:
@@ -216,7 +225,12 @@ def _register(image: Float32, reference: Float32, coarse: _Level) -> Registratio
 
 
 def _finish(
-    image: Float32, reference: Float32, coarse: _Level, matrix: Matrix, periods: tuple[Shift, ...]
+    image: Float32,
+    reference: Float32,
+    coarse: _Level,
+    matrix: Matrix,
+    periods: tuple[Shift, ...],
+    least_correlation: float = LEAST_CORRELATION,
 ) -> Registration:
     """The transform refined at full resolution, with the shifts of the rows and the verdict on it."""
     correlation = _correlate(coarse, matrix)
@@ -230,7 +244,7 @@ def _finish(
     overlap = float(shown.mean())
     # of the correlation that noise leaves to two images of the same place
     reliability = math.sqrt(math.prod(split_half_reliability(each, factor) for each in (image, reference)))
-    fault = _find_fault(found, correlation, reliability, overlap)
+    fault = _find_fault(found, correlation / reliability, reliability, overlap, least_correlation)
     if fault == OTHER_PLACE and coarse.across_lines is None:
         lowest = float(correlate_overlap(coarse.image, coarse.reference, _REACH)[0].min())
         fault = INVERTED if -lowest > _INVERTED * reliability else fault
@@ -249,13 +263,15 @@ def _correlate(level: _Level, matrix: Matrix) -> float:
     return float(np.corrcoef(level.image[shown], moved[shown])[0, 1])
 
 
-def _find_fault(matrix: Matrix, correlation: float, reliability: float, overlap: float) -> str | None:
-    """Why a registration cannot be trusted; ``None`` if it can."""
+def _find_fault(
+    matrix: Matrix, correlation: float, reliability: float, overlap: float, least_correlation: float
+) -> str | None:
+    """Why a registration cannot be trusted; ``None`` if it can. The correlation is that of what noise allows."""
     if overlap < _LEAST_OVERLAP:
-        return "little overlap"
+        return LITTLE_OVERLAP
     if reliability < _LEAST_RELIABILITY:
         return "too noisy"
-    if correlation < _LEAST_CORRELATION * reliability:
+    if correlation < least_correlation:
         return OTHER_PLACE
     stretch = np.linalg.svd(matrix[:, :2], compute_uv=False)
     turn = math.degrees(math.atan2(matrix[1, 0] - matrix[0, 1], matrix[0, 0] + matrix[1, 1]))

@@ -75,7 +75,7 @@ def test_the_network_sees_which_quarter_is_which() -> None:
 
 
 def test_a_place_at_the_border_is_filled_up() -> None:
-    ramp = np.arange(100, dtype=np.float32)[None].repeat(100, axis=0) / 100
+    ramp = np.arange(100, dtype=np.float32)[None].repeat(100, axis=0) / np.float32(100)
     part = cut(ramp, 0, 50)
     assert part.shape == (SIDE, SIDE)
     assert (part[:, : SIDE // 2] == 0).all() and part[0, -1] == pytest.approx((SIDE // 2 - 1) / 100)

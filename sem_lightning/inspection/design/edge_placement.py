@@ -1,0 +1,82 @@
+"""Measures how far each point of a design's outline lies from the edge in the image."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sem_lightning.inspection.design.microscope import Microscope
+from sem_lightning.synthesis.field import Float32
+
+Float64 = npt.NDArray[np.float64]
+
+_SMOOTHING = 1.0  # pixels
+_SEARCH = 0.015  # of the longer side: the farthest displacement that is looked for
+_LEAST_SEARCH = 6.0  # pixels
+_HALF_WIDTH = 8.0  # pixels of an edge's profile to both sides of it
+_STEP = 0.5  # pixels along a profile
+_ALIKE = 0.6  # correlation with the mean profile from which an edge is found
+_LEAST_GAIN = 0.4  # of the mean profile's contrast
+_FAR = 0.2  # of correlation: what an edge at the end of the search loses against one at the usual place
+_CHUNK = 20_000  # points at once
+
+
+def measure(image: Float32, phi: Float32, shown: npt.NDArray[np.bool_], microscope: Microscope) -> Float64:
+    """Displacement of the image's edge along the normal of the design's outline, for about each pixel of it.
+
+    The mean profile of an edge is looked for along the normal.
+
+    Args:
+        image: float32 [H, W].
+        phi: float32 [H, W], distance from the design's outline as drawn, positive inside.
+        shown: bool [H, W].
+        microscope: What an edge looks like.
+
+    Returns:
+        float64 [n, 3]: x and y on the outline, and the displacement in pixels, positive where the feature is larger
+        than drawn; NaN where no edge is found.
+    """
+    search = max(_LEAST_SEARCH, _SEARCH * max(image.shape))
+    margin = round(search + _HALF_WIDTH)
+    inner = cv2.erode(shown.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=4, borderValue=0) > 0
+    inner[:margin] = inner[-margin:] = inner[:, :margin] = inner[:, -margin:] = False
+    y, x = np.nonzero(inner & (np.abs(phi) < 0.5))
+    smooth = np.asarray(cv2.GaussianBlur(phi, (0, 0), _SMOOTHING), np.float32)
+    slopes = [cv2.Sobel(smooth, cv2.CV_32F, across, 1 - across, ksize=1, scale=0.5)[y, x] for across in (1, 0)]
+    length = np.maximum(np.hypot(*slopes), 1e-6)
+    inwards = np.column_stack(slopes) / length[:, None]
+    points = np.column_stack([x, y]) - phi[y, x][:, None] * inwards
+    blurred = np.asarray(cv2.GaussianBlur(image, (0, 0), _SMOOTHING), np.float32)
+    found = [
+        _find_edges(blurred, points[start : start + _CHUNK], -inwards[start : start + _CHUNK], search, microscope)
+        for start in range(0, len(points), _CHUNK)
+    ]
+    return np.column_stack([points, np.concatenate([*found, np.empty(0)])])
+
+
+def _find_edges(image: Float32, points: Float64, outwards: Float64, search: float, microscope: Microscope) -> Float64:
+    """Displacement of each point's edge outwards; NaN where none looks like the mean one."""
+    reach = search + _HALF_WIDTH
+    along = np.arange(-reach, reach + _STEP / 2, _STEP)
+    x, y = ((points[:, axis, None] + along * outwards[:, axis, None]).astype(np.float32) for axis in (0, 1))
+    lines = np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    offsets = np.arange(-_HALF_WIDTH, _HALF_WIDTH + _STEP / 2, _STEP)
+    # the mean edge, with its middle at 0
+    wanted = np.interp(-(offsets + microscope.bias), microscope.distances, microscope.profile)
+    wanted = (wanted - wanted.mean()).astype(np.float32)
+    norm = float(np.sqrt((wanted**2).sum()))
+    count = len(offsets)
+    totals = np.cumsum(np.pad(lines, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    squares = np.cumsum(np.pad(lines**2, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    mean = (totals[:, count:] - totals[:, :-count]) / count
+    variance = np.maximum((squares[:, count:] - squares[:, :-count]) - count * mean**2, 1e-9)
+    windows = np.lib.stride_tricks.sliding_window_view(lines, count, axis=1)
+    products = windows @ wanted
+    correlation = np.where(products >= _LEAST_GAIN * norm**2, products / (norm * np.sqrt(variance)), 0)
+    shifts = np.arange(correlation.shape[1]) * _STEP - search
+    near = correlation - _FAR * (shifts - microscope.bias) ** 2 / search**2
+    best = np.clip(near.argmax(axis=1), 1, correlation.shape[1] - 2)
+    rows = np.arange(len(points))
+    before, at, after = (correlation[rows, best + step] for step in (-1, 0, 1))
+    curvature = np.minimum(before - 2 * at + after, -1e-9)
+    shift = (best + np.clip(0.5 * (before - after) / curvature, -0.5, 0.5)) * _STEP - search
+    return np.where(at >= _ALIKE, shift, np.nan)

@@ -1,0 +1,104 @@
+"""From an image and its design to an inspection."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sem_lightning.decision.rule import UNSURE_NAME
+from sem_lightning.inspection.design.comparison import Compared, compare_with_design
+from sem_lightning.inspection.design.design import Design, Raster
+from sem_lightning.inspection.design.labels import label
+from sem_lightning.inspection.difference import least_score
+from sem_lightning.inspection.inspection import DEFECT, EdgePlacement, Inspection, Matrix, Place, Registration
+from sem_lightning.inspection.places import find_places
+from sem_lightning.io.gray_image import GrayImage
+from sem_lightning.metrology.usability import find_fault
+from sem_lightning.synthesis.defects.mix import GOOD
+
+
+def inspect_design(image: GrayImage, design: Design, false_places: float) -> Inspection:
+    """Compare an image with its design.
+
+    Args:
+        image: The image.
+        design: See `open_design`.
+        false_places: Expected number of false places.
+
+    Raises:
+        SettingError: A layout, and an image whose pixel size is not known; or too large a window.
+    """
+    if design.is_layout and image.pixel_size is None:
+        image = replace(image, pixel_size=design.pixel_size)
+    raster = design.raster(image.pixel_size)
+    fault = find_fault(image.pixels)
+    if fault is not None:
+        return _conclude(image, design, raster, fault, None, ())
+    scale = raster.pixel_size / image.pixel_size if raster.pixel_size and image.pixel_size else None
+    found = compare_with_design(image.pixels, raster.coverage, scale)
+    if isinstance(found, Registration):
+        return _conclude(image, design, raster, found.fault, found, ())
+    least = least_score(false_places, float(np.count_nonzero(found.known)))
+    places = label(find_places(found.scores, least), image.pixels, found)
+    return _conclude(image, design, raster, None, found, places)
+
+
+def _conclude(
+    image: GrayImage,
+    design: Design,
+    raster: Raster,
+    fault: str | None,
+    found: Compared | Registration | None,
+    places: tuple[Place, ...],
+) -> Inspection:
+    compared = found if isinstance(found, Compared) else None
+    registration = compared.registration if compared else found if isinstance(found, Registration) else None
+    if registration is not None:
+        middles = np.array([[p.x + (p.width - 1) / 2, p.y + (p.height - 1) / 2] for p in places]).reshape(-1, 2)
+        located = raster.locate(_move(middles, registration.matrix))
+        places = tuple(replace(p, layout=(float(x), float(y))) for p, (x, y) in zip(places, located, strict=True))
+    return Inspection(
+        path=image.path,
+        references=(str(design.path),),
+        decision=UNSURE_NAME if fault is not None else DEFECT if places else GOOD,
+        reason=fault,
+        places=places,
+        registration=registration,
+        shape=(image.pixels.shape[0], image.pixels.shape[1]),
+        pixel_size=image.pixel_size,
+        data_bar_rows=image.data_bar_rows,
+        remarks=_remark(compared, image.pixel_size) if compared else (),
+        image=image.pixels,
+        reference=np.where(compared.shown, compared.reference, np.float32(np.nan)) if compared else None,
+        difference=compared.scores if compared else None,
+        edges=_summarize(compared, raster, image.pixel_size) if compared else None,
+    )
+
+
+def _move(points: Matrix, matrix: Matrix) -> Matrix:
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def _summarize(compared: Compared, raster: Raster, pixel_size: float | None) -> EdgePlacement:
+    points = compared.edges[:, :2]
+    return EdgePlacement(
+        points=points,
+        layout=raster.locate(_move(points, compared.registration.matrix)),
+        displacements=compared.edges[:, 2] * (pixel_size or 1.0),
+        unit="nm" if pixel_size else "pixels",
+    )
+
+
+def _remark(compared: Compared, pixel_size: float | None) -> tuple[str, ...]:
+    registration, scope = compared.registration, compared.microscope
+    scale = 1 / float(np.sqrt(abs(np.linalg.det(registration.matrix[:, :2]))))
+    size, unit = pixel_size or 1.0, "nm" if pixel_size else "pixels"
+    remarks = [
+        f"a pixel of the design is {scale:.4g} of the image",
+        f"edges lie {abs(scope.bias) * size:.3g} {unit} {'outside' if scope.bias > 0 else 'inside'} the design's, "
+        f"corners are rounded by {scope.rounding * size:.3g} {unit}, and {compared.forgiven * size:.3g} {unit} are "
+        "forgiven",
+    ]
+    if registration.periods:
+        listed = " or ".join(f"({x:.0f}, {y:.0f})" for x, y in registration.periods)
+        remarks.append(f"the design repeats itself, so it fits {listed} pixels away as well")
+    return tuple(remarks)

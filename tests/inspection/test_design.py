@@ -1,0 +1,240 @@
+import dataclasses
+import math
+from pathlib import Path
+
+import cv2
+import gdstk
+import numpy as np
+import pytest
+
+from sem_lightning.errors import SettingError
+from sem_lightning.inspection.design import open_design
+from sem_lightning.inspection.inspection import Inspection
+from sem_lightning.inspection.inspector import Inspector
+from sem_lightning.io.gray_image import GrayImage
+from sem_lightning.synthesis.beam import Beam
+from sem_lightning.synthesis.field import FieldOfView, Float32
+from sem_lightning.synthesis.imaging import Exposure
+from sem_lightning.synthesis.patterns.shapes import Shapes
+from sem_lightning.synthesis.roughness import Roughness
+from sem_lightning.synthesis.scan import Scan
+from sem_lightning.synthesis.texture import Grain
+
+REAL = Path(__file__).parents[3] / "shared" / "design_sem"
+VIEW = FieldOfView(height=360, width=420, pixel_size=2.0)
+EXPOSURE = Exposure(
+    "bright", 0.25, 0.3, 0.3, 8.0, 4.0, 0.0, 0.0, 10.0, Beam(3.0, 0.0, 0.0, 0.0, 8.0), Grain("open", 2.0, 0.0, key=1),
+    Scan(100.0, 0.0, 0.0, 0.0, (), 0.0, 20.0, 0.0, key=1),
+)  # fmt: skip
+ROUGH = Roughness(sigma=0.8, correlation_length=15.0, hurst=0.7)
+Polygons = tuple[tuple[tuple[float, float], ...], ...]
+
+
+def draw_chip() -> Polygons:
+    """Bars, blocks and triangles, nm, y down, around (0, 0): 1200 x 1000 nm."""
+    rng = np.random.default_rng(3)
+    polygons = []
+    for x in np.arange(-540, 560, 120):
+        for y in np.arange(-450, 470, 100):
+            width, height = rng.uniform(40, 90, 2)
+            box = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
+            corners = (box[: rng.integers(3, 5)] + (x, y) + rng.uniform(-8, 8, 2)).round(1)
+            polygons.append(tuple((float(a), float(b)) for a, b in corners))
+    return tuple(polygons)
+
+
+CHIP = draw_chip()
+
+
+def expose(
+    polygons: Polygons,
+    bias: float = 0.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+    cutouts: Polygons = (),
+    seed: int = 0,
+    bloom: float = 0.3,
+) -> Float32:
+    """The simulated image of polygons that are ``bias`` nm larger along each edge, moved by ``shift`` nm."""
+    moved = tuple(tuple((x + shift[0], y + shift[1]) for x, y in polygon) for polygon in polygons)
+    phi = Shapes(moved, cutouts, 100.0, 4.0, ROUGH, seed).phi(VIEW) + np.float32(bias)
+    noise = np.random.default_rng(seed).normal(0, 0.04, VIEW.shape)
+    return np.clip(
+        dataclasses.replace(EXPOSURE, bloom=bloom).render(phi.astype(np.float32), (), VIEW) + noise, 0, 1
+    ).astype(np.float32)
+
+
+def draw_mask(path: Path, scale: float, polygons: Polygons = CHIP) -> Path:
+    """The chip as a mask of 1200 x 1000 nm whose pixels are ``scale`` pixels of the image."""
+    step = VIEW.pixel_size * scale
+    view = FieldOfView(round(1000 / step), round(1200 / step), step)
+    phi = Shapes(polygons, (), 100.0, 0.0, dataclasses.replace(ROUGH, sigma=0.0), 0).phi(view)
+    cv2.imwrite(str(path), np.where(phi > 0, 255, 0).astype(np.uint8))
+    return path
+
+
+def write_layout(path: Path) -> Path:
+    """The chip in a GDSII file, y up, its middle at (50, 20) um."""
+    library = gdstk.Library(unit=1e-6, precision=1e-12)
+    cell = library.new_cell("TOP")
+    for polygon in CHIP:
+        cell.add(gdstk.Polygon([(50 + x / 1000, 20 - y / 1000) for x, y in polygon], layer=10))
+    library.write_gds(path)
+    return path
+
+
+def inspect(image: Float32, *args: object, pixel_size: float | None = None, **keys: object) -> Inspection:
+    return Inspector().inspect_design(GrayImage(image, pixel_size=pixel_size), open_design(*args, **keys))  # type: ignore[arg-type]
+
+
+def _middle_of(found: Inspection, number: int = 0) -> tuple[float, float]:
+    place = found.places[number]
+    return place.x + (place.width - 1) / 2, place.y + (place.height - 1) / 2
+
+
+@pytest.mark.parametrize(("scale", "bias"), [(0.6, 3.0), (1.3, -3.0)])
+def test_scale_place_and_bias_are_found(tmp_path: Path, scale: float, bias: float) -> None:
+    shift = (37.0, -23.0)
+    found = inspect(expose(CHIP, bias, shift, bloom=0.0), draw_mask(tmp_path / "mask.png", scale))
+    assert (found.decision, found.reason) == ("good", None)
+    assert found.registration is not None and found.edges is not None
+    matrix = found.registration.matrix
+    assert math.sqrt(np.linalg.det(matrix[:, :2])) == pytest.approx(1 / scale, rel=0.002)
+    step = VIEW.pixel_size * scale
+    # the image's middle shows what lies in the mask at minus the shift from its middle
+    middle = matrix @ [(VIEW.width - 1) / 2, (VIEW.height - 1) / 2, 1]
+    expected = [(round(side / step) - 1) / 2 - moved / step for side, moved in zip((1200, 1000), shift, strict=True)]
+    assert np.abs((middle - expected) * scale).max() < 0.3
+    assert found.edges.unit == "pixels"
+    assert found.edges.mean * VIEW.pixel_size == pytest.approx(bias, abs=0.6)
+    assert 0 < found.edges.three_sigma < 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_lacks_and_what_lies_there_is_named(tmp_path: Path, seed: int) -> None:
+    inside = [k for k, each in enumerate(CHIP) if np.abs(np.mean(each, axis=0) - (0, 0)).max() < 250]
+    lacking = inside[7 * seed + 3]
+    image = expose(CHIP[:lacking] + CHIP[lacking + 1 :], seed=seed)
+    x, y = (np.mean(CHIP[lacking], axis=0) / VIEW.pixel_size + ((VIEW.width - 1) / 2, (VIEW.height - 1) / 2)).tolist()
+    found = inspect(image, draw_mask(tmp_path / "mask.png", 0.6), None, None, 1.2, pixel_size=2.0)
+    assert [each.label for each in found.places] == ["missing"]
+    assert np.hypot(*np.subtract(_middle_of(found), (x, y))) < 6
+    assert not found.places[0].brighter
+    assert found.places[0].layout is not None
+    matrix = found.registration.matrix  # type: ignore[union-attr]
+    assert found.places[0].layout == pytest.approx(tuple(matrix @ [*_middle_of(found), 1]))
+
+
+def test_closed_hole_and_particle(tmp_path: Path) -> None:
+    plate = ((-420.0, -330.0), (420.0, -330.0), (420.0, 330.0), (-420.0, 330.0))
+    holes = [
+        np.array([[-20, -20], [20, -20], [20, 20], [-20, 20.0]]) + (x, y) for x in (-180, -40, 100) for y in (-120, 30)
+    ]
+    cutouts = tuple(tuple((float(a), float(b)) for a, b in each) for each in holes)
+    step = 1.2
+    view = FieldOfView(round(1000 / step), round(1200 / step), step)
+    phi = Shapes((plate,), cutouts, 100.0, 0.0, dataclasses.replace(ROUGH, sigma=0.0), 0).phi(view)
+    mask = tmp_path / "mask.png"
+    cv2.imwrite(str(mask), np.where(phi > 0, 255, 0).astype(np.uint8))
+    clean = expose((plate,), cutouts=cutouts)
+    assert inspect(clean, mask).decision != "defect"  # six holes hardly tell the magnification
+    assert inspect(clean, mask, None, None, step, pixel_size=2.0).decision == "good"
+    image = expose((plate,), cutouts=cutouts[1:])
+    cv2.circle(image, (330, 250), 9, 0.95, -1)
+    found = inspect(image, mask, None, None, step, pixel_size=2.0)
+    assert sorted(each.label for each in found.places) == ["closed", "particle"]
+
+
+def test_layout_window_and_coordinates(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "chip.gds")
+    clean = expose(CHIP, shift=(30.0, 16.0))
+    found = inspect(clean, layout, "10/0", pixel_size=2.0)
+    assert (found.decision, found.reason) == ("good", None)
+    assert found.edges is not None and found.edges.unit == "nm"
+    # an image's x goes right and its y down, the layout's up
+    first = found.edges.points[0] - ((VIEW.width - 1) / 2, (VIEW.height - 1) / 2)
+    expected = (50 + (first[0] * 2 - 30) / 1000, 20 - (first[1] * 2 - 16) / 1000)
+    assert found.edges.layout[0] == pytest.approx(expected, abs=6e-4)
+    windowed = Inspector().inspect_design(clean, open_design(layout, 10, [49.5, 19.6, 50.5, 20.4], 2.0))
+    assert windowed.decision == "good"
+
+
+def test_dark_features_and_bare_edges(tmp_path: Path) -> None:
+    mask = draw_mask(tmp_path / "mask.png", 0.8)
+    assert inspect(1 - expose(CHIP), mask, None, None, 1.6, pixel_size=2.0).decision == "good"
+    phi = Shapes(CHIP, (), 100.0, 4.0, ROUGH, 0).phi(VIEW)
+    rims = 0.3 + 0.4 * np.exp(-((phi / 6) ** 2)) + np.random.default_rng(0).normal(0, 0.03, phi.shape)
+    found = inspect(np.clip(rims, 0, 1).astype(np.float32), mask, None, None, 1.6, pixel_size=2.0)
+    assert found.reason is None
+
+
+def test_another_place_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    other = tuple(tuple((b * 1.1 + 7, a * 0.9) for a, b in CHIP[k]) for k in rng.permutation(len(CHIP))[:60])
+    found = inspect(expose(CHIP), draw_mask(tmp_path / "other.png", 1.0, other))
+    assert (found.decision, found.reason, found.places) == ("unsure", "other place", ())
+    small = cv2.imread(str(draw_mask(tmp_path / "mask.png", 1.0)), cv2.IMREAD_GRAYSCALE)
+    assert small is not None
+    cv2.imwrite(str(tmp_path / "small.png"), small[:100, :60])
+    found = Inspector(pixel_size=2.0).inspect_design(expose(CHIP), open_design(tmp_path / "small.png", pixel_size=2.0))
+    assert found.reason == "little overlap"
+
+
+def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "chip.gds")
+    mask = draw_mask(tmp_path / "mask.png", 1.0)
+    white = tmp_path / "white.png"
+    cv2.imwrite(str(white), np.full((50, 50), 255, np.uint8))
+    for arguments, key, words in [
+        ((layout, "10/0", [0, 0, 1, 1]), "window", "shows no polygon of layer 10/0; the layer spans [49.4"),
+        ((layout, "10/0", [1, 1, 0, 2]), "window", "left < right"),
+        ((layout, "10/0", [1, 1, 2]), "window", "[left, bottom, right, top] in um"),
+        ((layout, "ten"), "layer", "such as 10/0"),
+        ((layout, None), "layer", "such as 10/0"),
+        ((layout, "11/0"), "layer", "it has 10/0"),
+        ((tmp_path / "none.gds", "10/0"), "file", "is not a file"),
+        ((mask, "10/0"), "layer", "is a mask, which has none"),
+        ((white,), "file", "is all white"),
+        ((mask, None, None, 0.0), "pixel_size", "nm above 0"),
+    ]:
+        with pytest.raises(SettingError, match=key) as refused:
+            open_design(*arguments)  # type: ignore[arg-type]
+        assert refused.value.key == key and words in refused.value.reason
+    with pytest.raises(SettingError, match="needs the image's pixel size"):
+        inspect(expose(CHIP), layout, "10/0")
+    with pytest.raises(SettingError, match="give a smaller window"):
+        inspect(expose(CHIP), layout, "10/0", pixel_size=0.1)
+    black = np.zeros(VIEW.shape, np.float32)
+    assert inspect(black, mask).decision == "unsure"
+
+
+def _seen(name: str) -> tuple[Inspection, dict[str, list[tuple[float, float]]]]:
+    found = Inspector().inspect_design(REAL / f"{name}_sem.png", open_design(REAL / f"{name}_design.png"))
+    seen: dict[str, list[tuple[float, float]]] = {}
+    for number, place in enumerate(found.places):
+        seen.setdefault(place.label, []).append(_middle_of(found, number))
+    return found, seen
+
+
+def _match(found: list[tuple[float, float]], expected: list[tuple[float, float]]) -> bool:
+    """Whether all that is expected, and nothing else, was found within 25 pixels."""
+    distances = np.hypot(*(np.array(found)[:, None] - np.array(expected)[None]).transpose(2, 0, 1))
+    return bool((distances.min(axis=0) < 25).all() and (distances.min(axis=1) < 25).all())
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the real pairs beside the repository")
+def test_real_pair() -> None:
+    """What was seen by eye, in the image's pixels; docs/results/inspection.md has all four pairs."""
+    found, seen = _seen("0p05_1")
+    assert {label: len(places) for label, places in seen.items()} == {"missing": 1, "particle": 1}
+    assert _match(seen["missing"], [(1038, 689)]) and _match(seen["particle"], [(971, 666)])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the real pairs beside the repository")
+def test_real_pairs() -> None:
+    assert _seen("0p03_1")[0].decision == "good"
+    found, seen = _seen("0p08_1")
+    assert _match(seen["missing"], [(699, 288), (1546, 559), (1671, 346)])
+    assert _match(seen["closed"], [(926, 151)])
+    assert _match(seen["particle"], [(1008, 1152), (845, 297)])
+    assert found.edges is not None and found.edges.mean < 0
