@@ -2,24 +2,21 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.inspection.inspection import Matrix, Registration
+from sem_lightning.inspection.levels import Level, about_middle, shifted, square, warped
 from sem_lightning.inspection.overlap_correlation import Peak, correlate_overlap, find_peaks
 from sem_lightning.inspection.reliability import split_half_reliability
 from sem_lightning.inspection.row_alignment import align_rows
-from sem_lightning.metrology.orientation import LINES_FROM, find_orientation
 from sem_lightning.synthesis.field import Float32
 
 Shift = tuple[float, float]
 OTHER_PLACE, LITTLE_OVERLAP, INVERTED = "other place", "little overlap", "inverted reference"
 
-_COARSE_SIDE = 160  # pixels of the longer side in the search over all shifts
-_ORIENTED_SIDE = 240  # pixels at which the direction of lines is measured
 _REACH = 0.28  # of a side: the search goes a little beyond a quarter of the field
 _TURNS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # degrees
 _SCALES = (0.97, 0.985, 1.0, 1.015, 1.03)
@@ -27,7 +24,6 @@ _CANDIDATES = 3
 _SURE = 0.8  # correlation from which the search over turns and scales is left out
 _STEPS = (3, 60, 1e-6)  # OpenCV's criteria of the refinement: both kinds, steps, increase of the correlation
 _FINE_STEPS = (3, 25, 1e-6)
-_SLOW = 12  # a side holds so many standard deviations of the blur whose result is slow change of brightness
 _MOST_PERIODS = 64
 _SAME_PEAK = 3.0  # pixels at low resolution
 _EQUAL = 0.005  # correlations of two shifts that differ by no more are equal
@@ -43,94 +39,6 @@ _LEAST_PERIOD = 4  # pixels at low resolution; shorter ones are noise that neigh
 _REPEATS = 0.8  # share of the highest correlation with itself from which a shift is a period
 
 
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """Both images at a lower resolution, smoothed, without slow changes of brightness.
-
-    Attributes:
-        image: float32 [h, w].
-        reference: float32 [h, w].
-        from_image: float64 [3, 3]: full (x, y, 1) of the level's, for the image.
-        from_reference: The same for the reference.
-        across_lines: Direction (x, y) across the reference's lines if it shows nothing else, which leaves the position
-            along them open; ``None`` for other patterns.
-    """
-
-    image: Float32
-    reference: Float32
-    from_image: Matrix
-    from_reference: Matrix
-    across_lines: Matrix | None
-
-    @staticmethod
-    def of(image: Float32, reference: Float32, factor: float, across_lines: Matrix | None) -> "_Level":
-        (small, grid), (small_reference, reference_grid) = _shrink(image, factor), _shrink(reference, factor)
-        return _Level(small, small_reference, grid, reference_grid, across_lines)
-
-    @staticmethod
-    def coarse(image: Float32, reference: Float32) -> "_Level":
-        """The level of the search over all shifts."""
-        return _Level.of(image, reference, max(1.0, max(image.shape) / _COARSE_SIDE), None)
-
-    @staticmethod
-    def of_lines(image: Float32, reference: Float32) -> "_Level":
-        """The same, with the direction of the lines if the reference shows mostly lines of one direction."""
-        level = _Level.coarse(image, reference)
-        # averages of pixels keep white noise white, which the measure of the orientation subtracts
-        factor = max(reference.shape) / _ORIENTED_SIDE
-        sides = (round(reference.shape[1] / factor), round(reference.shape[0] / factor))
-        if factor > 1 and min(sides) > 1:
-            reference = np.asarray(cv2.resize(reference, sides, interpolation=cv2.INTER_AREA), np.float32)
-        found = find_orientation(reference)
-        if found.coherence < LINES_FROM:
-            return level
-        angle = math.radians(found.angle)
-        return replace(level, across_lines=np.array([math.cos(angle), math.sin(angle)]))
-
-    def full(self, matrix: Matrix) -> Matrix:
-        """A transform between the level's pixels as one between full pixels."""
-        return (self.from_reference @ _square(matrix) @ np.linalg.inv(self.from_image))[:2]
-
-    def own(self, matrix: Matrix) -> Matrix:
-        """A transform between full pixels as one between the level's pixels."""
-        return (np.linalg.inv(self.from_reference) @ _square(matrix) @ self.from_image)[:2]
-
-    def refine(self, matrix: Matrix, criteria: tuple[int, int, float]) -> tuple[Matrix, float]:
-        """The transform near a first one with the highest correlation; -1 as correlation if none is found.
-
-        It maximises the enhanced correlation coefficient (G. Evangelidis, E. Psarakis, IEEE Trans. Pattern Anal. Mach.
-        Intell. 30, 1858 (2008)).
-        """
-        start, everywhere = matrix.astype(np.float32), np.full(self.reference.shape, 255, np.uint8)
-        try:
-            correlation, found = cv2.findTransformECC(
-                self.image, self.reference, start, cv2.MOTION_AFFINE, criteria, everywhere, 3
-            )
-        except cv2.error:  # no overlap, or the steps do not converge
-            return matrix, -1.0
-        better: Matrix = np.asarray(found, np.float64)
-        return (better if self.across_lines is None else self._without_sliding(better)), float(correlation)
-
-    def _without_sliding(self, matrix: Matrix) -> Matrix:
-        """The similarity with a transform's position, scale and direction across the lines, and no shift along them."""
-        assert self.across_lines is not None
-        across = matrix[:, :2].T @ self.across_lines
-        scale = float(np.hypot(*across))
-        own_frame = _frame(self.across_lines)
-        linear = scale * own_frame.T @ _frame(across / scale)
-        middle = np.array([(self.image.shape[1] - 1) / 2, (self.image.shape[0] - 1) / 2])
-        centre = np.array([(self.reference.shape[1] - 1) / 2, (self.reference.shape[0] - 1) / 2])
-        target = own_frame @ (matrix[:, :2] @ middle + matrix[:, 2])
-        target[1] = (own_frame @ centre)[1]
-        return np.column_stack([linear, own_frame.T @ target - linear @ middle])
-
-
-def _frame(direction: Matrix) -> Matrix:
-    """The rotation that turns a direction (x, y) of length 1 to the x axis."""
-    x, y = direction
-    return np.array([[x, y], [-y, x]])
-
-
 def register(image: Float32, reference: Float32) -> Registration:
     """Register a reference on an image.
 
@@ -142,10 +50,10 @@ def register(image: Float32, reference: Float32) -> Registration:
         image: float32 [H, W] in [0, 1].
         reference: float32 [h, w].
     """
-    found = _register(image, reference, _Level.coarse(image, reference))
+    found = _register(image, reference, Level.coarse(image, reference))
     if found.fault is None:
         return found
-    lines = _Level.of_lines(image, reference)  # where only lines are shown, the transform above may stretch along them
+    lines = Level.of_lines(image, reference)  # where only lines are shown, the transform above may stretch along them
     again = found if lines.across_lines is None else _register(image, reference, lines)
     return again if again.fault is None else found
 
@@ -161,8 +69,8 @@ def register_near(
         shift: About the shift.
         least_correlation: Of the correlation that noise allows, below which it is another place.
     """
-    coarse = _Level.of_lines(image, reference)
-    matrix, _ = coarse.refine(coarse.own(_shifted(*shift)), _STEPS)
+    coarse = Level.of_lines(image, reference)
+    matrix, _ = coarse.refine(coarse.own(shifted(*shift)), _STEPS)
     return _finish(image, reference, coarse, matrix, (), least_correlation)
 
 
@@ -172,7 +80,7 @@ def find_periods(image: Float32) -> list[Shift]:
     Args:
         image: float32 [H, W].
     """
-    level = _Level.of_lines(image, image)
+    level = Level.of_lines(image, image)
     found = find_peaks(*correlate_overlap(level.image, level.image, _REACH), _MOST_PERIODS)
 
     def length(peak: Peak) -> float:
@@ -214,7 +122,7 @@ def warp(
     return np.asarray(moved, np.float32), shown
 
 
-def _register(image: Float32, reference: Float32, coarse: _Level) -> Registration:
+def _register(image: Float32, reference: Float32, coarse: Level) -> Registration:
     matrix, correlation = _search(coarse, (0.0,), (1.0,))
     if correlation < _SURE:
         turned, better = _search(coarse, _TURNS, _SCALES)
@@ -227,7 +135,7 @@ def _register(image: Float32, reference: Float32, coarse: _Level) -> Registratio
 def _finish(
     image: Float32,
     reference: Float32,
-    coarse: _Level,
+    coarse: Level,
     matrix: Matrix,
     periods: tuple[Shift, ...],
     least_correlation: float = LEAST_CORRELATION,
@@ -238,7 +146,7 @@ def _finish(
     factor = float(coarse.from_image[0, 0])
     for finer, criteria in ((2.0, _STEPS), (1.0, _FINE_STEPS)):
         if finer < factor or finer == 1:
-            level = _Level.of(image, reference, finer, coarse.across_lines)
+            level = Level.of(image, reference, finer, coarse.across_lines)
             found = level.full(level.refine(level.own(found), criteria)[0])
     moved, shown = warp(reference, found, image.shape)
     overlap = float(shown.mean())
@@ -254,10 +162,10 @@ def _finish(
     return Registration(found, correlation, overlap, residual, row_shifts, (len(image), image.shape[1]), periods, fault)
 
 
-def _correlate(level: _Level, matrix: Matrix) -> float:
+def _correlate(level: Level, matrix: Matrix) -> float:
     """Correlation of both where they overlap."""
-    moved = _warped(level.reference, matrix, level.image.shape)
-    shown = _warped(np.ones_like(level.reference), matrix, level.image.shape, cv2.BORDER_CONSTANT) > 0.99
+    moved = warped(level.reference, matrix, level.image.shape)
+    shown = warped(np.ones_like(level.reference), matrix, level.image.shape, cv2.BORDER_CONSTANT) > 0.99
     if np.count_nonzero(shown) < 2 or min(np.ptp(level.image[shown]), np.ptp(moved[shown])) == 0:
         return 0.0
     return float(np.corrcoef(level.image[shown], moved[shown])[0, 1])
@@ -282,73 +190,34 @@ def _find_fault(
     return None
 
 
-def _square(matrix: Matrix) -> Matrix:
-    return np.vstack([matrix, [0.0, 0.0, 1.0]])
-
-
-def _shifted(x: float, y: float) -> Matrix:
-    return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
-
-
-def _shrink(image: Float32, factor: float) -> tuple[Float32, Matrix]:
-    height, width = image.shape
-    small = np.asarray(cv2.GaussianBlur(image, (0, 0), max(0.8 * factor, 1.0)), np.float32)
-    if factor > 1:
-        sides = (max(round(width / factor), 1), max(round(height / factor), 1))
-        small = np.asarray(cv2.resize(small, sides, interpolation=cv2.INTER_AREA), np.float32)
-    across, down = width / small.shape[1], height / small.shape[0]
-    slow = _slow_change(small)
-    grid = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
-    return np.asarray(small - slow, np.float32), grid
-
-
-def _slow_change(image: Float32) -> Float32:
-    """The image blurred by a twelfth of its side, computed at a quarter of the pixels along each side."""
-    height, width = image.shape
-    small = cv2.resize(image, (max(width // 4, 1), max(height // 4, 1)), interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(small, (0, 0), max(max(small.shape) / _SLOW, 0.5))
-    return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _search(level: _Level, turns: Sequence[float], scales: Sequence[float]) -> tuple[Matrix, float]:
+def _search(level: Level, turns: Sequence[float], scales: Sequence[float]) -> tuple[Matrix, float]:
     """The best transform after a search over shifts for each rotation and scale, and its correlation."""
     starts: list[tuple[float, Matrix]] = []
     for turn in turns:
         for scale in scales:
             cos, sin = scale * math.cos(math.radians(turn)), scale * math.sin(math.radians(turn))
-            around = _about_middle(level.reference.shape, np.array([[cos, -sin], [sin, cos]]))
+            around = about_middle(level.reference.shape, np.array([[cos, -sin], [sin, cos]]))
             turned = level.reference if turn == 0 and scale == 1 else _turned(level.reference, around)
             found = find_peaks(*correlate_overlap(level.image, turned, _REACH), _CANDIDATES)
-            starts += [(peak.correlation, around @ _square(_shifted(peak.x, peak.y))) for peak in found]
+            starts += [(peak.correlation, around @ square(shifted(peak.x, peak.y))) for peak in found]
     starts.sort(key=lambda start: -start[0])
     refined = [level.refine(matrix, _STEPS) for _, matrix in starts[:_CANDIDATES]]
     return max(refined, key=lambda each: each[1])
 
 
-def _about_middle(shape: tuple[int, ...], linear: Matrix) -> Matrix:
-    """The transform with this linear part, float64 [2, 2], that leaves the middle of an image where it is."""
-    middle = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
-    return np.column_stack([linear, middle - linear @ middle])
-
-
 def _turned(reference: Float32, around: Matrix) -> Float32:
-    return _warped(reference, around, reference.shape)
+    return warped(reference, around, reference.shape)
 
 
-def _warped(reference: Float32, matrix: Matrix, shape: tuple[int, ...], border: int = cv2.BORDER_REPLICATE) -> Float32:
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(reference, matrix, shape[::-1], flags=flags, borderMode=border), np.float32)
-
-
-def _choose_period(level: _Level, matrix: Matrix) -> tuple[Matrix, list[tuple[int, int]]]:
+def _choose_period(level: Level, matrix: Matrix) -> tuple[Matrix, list[tuple[int, int]]]:
     """The transform moved by whole periods to the least shift that fits as well as any, and the other shifts."""
-    around = _about_middle(level.reference.shape, matrix[:, :2])
+    around = about_middle(level.reference.shape, matrix[:, :2])
     peaks = find_peaks(*correlate_overlap(level.image, _turned(level.reference, around), _REACH), _MOST_PERIODS)
     equal = [(peak.x, peak.y) for peak in peaks if peak.correlation >= peaks[0].correlation - _EQUAL]
     down, across = ((b - a) / 2 for a, b in zip(level.image.shape, level.reference.shape, strict=True))
     x, y = min(equal, key=lambda shift: math.hypot(shift[0] - across, shift[1] - down))
     others = sorted((each for each in equal if each != (x, y)), key=lambda each: math.hypot(each[0] - x, each[1] - y))
-    chosen = around @ _square(_shifted(x, y))
+    chosen = around @ square(shifted(x, y))
     middle = np.array([(level.image.shape[1] - 1) / 2, (level.image.shape[0] - 1) / 2, 1])
     if math.hypot(*(chosen @ middle - matrix @ middle)) > _SAME_PEAK:
         found, correlation = level.refine(chosen, _STEPS)
