@@ -10,11 +10,13 @@ from omegaconf import DictConfig
 from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.environment import shown
-from sem_lightning.config.schemas import InspectSettings
+from sem_lightning.config.schemas import DesignSettings, InspectSettings
+from sem_lightning.errors import SettingError
 from sem_lightning.inspection.references import InspectionPair, find_pairs
 
 if TYPE_CHECKING:
     from sem_lightning.inference.prediction import UnreadableImage
+    from sem_lightning.inspection.design import Design
     from sem_lightning.inspection.inspection import Inspection
     from sem_lightning.inspection.inspector import Inspector
 
@@ -29,6 +31,7 @@ def inspect(config: DictConfig) -> None:
     settings: InspectSettings = build(config, "")
     output = Path(settings.output).expanduser()
     overlays = output.with_name(f"{output.stem}_overlays")
+    design = _open_design(settings.design)
     pairs = find_pairs(settings.images, settings.reference, overlays, print)
     from sem_lightning.inference.overlay import clear_overlays, save_overlay
     from sem_lightning.inspection.inspection import Inspection
@@ -39,7 +42,7 @@ def inspect(config: DictConfig) -> None:
     from sem_lightning.provenance import describe_environment
 
     lines, page = (Path(name).expanduser() if name else None for name in (settings.jsonl, settings.report))
-    writer = InspectionWriter(output, lines, page)
+    writer = InspectionWriter(output, lines, page, edges=design is not None)
     crop = settings.data_bar == "auto"
     inspector = Inspector(settings.false_places, settings.pixel_size, crop, settings.network)
     report = InspectionReport()
@@ -48,7 +51,7 @@ def inspect(config: DictConfig) -> None:
         clear_overlays(overlays)
     unusable: list[str] = []
     with writer.open():
-        for number, (pair, found) in enumerate(_results(inspector, pairs), start=1):
+        for number, (pair, found) in enumerate(_results(inspector, pairs, design), start=1):
             if isinstance(found, Inspection):
                 for each in sinks:
                     each.add(found)
@@ -65,11 +68,27 @@ def inspect(config: DictConfig) -> None:
     exit_with_unusable(unusable)
 
 
+def _open_design(settings: DesignSettings) -> "Design | None":
+    """The design, if there is one.
+
+    Raises:
+        SettingError: It cannot be used.
+    """
+    if settings.file is None:
+        return None
+    from sem_lightning.inspection.design import open_design
+
+    try:
+        return open_design(settings.file, settings.layer, settings.window, settings.pixel_size)
+    except SettingError as error:
+        raise error.under("design") from None
+
+
 def _results(
-    inspector: "Inspector", pairs: list[InspectionPair]
+    inspector: "Inspector", pairs: list[InspectionPair], design: "Design | None"
 ) -> Iterator[tuple[InspectionPair, Union["Inspection", "UnreadableImage", None]]]:
     """Each pair with its result; ``None`` for those with a fault."""
-    results = inspector.stream(pair for pair in pairs if pair.fault is None)
+    results = inspector.stream((pair for pair in pairs if pair.fault is None), design)
     for pair in pairs:
         yield pair, next(results) if pair.fault is None else None
 

@@ -4,7 +4,7 @@ Values are in ``conf/``. The groups are typed by the classes that they configure
 mistakes are reported within a second.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,16 @@ class PredictSettings:
 
 
 @dataclass
+class DesignSettings:
+    """``design`` in ``conf/inspect.yaml``."""
+
+    file: str | None = MISSING
+    layer: str | None = MISSING
+    window: list[float] | None = MISSING
+    pixel_size: float | None = MISSING
+
+
+@dataclass
 class InspectSettings:
     """``conf/inspect.yaml``."""
 
@@ -163,9 +173,13 @@ class InspectSettings:
     network: str | None = MISSING
     pixel_size: float | None = MISSING
     data_bar: str = MISSING
+    design: DesignSettings = field(default_factory=DesignSettings)
 
     def __post_init__(self) -> None:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
+        if (self.reference == "design") != (self.design.file is not None):
+            needed = "a layout or a mask" if self.design.file is None else "none, or reference=design"
+            raise SettingError("design.file", f"found {self.design.file}, expected {needed}")
         between("false_places", self.false_places, 1e-4, 100, "places in a clean image")
         if self.pixel_size is not None:
             between("pixel_size", self.pixel_size, 1e-3, 1e6, "nm")

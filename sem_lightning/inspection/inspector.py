@@ -23,7 +23,7 @@ from sem_lightning.inspection.difference import compare, least_log_odds, least_s
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
-from sem_lightning.inspection.references import SELF, InspectionPair
+from sem_lightning.inspection.references import DESIGN, SELF, InspectionPair
 from sem_lightning.inspection.registration import Shift, find_periods, register, register_near, warp
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError
@@ -127,25 +127,35 @@ class Inspector:
             design: See `open_design`.
 
         Raises:
-            ImageError: An image that cannot be read.
-            SettingError: A layout, and an image whose pixel size is not known; or too large a window.
+            ImageError: An image that cannot be read, or whose pixel size is not known, which a layout needs.
+            SettingError: Too large a window at this pixel size.
         """
         return inspect_design(self._open(image), design, self.false_places)
 
-    def stream(self, pairs: Iterable[InspectionPair]) -> Iterator[Inspection | UnreadableImage]:
-        """Compare files one after the other, in order. Only the pairs being compared are kept in memory."""
+    def stream(
+        self, pairs: Iterable[InspectionPair], design: Design | None = None
+    ) -> Iterator[Inspection | UnreadableImage]:
+        """Compare files one after the other, in order. Only the pairs being compared are kept in memory.
+
+        Args:
+            pairs: See `find_pairs`.
+            design: What images are compared with whose reference is ``design``.
+        """
         workers = os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[Inspection | UnreadableImage]] = deque()
             for pair in pairs:
-                waiting.append(pool.submit(self._inspect_files, pair))
+                waiting.append(pool.submit(self._inspect_files, pair, design))
                 if len(waiting) > workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
-    def _inspect_files(self, pair: InspectionPair) -> Inspection | UnreadableImage:
+    def _inspect_files(self, pair: InspectionPair, design: Design | None) -> Inspection | UnreadableImage:
         try:
+            if pair.references == DESIGN:
+                assert design is not None
+                return self.inspect_design(pair.image, design)
             return self.inspect(pair.image, pair.references)
         except (ImageError, MemoryError, cv2.error) as error:  # OpenCV has its own error for missing memory
             if not isinstance(error, ImageError):

@@ -16,6 +16,7 @@ from sem_lightning.io.images import read_gray
 from sem_lightning.io.sidecars import is_image_name
 
 SELF: Literal["self"] = "self"
+DESIGN: Literal["design"] = "design"
 NO_REFERENCE = "no reference"
 LIST_SUFFIX = ".csv"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -33,13 +34,13 @@ class InspectionPair:
     Attributes:
         image: The file to inspect.
         references: Its reference; of several most count. ``self`` compares the cells of a periodic
-            pattern with each other.
+            pattern with each other; ``design`` compares with a layout or a mask.
         fault: `NO_REFERENCE`; ``None`` if there is one.
         detail: What was found in place of a reference, for a message.
     """
 
     image: Path
-    references: tuple[Path, ...] | Literal["self"]
+    references: tuple[Path, ...] | Literal["self", "design"]
     fault: str | None = None
     detail: str = ""
 
@@ -63,9 +64,9 @@ def find_pairs(
             ``image`` and ``reference``, relative to its own folder; several lines of an image are several references.
             In a glob ``{word}`` stands for any text without a slash.
         reference: A folder with files of the same names and subfolders (another suffix of images, if only one file has
-            the stem); one image file for all; such a CSV file; ``self``; or a pattern, in which ``{word}`` is what it
-            is in ``images``, and ``{name}`` otherwise the image's file name without its suffix. Patterns may be globs,
-            for several references. One without a folder is looked for beside the image.
+            the stem); one image file for all; such a CSV file; ``self``; ``design``; or a pattern, in which ``{word}``
+            is what it is in ``images``, and ``{name}`` otherwise the image's file name without its suffix. Patterns
+            may be globs, for several references. One without a folder is looked for beside the image.
         leave_out: A folder to skip.
         say: Called with a sentence if images are left out because they are references.
 
@@ -88,6 +89,8 @@ def find_pairs(
     found = _find_named(images, leave_out)
     if reference == SELF:
         return [InspectionPair(image, SELF) for image, _ in found]
+    if reference == DESIGN:
+        return [InspectionPair(image, DESIGN) for image, _ in found]
     reference = os.path.expanduser(reference)  # noqa: PTH111, pathlib drops "./"
     place = Path(reference)
     choose = _chooser(images, reference, place)

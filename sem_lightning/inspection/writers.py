@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sem_lightning.decision.rule import UNSURE_NAME
-from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration
+from sem_lightning.inspection.inspection import DEFECT, EdgePlacement, Inspection, Place, Registration
 from sem_lightning.inspection.references import InspectionPair
 from sem_lightning.io.atomic import check_writable
 from sem_lightning.io.csv_rows import as_cell, write_row
@@ -16,8 +17,13 @@ from sem_lightning.synthesis.defects.mix import GOOD
 
 UNREADABLE = "unreadable"  # reason of a pair of which a file cannot be used
 _REGISTRATION = ("shift_x", "shift_y", "rotation_deg", "scale", "correlation", "overlap", "residual")
-COLUMNS = ("path", "decision", "reason", "places", "score", "label", "reference", *_REGISTRATION, "remarks")
-PLACE_COLUMNS = ("x", "y", "width", "height", "label", "score", "area", "brighter", "log_odds", "width_nm", "height_nm")
+_EDGES = ("epe_mean", "epe_3sigma", "epe_worst", "epe_unit")
+COLUMNS = ("path", "decision", "reason", "places", "score", "label", "reference", *_REGISTRATION, *_EDGES, "remarks")
+PLACE_COLUMNS = (
+    "x", "y", "width", "height", "label", "score", "area", "brighter", "log_odds", "width_nm", "height_nm",
+    "layout_x", "layout_y",
+)  # fmt: skip
+EDGE_COLUMNS = ("x", "y", "layout_x", "layout_y", "displacement", "unit")
 
 
 class InspectionWriter:
@@ -27,6 +33,8 @@ class InspectionWriter:
         table: CSV with `COLUMNS`, a row for each pair.
         lines: JSON lines with all results; ``None`` writes none.
         page: File of the report, which is none of the two; ``None`` if there is no report.
+        edges: Whether ``<table>_edges.csv`` is written, with the columns ``path`` and `EDGE_COLUMNS`: a row for each
+            point of a design's outline.
 
     ``<table>_places.csv`` has the columns ``path`` and `PLACE_COLUMNS`, a row for each place. A table that is a device
     or a pipe has none beside it.
@@ -35,12 +43,14 @@ class InspectionWriter:
         SettingError: Two of the files have the same name, a folder has that name, or the report cannot be written.
     """
 
-    def __init__(self, table: Path, lines: Path | None, page: Path | None = None) -> None:
+    def __init__(self, table: Path, lines: Path | None, page: Path | None = None, edges: bool = False) -> None:
         self.count = DecisionCount()
         self._table_path, self._lines_path = table, lines
         is_device = table.exists() and not (table.is_file() or table.is_dir())
         self._places_path = None if is_device else table.with_name(f"{table.stem}_places.csv")
-        check_targets([("output", table), ("output", self._places_path), ("jsonl", lines), ("report", page)])
+        self._edges_path = table.with_name(f"{table.stem}_edges.csv") if edges and not is_device else None
+        tables = [("output", path) for path in (table, self._places_path, self._edges_path)]
+        check_targets([*tables, ("jsonl", lines), ("report", page)])
         if page is not None:
             check_writable("report", page.absolute().parent)
 
@@ -51,13 +61,16 @@ class InspectionWriter:
         Raises:
             OSError: A folder is not writable or full.
         """
-        with open_together([self._table_path, self._places_path, self._lines_path]) as opened:
-            table, self._places, self._lines = opened
+        paths = [self._table_path, self._places_path, self._edges_path, self._lines_path]
+        with open_together(paths) as opened:
+            table, self._places, self._edges, self._lines = opened
             assert table is not None
             self._table = table
             write_row(self._table, COLUMNS)
             if self._places is not None:
                 write_row(self._places, ["path", *PLACE_COLUMNS])
+            if self._edges is not None:
+                write_row(self._edges, ["path", *EDGE_COLUMNS])
             yield self
 
     def add(self, inspection: Inspection) -> None:
@@ -69,6 +82,8 @@ class InspectionWriter:
                 values = describe_place(place, inspection.pixel_size)
                 cells = ["" if values[column] is None else values[column] for column in PLACE_COLUMNS]
                 write_row(self._places, [inspection.path or "array", *cells])
+        if self._edges is not None and inspection.edges is not None:
+            _write_edges(self._edges, inspection.path, inspection.edges)
         if self._lines is not None:
             write_json_line(self._lines, describe_inspection(inspection))
 
@@ -82,7 +97,7 @@ class InspectionWriter:
         """
         self.count.add(UNSURE_NAME, reason)
         references = _references(pair.references)
-        blank = [""] * len(_REGISTRATION)
+        blank = [""] * (len(_REGISTRATION) + len(_EDGES))
         write_row(self._table, [pair.image, UNSURE_NAME, reason, 0, "", "", _join(references), *blank, error])
         if self._lines is not None:
             content = {"path": str(pair.image), "references": references, "decision": UNSURE_NAME}
@@ -110,8 +125,25 @@ def describe_row(inspection: Inspection) -> list[object]:
         "" if strongest is None else strongest.label,
         _join(inspection.references),
         *("" if found is None else found[column] for column in _REGISTRATION),
+        *describe_edges(inspection.edges).values(),
         "; ".join(inspection.remarks),
     ]
+
+
+def describe_edges(edges: EdgePlacement | None) -> dict[str, float | str]:
+    """The placement of edges by column; empty texts where it was not measured."""
+    if edges is None or edges.worst is None:
+        return dict.fromkeys(_EDGES, "")
+    worst = float(edges.displacements[edges.worst])
+    numbers = (round(edges.mean, 3), round(edges.three_sigma, 3), round(worst, 3), edges.unit)
+    return dict(zip(_EDGES, numbers, strict=True))
+
+
+def _write_edges(stream: TextIO, path: Path | None, edges: EdgePlacement) -> None:
+    for point, place, displacement in zip(edges.points, edges.layout, edges.displacements, strict=True):
+        found = "" if math.isnan(displacement) else round(float(displacement), 3)
+        numbers = (*(round(float(each), 2) for each in point), *(round(float(each), 5) for each in place))
+        write_row(stream, [path or "array", *numbers, found, edges.unit])
 
 
 def describe_registration(registration: Registration | None) -> dict[str, float] | None:
@@ -133,8 +165,13 @@ def describe_registration(registration: Registration | None) -> dict[str, float]
 def describe_place(place: Place, pixel_size: float | None) -> dict[str, Any]:
     """All of a place as plain values, see `PLACE_COLUMNS`; sizes in nm where the pixel size is known."""
     nm = [None if pixel_size is None else round(side * pixel_size, 3) for side in (place.width, place.height)]
+    x, y = (None, None) if place.layout is None else (round(each, 5) for each in place.layout)
+    values = dataclasses.asdict(place)
+    del values["layout"]
     return {
-        **dataclasses.asdict(place),
+        **values,
+        "layout_x": x,
+        "layout_y": y,
         "score": round(place.score, 3),
         "width_nm": nm[0],
         "height_nm": nm[1],
@@ -162,6 +199,7 @@ def describe_inspection(inspection: Inspection) -> dict[str, Any]:
         "width": inspection.shape[1],
         "pixel_size_nm": inspection.pixel_size,
         "data_bar_rows": inspection.data_bar_rows,
+        "edges": None if inspection.edges is None else describe_edges(inspection.edges),
         "remarks": list(inspection.remarks),
     }
 

@@ -112,7 +112,7 @@ def _register_at(image: Float32, coverage: Float32, found: Placement) -> Registr
 
 def _chain(design: Matrix, image: Matrix) -> Matrix:
     """The transform that does the second one, then the first."""
-    return design @ np.vstack([image, [0.0, 0.0, 1.0]])
+    return np.asarray(design @ np.vstack([image, [0.0, 0.0, 1.0]]), np.float64)
 
 
 def _forgive(displacements: Float64) -> float:

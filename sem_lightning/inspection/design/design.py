@@ -16,7 +16,7 @@ from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.patterns.layout import Chip, read_chip
 
 LAYOUT_ENDINGS = (".gds", ".gds2", ".gdsii", ".oas", ".oasis")
-MOST_PIXELS = 64_000_000
+MOST_PIXELS = 32_000_000
 
 _FINER = 4  # subpixels along a pixel's side
 _SHIFT = 6  # fractional bits of OpenCV's corners
@@ -42,7 +42,7 @@ class Raster:
         if self.origin is None or self.pixel_size is None:
             return points
         step = self.pixel_size / 1000
-        return np.array(self.origin) + (points + 0.5) * np.array([step, -step])
+        return np.asarray(np.array(self.origin) + (points + 0.5) * np.array([step, -step]), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +68,15 @@ class Design:
         return self.chip is not None
 
     def raster(self, pixel_size: float | None) -> Raster:
-        """The design on pixels; those of a layout have this size, nm.
+        """The design on pixels; those of a layout have this size, nm, which it needs.
 
         Raises:
-            SettingError: A layout without a pixel size, or one that has too many pixels.
+            SettingError: A layout that has too many pixels.
         """
         if self.chip is None:
             assert self.mask is not None
             return Raster((self.mask >= _HALF).astype(np.float32), self.pixel_size)
-        if pixel_size is None:
-            raise SettingError(
-                "pixel_size", f"the layout {self.path} needs the image's pixel size, which no tag tells; give it in nm"
-            )
+        assert pixel_size is not None
         left, bottom, right, top = self.window
         width, height = math.ceil((right - left) / pixel_size), math.ceil((top - bottom) / pixel_size)
         if width * height > MOST_PIXELS:
@@ -121,9 +118,8 @@ def open_design(
             raise SettingError(key, f"{path} is a mask, which has none; leave it out, or give a GDSII or OASIS file")
     mask = read_gray(path)
     if mask.size > MOST_PIXELS:
-        raise SettingError(
-            "file", f"{path} has {mask.size / 1e6:.0f} million pixels, more than {MOST_PIXELS / 1e6:.0f}"
-        )
+        size = f"{mask.size / 1e6:.0f} million pixels, more than {MOST_PIXELS / 1e6:.0f}"
+        raise SettingError("file", f"{path} has {size}; cut the part out, or scale it down")
     if (mask >= _HALF).all() or not (mask >= _HALF).any():
         raise SettingError("file", f"{path} is all {'white' if mask[0, 0] >= _HALF else 'black'}; white is the feature")
     return Design(path, mask, pixel_size)
@@ -171,8 +167,9 @@ def _draw(chip: Chip, left: float, top: float, width: int, height: int, pixel_si
         x, y = (chip.polygons[number][:, 0] - left) / step, (top - chip.polygons[number][:, 1]) / step
         corners = np.rint(np.column_stack([x, y]) * (1 << _SHIFT)).clip(-(2**30), 2**30).astype(np.int32)
         cv2.fillPoly(fine, [corners], 255, shift=_SHIFT)
-    # OpenCV fills every pixel that the outline touches, half a pixel too many along each edge: so that abutting polygons
-    # have no seam, one pixel is taken away at the right and lower edges of all, and the corners are drawn half a pixel off
-    fine = cv2.erode(fine, np.ones((2, 2), np.uint8), anchor=(0, 0), borderValue=255)
-    coverage = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    # OpenCV fills every pixel that the outline touches, half a pixel too many along each edge. So that abutting
+    # polygons have no seam, one pixel is taken away at the right and lower edges of all, and the corners lie half a
+    # pixel off.
+    eroded = cv2.erode(fine, np.ones((2, 2), np.uint8), anchor=(0, 0), borderValue=255)
+    coverage = cv2.resize(eroded, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(coverage, np.float32) / np.float32(255)

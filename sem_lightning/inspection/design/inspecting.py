@@ -12,6 +12,7 @@ from sem_lightning.inspection.difference import least_score
 from sem_lightning.inspection.inspection import DEFECT, EdgePlacement, Inspection, Matrix, Place, Registration
 from sem_lightning.inspection.places import find_places
 from sem_lightning.io.gray_image import GrayImage
+from sem_lightning.io.images import ImageError
 from sem_lightning.metrology.usability import find_fault
 from sem_lightning.synthesis.defects.mix import GOOD
 
@@ -25,10 +26,14 @@ def inspect_design(image: GrayImage, design: Design, false_places: float) -> Ins
         false_places: Expected number of false places.
 
     Raises:
-        SettingError: A layout, and an image whose pixel size is not known; or too large a window.
+        ImageError: A layout, and an image whose pixel size is not known.
+        SettingError: Too large a window at this pixel size.
     """
     if design.is_layout and image.pixel_size is None:
         image = replace(image, pixel_size=design.pixel_size)
+        if image.pixel_size is None:
+            name = image.path or "array"
+            raise ImageError(f"{name}: its pixel size is not known, which a layout needs; give pixel_size in nm")
     raster = design.raster(image.pixel_size)
     fault = find_fault(image.pixels)
     if fault is not None:

@@ -62,6 +62,8 @@ def _name(place: Place, tone: Float32, islands: _Parts, holes: _Parts, compared:
     mask[box] = np.abs(compared.scores[box]) >= _EXTENT * place.score
     added = place.brighter == (scope.top > scope.ground)
     side = -1 if added else 1  # where what was added, or lacks, should not be
+    if float(np.median(side * compared.drawn[mask])) < 0:  # brighter than the brighter side, or darker than the other
+        return PARTICLE if float(np.abs(compared.drawn[mask]).max()) >= _DEEP * forgiven else DEFECT
     parts, around = (holes, islands) if added else (islands, holes)
     depth = float((side * compared.drawn[mask]).max())
     level = tone if added else 1 - tone

@@ -99,8 +99,11 @@ def _distance(coverage: Float32, rounding: float, finer: int) -> Float32:
     smooth = np.asarray(cv2.GaussianBlur(coverage, (0, 0), rounding), np.float32)
     fine = cv2.resize(smooth, None, fx=finer, fy=finer, interpolation=cv2.INTER_LINEAR)
     inside = (fine > 0.5).astype(np.uint8)
-    far = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    far -= cv2.distanceTransform(1 - inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    within, without = (
+        np.asarray(cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+        for part in (inside, 1 - inside)
+    )
+    far = within - without
     far = cv2.resize((far - 0.5 * np.sign(far)) / finer, smooth.shape[::-1], interpolation=cv2.INTER_AREA)
     # beside the outline the slope tells the distance more exactly than whole pixels do
     slope = cv2.magnitude(*(cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x, ksize=1, scale=0.5) for x in (1, 0)))
@@ -135,7 +138,9 @@ def fit(image: Float32, coverage: Float32, shown: Bools) -> tuple[Microscope, Ou
     """
     factor = max(1.0, (image.size / _MOST_PIXELS) ** 0.5)
     sides = (round(image.shape[1] / factor), round(image.shape[0] / factor))
-    small, covered = (np.asarray(cv2.resize(e, sides, interpolation=cv2.INTER_AREA)) for e in (image, coverage))
+    small, covered = (
+        np.asarray(cv2.resize(e, sides, interpolation=cv2.INTER_AREA), np.float32) for e in (image, coverage)
+    )
     part = cv2.resize(shown.astype(np.uint8), sides, interpolation=cv2.INTER_NEAREST) > 0
     errors = []
     for rounding in _ROUNDINGS:
@@ -149,8 +154,7 @@ def fit(image: Float32, coverage: Float32, shown: Bools) -> tuple[Microscope, Ou
     distances, profile = measure_profile(image, outline.phi, shown)
     bias = -_crossing(distances, profile)
     ground, top = (
-        float(np.median(image[part])) if part.any() else 0.5
-        for part in (shown & (outline.phi < 0), shown & (outline.phi > 0))
+        float(np.median(image[part])) if (part := shown & (side * outline.phi > 0)).any() else 0.5 for side in (-1, 1)
     )
     return Microscope(rounding, distances, profile, bias, ground, top), outline
 
