@@ -10,8 +10,7 @@ from omegaconf import DictConfig
 from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.environment import shown
-from sem_lightning.config.schemas import DesignSettings, InspectSettings
-from sem_lightning.errors import SettingError
+from sem_lightning.config.schemas import InspectSettings
 from sem_lightning.inspection.references import InspectionPair, find_pairs
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def inspect(config: DictConfig) -> None:
     settings: InspectSettings = build(config, "")
     output = Path(settings.output).expanduser()
     overlays = output.with_name(f"{output.stem}_overlays")
-    design = _open_design(settings.design)
+    design = settings.design.open()
     pairs = find_pairs(settings.images, settings.reference, overlays, print)
     from sem_lightning.inference.overlay import clear_overlays, save_overlay
     from sem_lightning.inspection.inspection import Inspection
@@ -66,22 +65,6 @@ def inspect(config: DictConfig) -> None:
             report.write(page, writer.count, dataclasses.asdict(settings) | describe_environment())
     print(writer.summary(shown(output)))
     exit_with_unusable(unusable)
-
-
-def _open_design(settings: DesignSettings) -> "Design | None":
-    """The design, if there is one.
-
-    Raises:
-        SettingError: It cannot be used.
-    """
-    if settings.file is None:
-        return None
-    from sem_lightning.inspection.design import open_design
-
-    try:
-        return open_design(settings.file, settings.layer, settings.window, settings.pixel_size)
-    except SettingError as error:
-        raise error.under("design") from None
 
 
 def _results(

@@ -158,6 +158,21 @@ class DesignSettings:
     window: list[float] | None = MISSING
     pixel_size: float | None = MISSING
 
+    def open(self) -> "Design | None":
+        """The design; ``None`` if there is no file.
+
+        Raises:
+            SettingError: It cannot be used.
+        """
+        if self.file is None:
+            return None
+        from sem_lightning.inspection.design import open_design  # imports OpenCV and SciPy
+
+        try:
+            return open_design(self.file, self.layer, self.window, self.pixel_size)
+        except SettingError as error:
+            raise error.under("design") from None
+
 
 @dataclass
 class InspectSettings:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import cv2
+import gdstk
 import numpy as np
 import pytest
 from conftest import Run, make_simulator, read_image, with_bar
@@ -184,3 +185,67 @@ def test_inspecting_needs_no_torch(tmp_path: Path) -> None:
     code, found, err = imported(tmp_path, heavy, "inspect", *arguments)
     assert (code, found, err) == (0, [], "")
     assert len((tmp_path / "l.jsonl").read_text().splitlines()) == 2
+
+
+def test_design_as_mask_and_layout(run: Run, tmp_path: Path) -> None:
+    chip = gdstk.Library(unit=1e-6, precision=1e-12).new_cell("TOP")
+    rng = np.random.default_rng(1)
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for x, y in [(x, y) for x in range(8, SIDE - 20, 24) for y in range(8, SIDE - 20, 24)]:
+        width, height = (int(each) for each in rng.integers(8, 17, 2))
+        mask[y : y + height, x : x + width] = 255
+        corners = [(each[0] * 2e-3, (SIDE - each[1]) * 2e-3) for each in ((x, y), (x + width, y + height))]
+        chip.add(gdstk.rectangle(*corners, layer=10))
+    library = gdstk.Library(unit=1e-6, precision=1e-12)
+    library.add(chip)
+    library.write_gds(tmp_path / "chip.gds")
+    (tmp_path / "mask.png").write_bytes(encode_image(mask, ".png", 2.0))
+    (tmp_path / "images").mkdir()
+    lacking = mask.copy()
+    lacking[78:98, 78:98] = 0
+    for name, shown in (("clean", mask), ("lacking", lacking)):
+        image = cv2.GaussianBlur(60 + shown * 0.5, (0, 0), 1.2) + rng.normal(0, 4, mask.shape)
+        (tmp_path / "images" / f"{name}.tif").write_bytes(
+            encode_image(image.clip(0, 255).astype(np.uint8), ".tif", 2.0)
+        )
+    layout = ("design.file=chip.gds", "design.layer=10/0")
+    for chosen in (layout, (*layout, "design.window=[0,0,0.32,0.32]"), ("design.file=mask.png",)):
+        done = run("inspect", "images=images", "reference=design", *chosen, "jsonl=l.jsonl")
+        assert (done.code, done.err) == (0, "") and done.out.endswith("good 1, defect 1, unsure 0\n")
+        clean, _ = read_rows(tmp_path / "inspection.csv")
+        assert clean["reference"] == chosen[0].partition("=")[2]
+        assert abs(float(clean["epe_mean"])) < 1 and clean["epe_unit"] == "nm" and float(clean["epe_3sigma"]) < 4
+        (place,) = read_rows(tmp_path / "inspection_places.csv")
+        assert (Path(place["path"]).stem, place["label"]) == ("lacking", "missing")
+        edges = read_rows(tmp_path / "inspection_edges.csv")
+        assert len(edges) > 1000 and {row["unit"] for row in edges} == {"nm"}
+        scale = 2e-3 if chosen[0] == layout[0] else 1.0
+        assert float(edges[0]["layout_x"]) == pytest.approx(scale * float(edges[0]["x"]), rel=0.1)
+        assert json.loads((tmp_path / "l.jsonl").read_text().splitlines()[0])["edges"]["epe_unit"] == "nm"
+
+
+def test_designs_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    library = gdstk.Library(unit=1e-6, precision=1e-12)
+    library.new_cell("TOP").add(gdstk.rectangle((0, 0), (1, 1), layer=10))
+    library.write_gds(tmp_path / "chip.gds")
+    for given, words in [
+        (("reference=design",), "design.file: found None, expected a layout or a mask"),
+        (("reference=b", "design.file=chip.gds"), "design.file: found chip.gds, expected none, or reference=design"),
+        (("reference=design", "design.file=none.gds", "design.layer=10"), "design.file: none.gds is not a file"),
+        (
+            ("reference=design", "design.file=chip.gds", "design.layer=11"),
+            "design.layer: layer 11/0 of chip.gds is empty",
+        ),
+        (
+            ("reference=design", "design.file=chip.gds", "design.layer=10", "design.window=[2,2,3,3]"),
+            "design.window: [2.0, 2.0, 3.0, 3.0] shows no polygon of layer 10; the layer spans [0, 0, 1, 1] um",
+        ),
+    ]:
+        done = run("inspect", "images=a", *given)
+        assert done.code == 1 and words in done.err and len(done.err.strip().splitlines()) == 1, done.err
+        assert not (tmp_path / "inspection.csv").exists()
+    for number in range(2):  # files without a pixel size
+        cv2.imwrite(str(tmp_path / "a" / f"{number}.png"), make_pair(number, False)[0])
+    done = run("inspect", "images=a", "reference=design", "design.file=chip.gds", "design.layer=10")
+    assert done.code == 3 and "its pixel size is not known" in done.err

@@ -38,7 +38,7 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
         assert stream.readline() == ",".join(COLUMNS) + "\n"
     assert ",".join(COLUMNS) == (
         "path,decision,reason,places,score,label,reference,shift_x,shift_y,rotation_deg,scale,correlation,overlap,"
-        "residual,remarks"
+        "residual,epe_mean,epe_3sigma,epe_worst,epe_unit,remarks"
     )
     rows = read(table)
     assert rows[0] == {

@@ -109,4 +109,4 @@ def differs(image: Float32, limited: Float32, outline: Outline, microscope: Micr
     at_edges = (np.abs(outline.phi) < 2 * forgiven) & ~outline.islands & ~outline.holes
     least = np.where(at_edges, _LEAST_AT_EDGES, _LEAST_CONTRAST) * microscope.contrast
     plain = np.abs(cv2.GaussianBlur(image - limited, (0, 0), _SMOOTHING)) > least
-    return cv2.morphologyEx(plain.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    return cv2.morphologyEx(plain.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0

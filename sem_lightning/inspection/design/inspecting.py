@@ -3,18 +3,21 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.stats import norm
 
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inspection.design.comparison import Compared, compare_with_design
 from sem_lightning.inspection.design.design import Design, Raster
 from sem_lightning.inspection.design.labels import label
-from sem_lightning.inspection.difference import least_score
 from sem_lightning.inspection.inspection import DEFECT, EdgePlacement, Inspection, Matrix, Place, Registration
 from sem_lightning.inspection.places import find_places
 from sem_lightning.io.gray_image import GrayImage
 from sem_lightning.io.images import ImageError
 from sem_lightning.metrology.usability import find_fault
 from sem_lightning.synthesis.defects.mix import GOOD
+
+_SPOT = 28  # pixels of one spot of smoothed noise: 4 pi times the square of its width
+_SPREAD = 1.7
 
 
 def inspect_design(image: GrayImage, design: Design, false_places: float) -> Inspection:
@@ -42,9 +45,19 @@ def inspect_design(image: GrayImage, design: Design, false_places: float) -> Ins
     found = compare_with_design(image.pixels, raster.coverage, scale)
     if isinstance(found, Registration):
         return _conclude(image, design, raster, found.fault, found, ())
-    least = least_score(false_places, float(np.count_nonzero(found.known)))
+    least = _least_score(false_places, float(np.count_nonzero(found.known)))
     places = label(find_places(found.scores, least), image.pixels, found)
     return _conclude(image, design, raster, None, found, places)
+
+
+def _least_score(false_places: float, area: float) -> float:
+    """The score above which noise shows ``false_places`` places on average in ``area`` pixels.
+
+    A design is not rough and has no noise, and what its edges may do is forgiven before. So the score is that of
+    normally distributed noise on spots of the difference's size, and `_SPREAD` times that, because an image's noise is
+    not the same everywhere.
+    """
+    return _SPREAD * float(norm.isf(min(false_places * _SPOT / (2 * max(area, _SPOT)), 0.25)))
 
 
 def _conclude(

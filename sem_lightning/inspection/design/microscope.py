@@ -139,7 +139,7 @@ def fit(image: Float32, coverage: Float32, shown: Bools) -> tuple[Microscope, Ou
     factor = max(1.0, (image.size / _MOST_PIXELS) ** 0.5)
     sides = (round(image.shape[1] / factor), round(image.shape[0] / factor))
     small, covered = (
-        np.asarray(cv2.resize(e, sides, interpolation=cv2.INTER_AREA), np.float32) for e in (image, coverage)
+        np.asarray(cv2.resize(each, sides, interpolation=cv2.INTER_AREA), np.float32) for each in (image, coverage)
     )
     part = cv2.resize(shown.astype(np.uint8), sides, interpolation=cv2.INTER_NEAREST) > 0
     errors = []
