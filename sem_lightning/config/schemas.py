@@ -6,7 +6,7 @@ mistakes are reported within a second.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import MISSING
 
@@ -25,6 +25,9 @@ from sem_lightning.synthesis.pairs import PairSettings
 from sem_lightning.synthesis.patterns.pattern import PatternSettings
 from sem_lightning.synthesis.processing import ProcessingSettings
 from sem_lightning.training.run_settings import CallbackSettings, LoggerSettings, ModelOptions
+
+if TYPE_CHECKING:
+    from sem_lightning.inspection.design import Design
 
 
 @dataclass

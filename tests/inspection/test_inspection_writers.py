@@ -44,7 +44,8 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
     assert rows[0] == {
         "path": "a.tif", "decision": "defect", "reason": "", "places": "1", "score": "9.12", "label": "bridge",
         "reference": "b.tif", "shift_x": "3.0", "shift_y": "-2.0", "rotation_deg": "1.0", "scale": "1.01",
-        "correlation": "0.95", "overlap": "0.9", "residual": "0.04", "remarks": "A remark.",
+        "correlation": "0.95", "overlap": "0.9", "residual": "0.04", "epe_mean": "", "epe_3sigma": "",
+            "epe_worst": "", "epe_unit": "", "remarks": "A remark.",
     }  # fmt: skip
     assert [(row["path"], row["decision"], row["reason"], row["shift_x"]) for row in rows[1:]] == [
         ("a.tif", "unsure", "no overlap", ""),
@@ -55,7 +56,7 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
     places = read(tmp_path / "new" / "out_places.csv")
     assert list(places[0]) == ["path", *PLACE_COLUMNS]
     assert [tuple(place.values()) for place in places] == [
-        ("a.tif", "10", "20", "8", "4", "bridge", "9.123", "25", "True", "", "6.4", "3.2")
+        ("a.tif", "10", "20", "8", "4", "bridge", "9.123", "25", "True", "", "6.4", "3.2", "", "")
     ]
     found = [json.loads(line) for line in lines.read_text().splitlines()]
     assert found[0]["places"][0]["brighter"] is True and found[0]["places"][0]["width_nm"] == 6.4

@@ -17,7 +17,7 @@ _FEWEST = 100  # pixels
 _LARGEST_CHARGE = 0.4  # of the contrast of feature and ground, by which one may come nearer to the other
 _GLOW = 64  # pixels from the design's border that may be brighter
 _SMOOTHING = 1.5  # pixels
-_LEAST_CONTRAST = 0.25  # of that contrast, below which a difference is one of brightness, and no place
+_LEAST_CONTRAST = 0.27  # of that contrast, below which a difference is one of brightness, and no place
 _LEAST_AT_EDGES = 0.6  # the same within twice what is forgiven from an outline, where rims are brighter or darker
 
 
@@ -109,4 +109,4 @@ def differs(image: Float32, limited: Float32, outline: Outline, microscope: Micr
     at_edges = (np.abs(outline.phi) < 2 * forgiven) & ~outline.islands & ~outline.holes
     least = np.where(at_edges, _LEAST_AT_EDGES, _LEAST_CONTRAST) * microscope.contrast
     plain = np.abs(cv2.GaussianBlur(image - limited, (0, 0), _SMOOTHING)) > least
-    return cv2.morphologyEx(plain.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
+    return cv2.morphologyEx(plain.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
