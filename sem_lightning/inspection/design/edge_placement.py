@@ -74,9 +74,10 @@ def _find_edges(image: Float32, points: Float64, outwards: Float64, search: floa
     correlation = np.where(products >= _LEAST_GAIN * norm**2, products / (norm * np.sqrt(variance)), 0)
     shifts = np.arange(correlation.shape[1]) * _STEP - search
     near = correlation - _FAR * (shifts - microscope.bias) ** 2 / search**2
-    best = np.clip(near.argmax(axis=1), 1, correlation.shape[1] - 2)
+    highest = near.argmax(axis=1)
+    best = np.clip(highest, 1, correlation.shape[1] - 2)  # at the end of the search it belongs to something beyond
     rows = np.arange(len(points))
     before, at, after = (correlation[rows, best + step] for step in (-1, 0, 1))
     curvature = np.minimum(before - 2 * at + after, -1e-9)
     shift = (best + np.clip(0.5 * (before - after) / curvature, -0.5, 0.5)) * _STEP - search
-    return np.where(at >= _ALIKE, shift, np.nan)
+    return np.where((at >= _ALIKE) & (best == highest), shift, np.nan)
