@@ -9,6 +9,8 @@ import pytest
 
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.design import open_design
+from sem_lightning.inspection.design.allowance import differs, limit
+from sem_lightning.inspection.design.microscope import Outline, fit
 from sem_lightning.inspection.inspection import Inspection
 from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.io.gray_image import GrayImage
@@ -208,6 +210,28 @@ def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
         inspect(expose(CHIP), layout, "10/0", pixel_size=0.1)
     black = np.zeros(VIEW.shape, np.float32)
     assert inspect(black, mask).decision == "unsure"
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_islands_smaller_than_the_rounding_are_still_asked_for(inverted: bool) -> None:
+    """Smoothing removes a small island (or hole) of the design; that it lacks is seen all the same."""
+    coverage = np.zeros((120, 160), np.float32)
+    coverage[:, :60] = 1
+    lacking = coverage.copy()
+    cv2.circle(coverage, (110, 60), 5, 1.0, -1)
+    if inverted:
+        coverage, lacking = 1 - coverage, 1 - lacking
+    shown = np.ones(coverage.shape, bool)
+    image = cv2.GaussianBlur(0.3 + 0.4 * coverage, (0, 0), 1.5).astype(np.float32)
+    blank = cv2.GaussianBlur(0.3 + 0.4 * lacking, (0, 0), 1.5).astype(np.float32)
+    microscope, _ = fit(image, coverage, shown)
+    outline = Outline.of(coverage, 8.0)
+    assert (outline.holes if inverted else outline.islands)[60, 110]
+    assert (outline.phi[60, 110] > 0) != inverted
+    reference = microscope.render(outline)
+    for seen, differing in ((image, False), (blank, True)):
+        limited = limit(seen, reference, outline, microscope, forgiven=6.0)
+        assert differs(seen, limited, outline, microscope, 6.0)[60, 110] == differing
 
 
 def _seen(name: str) -> tuple[Inspection, dict[str, list[tuple[float, float]]]]:
