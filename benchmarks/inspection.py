@@ -124,7 +124,10 @@ def measure_false_places(count: int, network: str | None) -> None:
 def measure_detection(count: int, size: int, network: str | None) -> None:
     """Balanced accuracy on dense metal, by pattern, noise and shift: good against defective."""
     limit = choose_plain_limit(count // 8, size)
-    inspector, single = Inspector(network=network), sl.load("robust")
+    inspectors = {"difference": Inspector(FALSE_PLACES)}
+    if network is not None:
+        inspectors["difference and network"] = Inspector(FALSE_PLACES, network=network)
+    single = sl.load("robust")
     found: dict[tuple[str, str], list[tuple[bool, dict[str, bool]]]] = defaultdict(list)
     for seed in TEST_SEEDS:
         for (name, pattern), noise in itertools.product(DENSE.items(), NOISES[:3]):
@@ -132,8 +135,8 @@ def measure_detection(count: int, size: int, network: str | None) -> None:
             for index in range(count // (len(TEST_SEEDS) * len(DENSE) * 3)):
                 pair = simulator.sample(index, LABELS[index % 4], seed=seed, split=2)
                 image, reference = pictures(pair)
-                called = {
-                    "with a reference": inspector.inspect(image, reference).decision != "good",
+                called = {name: each.inspect(image, reference).decision != "good" for name, each in inspectors.items()}
+                called |= {
                     "one image (robust)": single.predict([image])[0].label != "good",
                     "plain difference": plain_difference(image, reference) > limit,
                 }
@@ -150,6 +153,7 @@ def measure_detection(count: int, size: int, network: str | None) -> None:
 
 
 LABELS = ("good", "gap", "good", "bridge")
+FALSE_PLACES = 0.1  # the setting of the inspection
 
 
 def dense_pairs(pattern: tuple[str, ...], noise: str, size: int) -> PairSimulator:

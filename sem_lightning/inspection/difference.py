@@ -21,9 +21,9 @@ _AT_SHARE = 1.645  # of a standard normal distribution's absolute value
 _FEWEST = 100  # pixels that can be compared
 _LEAST_SPREAD = 1e-4  # of white
 _SCORES = (4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.5, 11.0, 12.5)
-_RATES = (22.2, 11.7, 6.55, 4.19, 2.51, 1.52, 1.0, 0.47, 0.31)  # places above these in a million pixels of clean pairs
-_LOG_ODDS = (-2.0, 0.0, 2.0, 4.0)
-_RATES_BY_ODDS = (30.0, 10.0, 3.0, 0.5)
+_RATES = (20.1, 10.2, 5.9, 4.22, 2.44, 1.52, 1.02, 0.56, 0.41)  # places above these in a million pixels of clean pairs
+_LOG_ODDS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+_RATES_BY_ODDS = (127.5, 86.8, 33.6, 8.44, 1.78, 0.25, 0.1)
 
 
 def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
