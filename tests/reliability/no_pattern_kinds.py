@@ -13,12 +13,13 @@ import sem_lightning as sl
 from sem_lightning.metrology.usability import FAULTS
 
 _SEED, _EACH = 28, 22
-_predictors: list[sl.Predictor] = []  # loaded once, before the first kind is tried in a process of its own
 
 
 def kinds(each: int = _EACH) -> Iterable[Kind]:
     """``each`` pictures of every kind, as files."""
-    _predictors[:] = [sl.load("robust")]
+    _ = (
+        sl.load
+    )  # imports torch once; a classifier that has computed here would wait for its threads in forked processes
     for number, draw in enumerate(KINDS):
         for index in range(each):
             rng = np.random.default_rng([_SEED, number, index])
@@ -28,7 +29,7 @@ def kinds(each: int = _EACH) -> Iterable[Kind]:
 def _check(draw: Callable[[Draw], Gray], rng: Draw, folder: Path) -> str | None:
     picture = draw(rng)
     cv2.imwrite(str(folder / "picture.png"), picture)
-    found = _predictors[0].predict(folder)[0]
+    found = sl.load("robust", device="cpu").predict(folder)[0]
     if found.decision == "unsure" and found.reason in FAULTS:
         return None
     return f"{found.decision}, reason {found.reason}, {picture.shape[1]} x {picture.shape[0]} pixels"
