@@ -248,6 +248,7 @@ def _match(found: list[tuple[float, float]], expected: list[tuple[float, float]]
     return bool((distances.min(axis=0) < 25).all() and (distances.min(axis=1) < 25).all())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the real pairs beside the repository")
 def test_real_pair() -> None:
     """What was seen by eye, in the image's pixels; docs/results/inspection.md has all four pairs."""
