@@ -1,5 +1,7 @@
 """Gives a registered reference the brightness of the image."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,20 @@ Bools = npt.NDArray[np.bool_]
 
 _LEVELS = 16
 _FEWEST = 30  # pixels of a level
+_SAMPLES = 50_000  # pixels
+_GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 _SHARED_NOISE = 0.5  # percent of the pixels at either end that set no level
+
+
+def sample(count: int) -> npt.NDArray[np.int64]:
+    """Which of ``count`` pixels statistics are taken from: all, or 50,000 that are spread evenly.
+
+    Multiples of the golden ratio, modulo 1, are spread evenly, and do not fall on the same columns of an image, which
+    could be lines.
+    """
+    if count <= _SAMPLES:
+        return np.arange(count)
+    return (np.arange(_SAMPLES) * _GOLDEN_RATIO % 1 * count).astype(np.int64)
 
 
 def match_brightness(reference: Float32, image: Float32, shown: Bools) -> Float32:
@@ -24,6 +39,8 @@ def match_brightness(reference: Float32, image: Float32, shown: Bools) -> Float3
         shown: bool [H, W], where the reference shows something.
     """
     before, wanted = reference[shown], image[shown]
+    chosen = sample(len(before))
+    before, wanted = before[chosen], wanted[chosen]
     if len(before) < 2 * _FEWEST:
         return reference
     low, high = np.percentile(before, [_SHARED_NOISE, 100 - _SHARED_NOISE])

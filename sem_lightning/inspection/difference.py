@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.inspection.brightness import match_brightness
+from sem_lightning.inspection.brightness import match_brightness, sample
 from sem_lightning.synthesis.field import Float32
 
 Bools = npt.NDArray[np.bool_]
@@ -53,11 +53,12 @@ def _compare_at(image: Float32, reference: Float32, used: Bools, scale: float) -
     smooth, moved = (np.asarray(cv2.GaussianBlur(each, (0, 0), scale), np.float32) for each in (image, reference))
     moved = match_brightness(moved, smooth, used)
     difference = np.where(used, smooth - moved, np.float32(0))
-    spread = max(float(np.median(np.abs(difference[used]))) / 0.6745, _LEAST_SPREAD)
+    chosen = np.flatnonzero(used)[sample(int(np.count_nonzero(used)))]
+    spread = max(float(np.median(np.abs(difference.flat[chosen]))) / 0.6745, _LEAST_SPREAD)
     difference = difference - _slow_change(np.clip(difference, -_CLIPPED * spread, _CLIPPED * spread), used)
     steep = cv2.dilate(_gradient(moved), np.ones((3, 3), np.uint8))
-    levels, spreads = _spread_by_gradient(difference[used], np.asarray(steep[used], np.float32))
-    expected = np.interp(steep, levels, np.maximum(spreads, spread))
+    levels, spreads = _spread_by_gradient(difference.flat[chosen], np.asarray(steep, np.float32).flat[chosen])
+    expected = np.interp(steep, levels, np.maximum(spreads, spread)).astype(np.float32)
     return np.asarray(np.where(used, difference / expected, 0), np.float32)
 
 

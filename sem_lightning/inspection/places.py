@@ -27,7 +27,7 @@ def find_places(difference: Float32, least: float) -> tuple[Place, ...]:
     count, found = cv2.connectedComponents(near, connectivity=8)
     numbers = np.where(differing > 0, found, 0).astype(np.int64)
     highest = np.zeros(count)
-    np.maximum.at(highest, numbers, size)
+    np.maximum.at(highest, numbers[differing > 0], size[differing > 0])
     chosen = [int(number) for number in np.argsort(-highest) if number and highest[number] >= least][:_MOST]
     return tuple(_describe(difference, numbers == number) for number in chosen)
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.inspection.brightness import match_brightness
+from sem_lightning.inspection.brightness import match_brightness, sample
 from sem_lightning.synthesis.field import Float32
 
 _SMOOTHING = 1.0  # pixels, before gradients are computed
@@ -61,7 +61,8 @@ def _gradient(image: Float32, across: bool) -> Float32:
 def _differences(image: Float32, reference: Float32, shown: npt.NDArray[np.bool_]) -> tuple[Float32, Float32, float]:
     """The differences, the weight of each pixel (0 where no shift explains it), and the standard deviation of noise."""
     difference = image - reference
-    spread = max(float(np.median(np.abs(difference[shown]))) / 0.6745 if shown.any() else 1.0, 1e-6)
+    seen = difference[shown]
+    spread = max(float(np.median(np.abs(seen[sample(len(seen))]))) / 0.6745 if len(seen) else 1.0, 1e-6)
     steepest = cv2.dilate(np.abs(_gradient(reference, across=True)), np.ones((1, 5), np.uint8))
     explained = np.abs(difference) < _OUTLIER * spread + _LARGEST * steepest
     return difference, (shown & explained).astype(np.float32), spread
