@@ -48,15 +48,18 @@ class Defects:
         return [GOOD, *self.types]
 
     def check(self, patterns: Sequence[PatternSettings], view: FieldOfView) -> None:
-        """Check that the field of view can show each class on the patterns with a place for it, one at least.
+        """Check that the field of view can show each class on the patterns with a place for it.
+
+        Each class needs a pattern, and each pattern a class: one that is always good would teach that it is good.
 
         Raises:
             SettingError: See `DefectSettings.check`.
         """
+        idle = [each for each in patterns if not any(self.has_place(name, each) for name in self.types)]
         for name, settings in self.types.items():
             fitting = [pattern for pattern in patterns if self.has_place(name, pattern)]
             try:
-                for pattern in fitting or patterns:
+                for pattern in [*idle, *fitting] or patterns:
                     settings.check(pattern, view)
             except SettingError as error:
                 raise error.under(name) from None
