@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 _PATIENCE = 10.0  # seconds for an orderly end
@@ -158,7 +158,18 @@ def start_worker() -> None:
         signal.set_wakeup_fd(-1)  # a forked process has that of the main process
         for number in _OF_TERMINAL:
             signal.signal(number, signal.SIG_IGN)
+    sys.excepthook = _report_unless_parent_left
     end_with_parent()
+
+
+def _report_unless_parent_left(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error that nothing caught, unless the main process has ended while it was given a batch.
+
+    Then multiprocessing's thread for shared memory loses its connection, and prints it where the user reads why the
+    command ended.
+    """
+    if not issubclass(kind, EOFError | ConnectionError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def end_with_parent(parent: int | None = None) -> None:
