@@ -30,6 +30,7 @@ from sem_lightning.inspection.place_classifier import PlaceClassifier
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import register, warp
+from sem_lightning.io.gray_image import as_gray_image
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.pairs import Pair, PairSimulator
 
@@ -44,7 +45,7 @@ FAR, WRONG = 1.0, 3.0  # pixels of error from which a registration is inexact, a
 
 
 def to_float(pixels: "np.ndarray[Any, np.dtype[Any]]") -> Float32:
-    return np.asarray(pixels, np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return as_gray_image(pixels).pixels
 
 
 def pictures(pair: Pair) -> tuple[Float32, Float32]:

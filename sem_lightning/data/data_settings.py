@@ -38,13 +38,29 @@ class DataSettings:
 
 
 @dataclass
-class SyntheticSettings(DataSettings):
-    """``data=synthetic``."""
+class SimulatedSettings(DataSettings):
+    """Numbers of simulated images or pairs of each class in each split."""
 
     train_per_class: int
     val_per_class: int
     test_per_class: int
     calibration_per_class: int
+
+    @property
+    def per_class(self) -> dict[str, int]:
+        """The numbers by the names of the splits."""
+        return {
+            "train": self.train_per_class,
+            "val": self.val_per_class,
+            "test": self.test_per_class,
+            "calibration": self.calibration_per_class,
+        }
+
+
+@dataclass
+class SyntheticSettings(SimulatedSettings):
+    """``data=synthetic``."""
+
     fresh_each_epoch: bool
     class_weights: list[float] | None
     small_field_epochs: int
@@ -55,18 +71,12 @@ class SyntheticSettings(DataSettings):
     paired_negatives: bool
 
     def source(self, simulator: Simulator, seed: int) -> "Source":
-        per_class = {
-            "train": self.train_per_class,
-            "val": self.val_per_class,
-            "test": self.test_per_class,
-            "calibration": self.calibration_per_class,
-        }
         from sem_lightning.data.sources import SimulatedSource  # imports torch
 
         return SimulatedSource(
             simulator,
             seed,
-            per_class,
+            self.per_class,
             self.fresh_each_epoch,
             self.class_weights,
             Curriculum(

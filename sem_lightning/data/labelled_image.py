@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch.utils.data import Dataset
 
 from sem_lightning.io.gray_image import GrayImage
@@ -26,6 +27,14 @@ class LabelledImage:
     label: int
     mask: npt.NDArray[np.uint8]
     metadata: dict[str, float] = field(default_factory=dict)
+
+    def item(self) -> dict[str, Any]:
+        """For training: ``image`` float32 [1, H, W], ``label``, and ``mask`` uint8 [h, w], as tensors and an int."""
+        return {
+            "image": torch.from_numpy(self.image.pixels).unsqueeze(0),
+            "label": self.label,
+            "mask": torch.from_numpy(self.mask),
+        }
 
 
 class LabelledImages(Protocol):

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from sem_lightning.checks import at_least, one_of
@@ -97,12 +96,7 @@ class SimulatedDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``image`` float32 [1, H, W] in [0, 1], ``label`` int, ``mask`` uint8 [H, W] (1 where the defect is)."""
-        found = self.labelled(index)
-        return {
-            "image": torch.from_numpy(found.image.pixels).unsqueeze(0),
-            "label": found.label,
-            "mask": torch.from_numpy(found.mask),
-        }
+        return self.labelled(index).item()
 
 
 class SimulatedStream(IterableDataset[dict[str, Any]]):

@@ -25,6 +25,13 @@ class UnreadableImage:
     path: Path
     error: ImageError
 
+    @staticmethod
+    def of(path: Path, error: Exception) -> "UnreadableImage":
+        """From an `ImageError`, or from another error, which is one of missing memory."""
+        if not isinstance(error, ImageError):
+            error = ImageError(f"{path}: not enough memory for it; cut it into parts or scale it down")
+        return UnreadableImage(path, error)
+
 
 @dataclass(frozen=True)
 class Region:

@@ -241,9 +241,7 @@ class Predictor:
             return self.preprocessing.prepare(self._open(image))
         except (ImageError, MemoryError, cv2.error) as error:  # OpenCV has its own error for missing memory
             path = (image if isinstance(image, Path) else getattr(image, "path", None)) or Path("array")
-            if not isinstance(error, ImageError):
-                error = ImageError(f"{path}: not enough memory for it; cut it into parts or scale it down")
-            return UnreadableImage(path, error)
+            return UnreadableImage.of(path, error)
 
     def _finished(self, pending: "deque[Job | UnreadableImage]") -> Iterator[Prediction | UnreadableImage]:
         """Predictions for the finished images at the front of the queue."""

@@ -103,7 +103,10 @@ def least_score(false_places: float, area: float) -> float:
 
 
 def least_log_odds(false_places: float, area: float) -> float:
-    """The same for the log odds of the packaged network's places."""
+    """The same for the log odds of a network's places.
+
+    The rates are those of one network of ``experiment=reference``; another one may have others.
+    """
     return _at_rate(false_places * 1e6 / max(area, 1), _LOG_ODDS, _RATES_BY_ODDS)
 
 

@@ -158,9 +158,7 @@ class Inspector:
                 return self.inspect_design(pair.image, design)
             return self.inspect(pair.image, pair.references)
         except (ImageError, MemoryError, cv2.error) as error:  # OpenCV has its own error for missing memory
-            if not isinstance(error, ImageError):
-                error = ImageError(f"{pair.image}: not enough memory for it; cut it into parts or scale it down")
-            return UnreadableImage(pair.image, error)
+            return UnreadableImage.of(pair.image, error)
 
     def _open(self, image: Image) -> GrayImage:
         if isinstance(image, Path | str):

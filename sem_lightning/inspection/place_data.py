@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch.utils.data import Dataset
 
 from sem_lightning.checks import between
@@ -21,7 +20,7 @@ from sem_lightning.inspection.place_picture import SIDE, PairPictures, cut
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import warp
 from sem_lightning.inspection.row_alignment import align_rows
-from sem_lightning.io.gray_image import GrayImage
+from sem_lightning.io.gray_image import GrayImage, as_gray_image
 from sem_lightning.model.model_settings import ModelSettings
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.pairs import Pair, PairSimulator
@@ -87,21 +86,13 @@ class PlaceDataset(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         """``image`` float32 [1, 128, 128] in [0, 1], ``label`` int, ``mask`` uint8 [128, 128] (1 on the defect)."""
-        found = self.labelled(index)
-        return {
-            "image": torch.from_numpy(found.image.pixels).unsqueeze(0),
-            "label": found.label,
-            "mask": torch.from_numpy(found.mask),
-        }
+        return self.labelled(index).item()
 
     def _make_pair(self, number: int) -> tuple[Pair, PairPictures, list[tuple[float, float]]]:
         """A pair, its pictures, and the places (x, y): the defect, and then where it differs most without one."""
         defects = self.simulator.classes[1:]
         pair = self.simulator.sample(number, defects[number % len(defects)], self.seed, self.split)
-        image, reference = (
-            np.asarray(each, np.float32) / np.float32(np.iinfo(each.dtype).max)
-            for each in (pair.image.image, pair.reference)
-        )
+        image, reference = (as_gray_image(each).pixels for each in (pair.image.image, pair.reference))
         # the true transform with a registration's error, because a registration takes longer than all the rest
         rng = np.random.default_rng([self.seed, self.split, number, _TURN_STREAM, 2])
         matrix = pair.matrix + np.array([[0, 0, 1], [0, 0, 1]]) * rng.normal(0, _ERROR, (2, 1))

@@ -71,7 +71,7 @@ def _conclude(
     compared = found if isinstance(found, Compared) else None
     registration = compared.registration if compared else found if isinstance(found, Registration) else None
     if registration is not None:
-        middles = np.array([[p.x + (p.width - 1) / 2, p.y + (p.height - 1) / 2] for p in places]).reshape(-1, 2)
+        middles = np.array([p.middle for p in places]).reshape(-1, 2)
         located = raster.locate(_move(middles, registration.matrix))
         places = tuple(replace(p, layout=(float(x), float(y))) for p, (x, y) in zip(places, located, strict=True))
     return Inspection(
