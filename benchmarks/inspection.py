@@ -111,7 +111,7 @@ def measure_false_places(count: int, network: str | None) -> None:
             scores += [place.score for place in places]
             area += float(np.count_nonzero(shown)) / 1e6
             if classifier is not None:
-                rated = classifier.rate(PairPictures.of(image, moved, shown, height), places)
+                rated = classifier.rate(PairPictures.of(image, moved, shown, height), height)
                 odds += [place.log_odds for place in rated if place.log_odds is not None]
     print(f"{area:.1f} million pixels of clean pairs")
     for name, values, limits in (("score", scores, np.arange(4.5, 13.1, 0.5)), ("log odds", odds, np.arange(-3, 9))):

@@ -91,6 +91,15 @@ class Place:
         """Middle (x, y) of the box."""
         return self.x + (self.width - 1) / 2, self.y + (self.height - 1) / 2
 
+    def overlaps(self, other: "Place", margin: int = 0) -> bool:
+        """Whether the boxes of two places share a pixel, one of them grown by a margin."""
+        return (
+            self.x - margin < other.x + other.width
+            and other.x - margin < self.x + self.width
+            and self.y - margin < other.y + other.height
+            and other.y - margin < self.y + self.height
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class EdgePlacement:

@@ -22,7 +22,7 @@ from sem_lightning.inspection.design.inspecting import inspect_design
 from sem_lightning.inspection.difference import compare, least_log_odds, least_score
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration
 from sem_lightning.inspection.place_picture import PairPictures
-from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
+from sem_lightning.inspection.places import find_places
 from sem_lightning.inspection.references import DESIGN, SELF, InspectionPair
 from sem_lightning.inspection.registration import Shift, find_periods, register, register_near, warp
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
@@ -240,7 +240,7 @@ class Inspector:
         if self._classifier is None:
             return find_places(scores, least)
         pictures = PairPictures.of(image, compared.reference, compared.shown, scores)
-        rated = self._classifier.rate(pictures, find_places(scores, CANDIDATE_SCORE))
+        rated = self._classifier.rate(pictures, scores)
         limit = least_log_odds(self.false_places, area)
         return tuple(place for place in rated if place.log_odds is not None and place.log_odds >= limit)
 

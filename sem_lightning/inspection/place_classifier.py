@@ -1,6 +1,5 @@
 """Names places: what a place where an image differs from its reference shows."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +8,8 @@ from sem_lightning.inference.prediction import Prediction
 from sem_lightning.inference.predictor import load
 from sem_lightning.inspection.inspection import Place
 from sem_lightning.inspection.place_picture import PairPictures
-
-_MOST = 16  # places of an image that the network looks at, those with the highest scores
+from sem_lightning.inspection.places import CANDIDATE_SCORE, CANDIDATES, find_peaks
+from sem_lightning.synthesis.field import Float32
 
 
 class PlaceClassifier:
@@ -29,9 +28,16 @@ class PlaceClassifier:
         if not self._predictor.settings.judges_places:
             raise SettingError("network", f"{name} judges whole images; train one with experiment=reference")
 
-    def rate(self, pictures: PairPictures, places: Sequence[Place]) -> tuple[Place, ...]:
-        """The places with the highest scores, each with its class and the log odds that it is a defect."""
-        seen = places[:_MOST]
+    def rate(self, pictures: PairPictures, scores: Float32) -> tuple[Place, ...]:
+        """The peaks of a pair's scores, each with its class and the log odds that it is a defect.
+
+        Of peaks that lie on each other the one with the higher odds is kept. Those with the highest odds come first.
+
+        Args:
+            pictures: Of the pair.
+            scores: float32 [H, W], see `compare`.
+        """
+        seen = find_peaks(scores, CANDIDATE_SCORE, CANDIDATES)
         found = self._predictor.stream([pictures.at(*place.middle) for place in seen])
         rated = []
         for place, prediction in zip(seen, found, strict=True):
@@ -39,4 +45,8 @@ class PlaceClassifier:
             defects = list(prediction.probabilities.items())[1:]
             label = max(defects, key=lambda each: each[1])[0]
             rated.append(replace(place, label=label, log_odds=round(-float(prediction.log_odds_good or 0.0), 3)))
-        return tuple(sorted(rated, key=lambda place: -(place.log_odds or 0.0)))
+        kept: list[Place] = []
+        for place in sorted(rated, key=lambda place: -(place.log_odds or 0.0)):
+            if not any(place.overlaps(other) for other in kept):
+                kept.append(place)
+        return tuple(kept)

@@ -1,6 +1,7 @@
 """Training images for the network that names places: places of simulated pairs."""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from sem_lightning.errors import SettingError
 from sem_lightning.inspection.difference import compare
 from sem_lightning.inspection.inspection import Place
 from sem_lightning.inspection.place_picture import SIDE, PairPictures, cut
-from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
+from sem_lightning.inspection.places import CANDIDATE_SCORE, CANDIDATES, find_peaks
 from sem_lightning.inspection.registration import warp
 from sem_lightning.inspection.row_alignment import align_rows
 from sem_lightning.io.gray_image import GrayImage, as_gray_image
@@ -26,7 +27,7 @@ from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.synthesis.pairs import Pair, PairSimulator
 
 _JITTER = 4  # pixels by which a place is moved at most
-_ERROR = 0.15  # pixels; standard deviation of a registration's error
+_ERRORS = (0.05, 0.5)  # pixels: standard deviation of a registration's error, log-uniform
 _NEAR = 6  # pixels around a defect that belong to it
 _TURN_STREAM = 3  # of the random numbers of (seed, split, index)
 
@@ -95,23 +96,18 @@ class PlaceDataset(Dataset[Batch]):
         image, reference = (as_gray_image(each).pixels for each in (pair.image.image, pair.reference))
         # the true transform with a registration's error, because a registration takes longer than all the rest
         rng = np.random.default_rng([self.seed, self.split, number, _TURN_STREAM, 2])
-        matrix = pair.matrix + np.array([[0, 0, 1], [0, 0, 1]]) * rng.normal(0, _ERROR, (2, 1))
+        error = math.exp(rng.uniform(*np.log(_ERRORS)))
+        matrix = pair.matrix + np.array([[0, 0, 1], [0, 0, 1]]) * rng.normal(0, error, (2, 1))
         row_shifts, _ = align_rows(image, *warp(reference, matrix, image.shape))
         moved, shown = warp(reference, matrix, image.shape, row_shifts)
         scores = compare(image, moved, shown)
-        places = find_places(scores, CANDIDATE_SCORE)
+        places = find_peaks(scores, CANDIDATE_SCORE, CANDIDATES)
         return pair, PairPictures.of(image, moved, shown, scores), self._choose(pair, places, number)
 
     def _choose(self, pair: Pair, places: tuple[Place, ...], number: int) -> list[tuple[float, float]]:
         x, y, width, height = pair.image.instances[0].box
-        on_defect = [
-            place
-            for place in places
-            if place.x - _NEAR < x + width
-            and x < place.x + place.width + _NEAR
-            and place.y - _NEAR < y + height
-            and y < place.y + place.height + _NEAR
-        ]
+        defect = Place(x, y, width, height, pair.image.scene.label, 0.0, 0, False)
+        on_defect = [place for place in places if place.overlaps(defect, _NEAR)]
         centre = on_defect[0].middle if on_defect else (x + width / 2, y + height / 2)
         others = [place.middle for place in places if place not in on_defect][: self.places - 1]
         rng = np.random.default_rng([self.seed, self.split, number, _TURN_STREAM, 1])

@@ -1,6 +1,7 @@
 """Pairs: an image and its reference, the same design on another die, with a known transform between the two."""
 
 import dataclasses
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -12,14 +13,17 @@ from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.imaging import Exposure, Imaging
 from sem_lightning.synthesis.noise import Pixels
 from sem_lightning.synthesis.patterns.pattern import clean_phi
+from sem_lightning.synthesis.patterns.shapes import Polygon, Shapes
 from sem_lightning.synthesis.ranges import Range, Settings, ranged
 from sem_lightning.synthesis.reference import Matrix, ReferenceScene, drift_matrix, margin_of, render_reference
 from sem_lightning.synthesis.sampling import draw_key
 from sem_lightning.synthesis.simulator import Sample, Scene, Simulator, render
+from sem_lightning.synthesis.topology import Bools, same_topology
 
 # Appended to (seed, split, index), as `simulator.LABEL_STREAM` is: pairs share no random number with other images.
 PAIR_STREAM = 2
 _PAIR_TRIES = 16
+_LEAST_ROUGHNESS = 0.02  # nm, below which edges are smooth
 _OF_MATERIALS = ("polarity", "bloom_inside", "bloom_outside", "asymmetry", "shadow", "shadow_range")
 
 
@@ -172,7 +176,8 @@ class PairSimulator:
             if phi.min() < 0 < phi.max():  # a part of a sparse design may be empty
                 exposure = _of_same_materials(drawn.exposure, scene.exposure)
                 processing = dataclasses.replace(drawn.processing, negative=scene.processing.negative)
-                return scene, dataclasses.replace(drawn, exposure=exposure, processing=processing)
+                drawn = dataclasses.replace(drawn, exposure=exposure, processing=processing)
+                return _without_print_defects(scene, drawn), drawn
         raise UserError(f"pattern: {_PAIR_TRIES} fields of view show no edge (pair {index}); choose a denser pattern")
 
     def _draw_reference(self, rng: np.random.Generator) -> ReferenceScene:
@@ -192,6 +197,40 @@ class PairSimulator:
             processing=self.simulator.processing.draw(rng),
         )
         return dataclasses.replace(drawn, margin=margin_of(drawn, imaging.view))
+
+
+def _without_print_defects(scene: Scene, reference: ReferenceScene) -> Scene:
+    """The scene of a design that both dies print alike.
+
+    Rough edges may close or open a small via on one die and not on the other, which no good pair shows. Such vias are
+    left out. If the prints still connect other parts, their edges are made smoother.
+    """
+    pattern = scene.pattern
+    if not isinstance(pattern, Shapes):
+        return scene
+    prints = _prints(pattern, scene.view, reference)
+    windows = [_around(cutout, scene.view) for cutout in pattern.cutouts]
+    kept = [not prints[0][window].size or same_topology(*(each[window] for each in prints)) for window in windows]
+    if not all(kept):
+        pattern = dataclasses.replace(pattern, cutouts=tuple(itertools.compress(pattern.cutouts, kept)))
+    while pattern.roughness.sigma > 0 and not same_topology(*_prints(pattern, scene.view, reference)):
+        smaller = pattern.roughness.sigma / 2
+        roughness = dataclasses.replace(pattern.roughness, sigma=smaller if smaller > _LEAST_ROUGHNESS else 0.0)
+        pattern = dataclasses.replace(pattern, roughness=roughness)
+    return dataclasses.replace(scene, pattern=pattern)
+
+
+def _prints(pattern: Shapes, view: FieldOfView, reference: ReferenceScene) -> tuple[Bools, Bools]:
+    """The feature's pixels on both dies, in the image's field of view: bool [H, W] each."""
+    printed = reference.ground_phi(pattern, view)[reference.margin :, reference.margin :]
+    return clean_phi(pattern, view) > 0, printed[: view.height, : view.width] > 0
+
+
+def _around(polygon: Polygon, view: FieldOfView) -> tuple[slice, slice]:
+    """The part of an image with a polygon and as much around it."""
+    low, high = np.min(polygon, axis=0), np.max(polygon, axis=0)
+    x, y = (low + high) / 2
+    return view.window(float(x), float(y), float((high - low).max()))
 
 
 def _of_same_materials(drawn: Exposure, scene: Exposure) -> Exposure:

@@ -13,6 +13,7 @@ from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.imaging import Exposure, exposure_from_dict
 from sem_lightning.synthesis.noise import Detection, Pixels
 from sem_lightning.synthesis.noise_step import NoiseStep
+from sem_lightning.synthesis.patterns.pattern import Pattern, clean_phi
 from sem_lightning.synthesis.processing import Processing
 from sem_lightning.synthesis.scan import Scan
 from sem_lightning.synthesis.simulator import Scene, require_types
@@ -78,6 +79,11 @@ class ReferenceScene:
         matrix[:2, 2] += middle - matrix[:2, :2] @ middle
         return matrix
 
+    def ground_phi(self, pattern: Pattern, image: FieldOfView) -> Float32:
+        """The pattern as the reference's die prints it, with the margin: float32 [H + 2 margin, W + 2 margin], nm."""
+        ground = image.grown(self.margin)
+        return clean_phi(pattern.framed(image, ground).reprinted(self.key), ground)
+
     def shows(self, matrix: Matrix, image: FieldOfView) -> npt.NDArray[np.bool_]:
         """Which of the image's pixels the reference shows above its scale bar: bool [H, W].
 
@@ -119,10 +125,10 @@ def _shown(reference: ReferenceScene, image: FieldOfView) -> Matrix:
 def render_reference(scene: Scene, reference: ReferenceScene) -> Pixels:
     """The image of a reference: uint8 or uint16 [H, W]. The same scenes give the same bytes."""
     ground, view = scene.view.grown(reference.margin), reference.view(scene.view)
-    pattern = scene.pattern.framed(scene.view, ground).reprinted(reference.key)
+    phi = reference.ground_phi(scene.pattern, scene.view)
     low, high = _shown(reference, scene.view) + reference.margin
     left, top = (max(math.floor(each), 0) for each in low)
-    phi = pattern.phi(ground)[top : math.ceil(high[1]) + 1, left : math.ceil(high[0]) + 1]
+    phi = phi[top : math.ceil(high[1]) + 1, left : math.ceil(high[0]) + 1]
     # uneven light belongs to the reference's own field, so it follows after resampling
     even = dataclasses.replace(reference.exposure, uneven=0.0)
     part = FieldOfView(phi.shape[0], phi.shape[1], ground.pixel_size)
