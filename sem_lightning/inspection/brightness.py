@@ -1,5 +1,6 @@
 """Gives a registered reference the brightness of the image."""
 
+import functools
 import math
 
 import numpy as np
@@ -16,15 +17,18 @@ _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 _SHARED_NOISE = 0.5  # percent of the pixels at either end that set no level
 
 
+@functools.lru_cache(maxsize=8)
 def sample(count: int) -> npt.NDArray[np.int64]:
     """Which of ``count`` pixels statistics are taken from: all, or 50,000 that are spread evenly.
 
     Multiples of the golden ratio, modulo 1, are spread evenly, and do not fall on the same columns of an image, which
-    could be lines.
+    could be lines. Read-only, because the array is shared.
     """
-    if count <= _SAMPLES:
-        return np.arange(count)
-    return (np.arange(_SAMPLES) * _GOLDEN_RATIO % 1 * count).astype(np.int64)
+    chosen = (
+        np.arange(count) if count <= _SAMPLES else (np.arange(_SAMPLES) * _GOLDEN_RATIO % 1 * count).astype(np.int64)
+    )
+    chosen.flags.writeable = False
+    return chosen
 
 
 def match_brightness(reference: Float32, image: Float32, shown: Bools) -> Float32:
@@ -44,7 +48,7 @@ def match_brightness(reference: Float32, image: Float32, shown: Bools) -> Float3
     if len(before) < 2 * _FEWEST:
         return reference
     low, high = np.percentile(before, [_SHARED_NOISE, 100 - _SHARED_NOISE])
-    part = np.clip((before - low) * (_LEVELS / max(float(high - low), 1e-6)), 0, _LEVELS - 1).astype(np.int64)
+    part = np.clip((before - low) * (_LEVELS / max(float(high - low), 1e-6)), 0, _LEVELS - 1).astype(np.int16)
     order = np.argsort(part, kind="stable")
     ends = np.cumsum(np.bincount(part, minlength=_LEVELS))
     groups = [group for group in np.split(order, ends[:-1]) if len(group) >= _FEWEST]
