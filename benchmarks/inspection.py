@@ -114,7 +114,7 @@ def measure_false_places(count: int, network: str | None) -> None:
                 rated = classifier.rate(PairPictures.of(image, moved, shown, height), height)
                 odds += [place.log_odds for place in rated if place.log_odds is not None]
     print(f"{area:.1f} million pixels of clean pairs")
-    for name, values, limits in (("score", scores, np.arange(4.5, 13.1, 0.5)), ("log odds", odds, np.arange(-3, 9))):
+    for name, values, limits in (("score", scores, np.arange(3, 9.1, 0.5)), ("log odds", odds, np.arange(-3, 9))):
         for limit in limits if values else ():
             print(
                 f"{name} {limit:4.1f}: {sum(value >= limit for value in values) / area:8.2f} places in a million pixels"
@@ -242,13 +242,13 @@ def main() -> None:
     parser.add_argument("--detection", action="store_true", help="balanced accuracy on dense metal")
     parser.add_argument("--speed", action="store_true", help="time of a pair")
     parser.add_argument("--network", help="a checkpoint of experiment=reference")
-    parser.add_argument("--pairs", type=int, help="number of pairs (500, 400 and 3,000)")
+    parser.add_argument("--pairs", type=int, help="number of pairs (500, 600 and 3,000)")
     parser.add_argument("--size", type=int, default=256, help="pixels of the pairs of --detection")
     asked = parser.parse_args()
     if asked.registration:
         measure_registration(asked.pairs or 500)
     if asked.calibrate:
-        measure_false_places(asked.pairs or 400, asked.network)
+        measure_false_places(asked.pairs or 600, asked.network)
     if asked.detection:
         measure_detection(asked.pairs or 3000, asked.size, asked.network)
     if asked.speed:

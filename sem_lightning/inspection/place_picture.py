@@ -13,7 +13,7 @@ SIDE = 64  # pixels of a place's surroundings
 _SMOOTHING = 0.8  # pixels, of the difference
 _DARKEST, _BRIGHTEST = 1.0, 99.0  # percentiles of the image that become 0.1 and 0.9
 _MIDDLE = np.float32(0.5)
-_SCORE_RANGE = 24.0  # scores from -12 to 12 are shown
+_SCORE_RANGE = 16.0  # scores from -8 to 8 are shown
 _UNSHOWN = np.float32(0.5)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from sem_lightning.inspection.inspection import DEFECT, Place
 from sem_lightning.synthesis.field import Float32
 
-CANDIDATE_SCORE = 3.5  # from which a network looks at a place
+CANDIDATE_SCORE = 3.0  # from which a network looks at a place
 CANDIDATES = 16  # of an image that it looks at, those with the highest scores
 _EXTENT = 0.5  # share of the least score at which a place ends
 _JOINED = 3  # pixels between parts that are one place
