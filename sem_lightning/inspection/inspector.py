@@ -81,7 +81,7 @@ class Inspector:
 
     def __init__(
         self,
-        false_places: float = 1.0,
+        false_places: float = 0.1,
         pixel_size: float | None = None,
         crop_data_bar: bool = True,
         network: str | Path | None = None,
