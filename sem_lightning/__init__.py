@@ -58,6 +58,10 @@ _PUBLIC = {
     "Place": "inspection.inspection",
     "Registration": "inspection.inspection",
     "register": "inspection.registration",
+    "label_inspections": "inspection.outcomes",
+    "evaluate_inspections": "inspection.evaluation",
+    "choose_limits": "inspection.limits_choice",
+    "InspectionLimits": "inspection.limits",
     "GrayImage": "io.gray_image",
     "open_image": "io.gray_image",
     "Polarity": "polarity",
@@ -87,10 +91,14 @@ if TYPE_CHECKING:
     from sem_lightning.inference.prediction import Region as Region
     from sem_lightning.inference.predictor import Predictor as Predictor
     from sem_lightning.inference.predictor import load as load
+    from sem_lightning.inspection.evaluation import evaluate_inspections as evaluate_inspections
     from sem_lightning.inspection.inspection import Inspection as Inspection
     from sem_lightning.inspection.inspection import Place as Place
     from sem_lightning.inspection.inspection import Registration as Registration
     from sem_lightning.inspection.inspector import Inspector as Inspector
+    from sem_lightning.inspection.limits import InspectionLimits as InspectionLimits
+    from sem_lightning.inspection.limits_choice import choose_limits as choose_limits
+    from sem_lightning.inspection.outcomes import label_inspections as label_inspections
     from sem_lightning.inspection.registration import register as register
     from sem_lightning.io.gray_image import GrayImage as GrayImage
     from sem_lightning.io.gray_image import open_image as open_image

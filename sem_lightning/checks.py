@@ -51,3 +51,13 @@ def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
     """
     if value not in allowed:
         raise SettingError(key, f"found {value!r}, expected one of {', '.join(allowed)}")
+
+
+def share(key: str, value: float) -> None:
+    """Refuse a value that is not between 0 and 1, or is one of them.
+
+    Raises:
+        SettingError: For ``key``.
+    """
+    if not 0 < value < 1:
+        raise SettingError(key, f"found {value:g}, expected a share between 0 and 1")

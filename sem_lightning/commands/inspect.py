@@ -1,9 +1,8 @@
 """``sem-inspect``: compare image files with references of the same place."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -14,10 +13,7 @@ from sem_lightning.config.schemas import InspectSettings
 from sem_lightning.inspection.references import InspectionPair, find_pairs
 
 if TYPE_CHECKING:
-    from sem_lightning.inference.prediction import UnreadableImage
-    from sem_lightning.inspection.design import Design
-    from sem_lightning.inspection.inspection import Inspection
-    from sem_lightning.inspection.inspector import Inspector
+    from sem_lightning.inspection.outcomes import Outcomes
 
 
 def main() -> None:
@@ -32,48 +28,52 @@ def inspect(config: DictConfig) -> None:
     overlays = output.with_name(f"{output.stem}_overlays")
     design = settings.design.open()
     pairs = find_pairs(settings.images, settings.reference, overlays, print)
-    from sem_lightning.inference.overlay import clear_overlays, save_overlay
-    from sem_lightning.inspection.inspection import Inspection
-    from sem_lightning.inspection.inspector import Inspector
-    from sem_lightning.inspection.panels import draw_overlay
+    outcomes = _open_labels(settings, pairs) if settings.labels else None
     from sem_lightning.inspection.report import InspectionReport
-    from sem_lightning.inspection.writers import UNREADABLE, InspectionWriter
+    from sem_lightning.inspection.sinks import Overlays, Sink, inspect_pairs
+    from sem_lightning.inspection.writers import InspectionWriter
     from sem_lightning.provenance import describe_environment
 
-    lines, page = (Path(name).expanduser() if name else None for name in (settings.jsonl, settings.report))
-    writer = InspectionWriter(output, lines, page, edges=design is not None)
-    crop = settings.data_bar == "auto"
-    inspector = Inspector(settings.false_places, settings.pixel_size, crop, settings.network)
-    report = InspectionReport()
-    sinks: list[InspectionWriter | InspectionReport] = [writer, report] if page else [writer]
-    if settings.overlays:
-        clear_overlays(overlays)
-    unusable: list[str] = []
+    names = (settings.jsonl, settings.report, settings.save_limits)
+    lines, page, limits = (Path(name).expanduser() if name else None for name in names)
+    writer = InspectionWriter(output, lines, page, edges=design is not None, limits=limits)
+    inspector = settings.open_inspector()
+    report = InspectionReport() if page else None
+    drawn = Overlays(overlays) if settings.overlays else None
+    sinks: list[Sink] = [each for each in (writer, report, drawn, outcomes) if each is not None]
     with writer.open():
-        for number, (pair, found) in enumerate(_results(inspector, pairs, design), start=1):
-            if isinstance(found, Inspection):
-                for each in sinks:
-                    each.add(found)
-                if settings.overlays:
-                    save_overlay(overlays, number, found.path, draw_overlay(found))
-                continue
-            error = str(found.error) if found else f"{pair.image}: {pair.fault}: {pair.detail}"
-            unusable.append(error)
-            for each in sinks:
-                each.add_unusable(pair, pair.fault or UNREADABLE, error)
-        if page is not None:
+        unusable = inspect_pairs(inspector, pairs, design, sinks)
+        if report is not None and page is not None:
             report.write(page, writer.count, dataclasses.asdict(settings) | describe_environment())
     print(writer.summary(shown(output)))
+    if outcomes is not None:
+        _evaluate(settings, outcomes, limits)
     exit_with_unusable(unusable)
 
 
-def _results(
-    inspector: "Inspector", pairs: list[InspectionPair], design: "Design | None"
-) -> Iterator[tuple[InspectionPair, Union["Inspection", "UnreadableImage", None]]]:
-    """Each pair with its result; ``None`` for those with a fault."""
-    results = inspector.stream((pair for pair in pairs if pair.fault is None), design)
-    for pair in pairs:
-        yield pair, next(results) if pair.fault is None else None
+def _open_labels(settings: InspectSettings, pairs: list[InspectionPair]) -> "Outcomes":
+    """What collects the outcomes. Too few labels for the bounds are refused before anything is compared."""
+    from sem_lightning.inspection.labels import read_labels
+    from sem_lightning.inspection.limits_choice import check_counts
+    from sem_lightning.inspection.outcomes import Outcomes
+
+    labels = read_labels(str(settings.labels))
+    counts = labels.count([pair.image for pair in pairs])
+    if settings.save_limits:
+        check_counts(*counts, settings.false_places, settings.confidence, settings.max_escape)
+    return Outcomes(labels)
+
+
+def _evaluate(settings: InspectSettings, outcomes: "Outcomes", limits: Path | None) -> None:
+    """Print the rates; choose, write and print the limits."""
+    from sem_lightning.inspection.evaluation import evaluate_inspections
+    from sem_lightning.inspection.limits_choice import choose_limits
+
+    print(evaluate_inspections(outcomes))
+    if limits is not None:
+        chosen = choose_limits(outcomes, settings.false_places, settings.confidence, settings.max_escape)
+        chosen.save(limits)
+        print(f"{chosen}\n{shown(limits)} holds these limits")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import MISSING
 
-from sem_lightning.checks import MAX_THREADS, between, one_of
+from sem_lightning.checks import MAX_THREADS, between, one_of, share
 from sem_lightning.data.data_settings import DataSettings, FolderSettings, SyntheticSettings
 from sem_lightning.data.export.storage import WriterSettings
 from sem_lightning.decision.decision_settings import DecisionSettings
@@ -28,6 +28,7 @@ from sem_lightning.training.run_settings import CallbackSettings, LoggerSettings
 
 if TYPE_CHECKING:
     from sem_lightning.inspection.design import Design
+    from sem_lightning.inspection.inspector import Inspector
 
 
 @dataclass
@@ -191,6 +192,11 @@ class InspectSettings:
     network: str | None = MISSING
     pixel_size: float | None = MISSING
     data_bar: str = MISSING
+    labels: str | None = MISSING
+    save_limits: str | None = MISSING
+    max_escape: float | None = MISSING
+    confidence: float = MISSING
+    limits: str | None = MISSING
     design: DesignSettings = field(default_factory=DesignSettings)
 
     def __post_init__(self) -> None:
@@ -202,6 +208,33 @@ class InspectSettings:
         if self.pixel_size is not None:
             between("pixel_size", self.pixel_size, 1e-3, 1e6, "nm")
         _check_file_name("output", self.output)
+        self._check_limits()
+
+    def open_inspector(self) -> "Inspector":
+        """The Inspector with these settings.
+
+        Raises:
+            UserError: The network or the limits cannot be used.
+        """
+        from sem_lightning.inspection.inspector import Inspector  # imports OpenCV and SciPy
+
+        return Inspector(self.false_places, self.pixel_size, self.data_bar == "auto", self.network, self.limits)
+
+    def _check_limits(self) -> None:
+        share("confidence", self.confidence)
+        if self.max_escape is not None:
+            share("max_escape", self.max_escape)
+            if self.save_limits is None:
+                raise SettingError("max_escape", f"found {self.max_escape:g}, expected none without save_limits")
+        if self.save_limits is not None:
+            _check_file_name("save_limits", self.save_limits)
+            if self.labels is None:
+                raise SettingError("save_limits", "needs labels=..., a table with the columns image and label")
+            if self.limits is not None:
+                raise SettingError("limits", f"found {self.limits}, expected none with save_limits, which chooses them")
+        if self.reference == "design" and (self.limits or self.save_limits):
+            key = "limits" if self.limits else "save_limits"
+            raise SettingError(key, "is for comparisons with images, not for reference=design")
 
 
 def _check_file_name(key: str, name: str) -> None:

@@ -12,7 +12,7 @@ from sem_lightning.io.dataset_format import SPANS
 from sem_lightning.io.images import Span
 
 _LONGEST_NUMBER = 16  # digits of an offset in a file
-_SYNONYMS = {  # the first is ours
+SYNONYMS = {  # the first is ours
     "filename": ("filename", "file", "file_name", "image", "image_name", "image_path", "path", "filepath", "name"),
     "label": ("label", "class", "class_name", "category", "labels", "classname"),
     "split": ("split", "set", "subset"),
@@ -43,7 +43,7 @@ def read_listing(listing: Path) -> tuple[list[LabelledFile], set[str]]:
 
 
 def _read_rows(listing: Path) -> list[Row]:
-    rows = read_table(listing, _SYNONYMS, ("filename", "label"), _EXPECTED)
+    rows = read_table(listing, SYNONYMS, ("filename", "label"), _EXPECTED)
     for row in rows:
         row.cells["filename"] = with_slashes(listing.parent, row.cells.get("filename", ""))
     return rows

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sem_lightning.checks import share
 from sem_lightning.decision.rule import RULES, UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.defects.mix import GOOD
@@ -23,8 +24,7 @@ class DecisionSettings:
         if self.rule not in RULES:
             raise SettingError("rule", f"found {self.rule!r}, expected one of {', '.join(RULES)}")
         for key in ("max_escape", "confidence"):
-            if not 0 < getattr(self, key) < 1:
-                raise SettingError(key, f"found {getattr(self, key):g}, expected a share between 0 and 1")
+            share(key, getattr(self, key))
         for key in ("ood_rate", "ambiguous_rate"):
             if not 0 <= getattr(self, key) <= 0.5:
                 raise SettingError(key, f"found {getattr(self, key):g}, expected a share of the images from 0 to 0.5")

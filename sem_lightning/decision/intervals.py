@@ -1,6 +1,6 @@
-"""Confidence intervals of rates and of F1."""
+"""Confidence intervals of rates, of F1 and of expected numbers."""
 
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
@@ -26,3 +26,8 @@ def clopper_pearson_upper(events: int, trials: int, confidence: float) -> float:
     if trials == 0:
         return 1.0
     return float(binomtest(events, trials, alternative="less").proportion_ci(confidence, method="exact").high)
+
+
+def poisson_upper(events: int, confidence: float) -> float:
+    """One-sided upper bound on an expected number (F. Garwood, Biometrika 28, 437 (1936)); 3.0 for none at 0.95."""
+    return float(chi2.ppf(confidence, 2 * (events + 1)) / 2)

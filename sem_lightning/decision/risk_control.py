@@ -7,12 +7,15 @@ Ann. Math. Stat. 12, 91 (1941); as a bound on conformal prediction: V. Vovk, ACM
 ``max_escape`` with the probability ``BinomCDF(k; n, max_escape)``. The largest ``k`` for which that is at most
 ``1 - confidence`` depends only on ``n``, not on the scores, so that the bound holds without a correction. The same
 ``k`` is the largest count whose one-sided Clopper-Pearson bound is within ``max_escape``.
+
+Events of which an image may have several, such as false places, are bounded in the same way, with Poisson's
+distribution in place of the binomial one: see `allowed_events`.
 """
 
 import math
 
 import numpy as np
-from scipy.stats import binom
+from scipy.stats import binom, poisson
 
 from sem_lightning.decision.scores import Floats
 
@@ -34,6 +37,32 @@ def allowed_escapes(defects: int, max_escape: float, confidence: float) -> int |
 def defects_needed(max_escape: float, confidence: float) -> int:
     """The smallest number of defective calibration images for which the risk bound is possible."""
     return math.ceil(math.log(1 - confidence) / math.log1p(-max_escape))
+
+
+def allowed_events(trials: int, rate: float, confidence: float) -> int | None:
+    """The largest number of events in all trials with which at most ``rate`` are to be expected in one.
+
+    It is the largest ``k`` with ``PoissonCDF(k; trials * rate) <= 1 - confidence``, and the largest count whose
+    `poisson_upper` is within ``trials * rate``. A limit that ``k`` events of the trials exceed is too low only if no
+    more than ``k`` exceed the right one, which has that probability; so it may be chosen on the trials.
+
+    Args:
+        trials: Number of trials, from 0.
+        rate: Expected number of events in one trial, above 0.
+        confidence: Confidence of the bound, between 0 and 1.
+
+    Returns:
+        ``None`` if not even 0 events are few enough.
+    """
+    k = int(poisson.ppf(1 - confidence, trials * rate))
+    while k >= 0 and poisson.cdf(k, trials * rate) > 1 - confidence:
+        k -= 1
+    return k if k >= 0 else None
+
+
+def trials_needed(rate: float, confidence: float) -> int:
+    """The smallest number of trials for which `allowed_events` is not ``None``."""
+    return math.ceil(-math.log(1 - confidence) / rate)
 
 
 def pass_threshold(scores: Floats, allowed: int) -> float:

@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from sem_lightning.decision.intervals import f1_interval, wilson_interval
+from sem_lightning.decision.rate import Rate
 from sem_lightning.evaluation.curves import ClassCurves, Reliability, class_curves, reliability
-from sem_lightning.evaluation.rates import Rate, decision_rates
+from sem_lightning.evaluation.rates import decision_rates
 from sem_lightning.evaluation.stratified_metrics import Bin, DetectionLimit, detection_limits, stratify
 from sem_lightning.evaluation.test_predictions import TestPredictions
 from sem_lightning.model.metrics import build_metrics, name_scalars

@@ -157,6 +157,9 @@ class Inspection:
         difference: float32 [H, W], standard deviations of a clean pair; 0 where nothing can be compared. ``None`` as
             above.
         edges: Of a comparison with a design; ``None`` otherwise.
+        peaks: What could be a place at some limit, the highest first: scores, or with a network log odds. ``None`` if
+            the two could not be compared, and for designs.
+        network: SHA-256 of the network's file; ``None`` without one.
     """
 
     path: Path | None
@@ -173,3 +176,15 @@ class Inspection:
     reference: Float32 | None
     difference: Float32 | None
     edges: EdgePlacement | None = None
+    peaks: tuple[float, ...] | None = None
+    network: str | None = None
+
+    @property
+    def highest(self) -> float | None:
+        """The highest of the peaks, whatever the limit is; minus infinity where a network found nothing to look at."""
+        return None if self.peaks is None else highest_of(self.peaks)
+
+
+def highest_of(peaks: tuple[float, ...]) -> float:
+    """The first of falling peaks; minus infinity if there are none."""
+    return peaks[0] if peaks else -math.inf

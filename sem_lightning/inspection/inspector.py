@@ -16,13 +16,15 @@ import numpy.typing as npt
 
 from sem_lightning.checks import between
 from sem_lightning.decision.rule import UNSURE_NAME
+from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import UnreadableImage
 from sem_lightning.inspection.design.design import Design
 from sem_lightning.inspection.design.inspecting import inspect_design
 from sem_lightning.inspection.difference import compare, least_log_odds, least_score
-from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration
+from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration, highest_of
+from sem_lightning.inspection.limits import InspectionLimits, open_limits
 from sem_lightning.inspection.place_picture import PairPictures
-from sem_lightning.inspection.places import find_places
+from sem_lightning.inspection.places import find_places, peak_scores
 from sem_lightning.inspection.references import DESIGN, SELF, InspectionPair
 from sem_lightning.inspection.registration import Shift, find_periods, register, register_near, warp
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
@@ -60,6 +62,16 @@ class _Compared:
     scores: Float32
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What follows from the scores of an image; see `Inspection`."""
+
+    decision: str
+    reason: str | None
+    places: tuple[Place, ...] = ()
+    peaks: tuple[float, ...] | None = None
+
+
 class Inspector:
     """Compares images with references: the same place on another die, or the image's own period.
 
@@ -69,10 +81,12 @@ class Inspector:
         crop_data_bar: Whether the data bar of vendors' images is cropped.
         network: A checkpoint of ``experiment=reference`` that names the places and leaves out those without a defect;
             ``None`` goes by the difference alone.
+        limits: Limits chosen on labelled pairs, or their file, in place of those that follow from ``false_places``; see
+            `choose_limits`. They do not hold for designs.
 
     Raises:
-        UserError: No such checkpoint.
-        SettingError: A value out of its range, or a classifier of whole images.
+        UserError: No such checkpoint, or no such limits.
+        SettingError: A value out of its range, a classifier of whole images, or limits of another network.
 
     Example:
         >>> inspection = Inspector(false_places=0.1).inspect("die_3.png", "die_2.png")
@@ -85,6 +99,7 @@ class Inspector:
         pixel_size: float | None = None,
         crop_data_bar: bool = True,
         network: str | Path | None = None,
+        limits: InspectionLimits | str | Path | None = None,
     ) -> None:
         between("false_places", false_places, 1e-4, 100)
         self.false_places = false_places
@@ -95,6 +110,10 @@ class Inspector:
             from sem_lightning.inspection import place_classifier  # imports torch
 
             self._classifier = place_classifier.PlaceClassifier(network)
+        self._network = None if self._classifier is None else self._classifier.file_hash
+        self.limits = open_limits(limits) if isinstance(limits, str | Path) else limits
+        if self.limits is not None:
+            self.limits.check_network(self._network)
 
     def inspect(self, image: Image, reference: Image | Sequence[Image] | Literal["self"]) -> Inspection:
         """Compare an image with one or several references.
@@ -128,8 +147,10 @@ class Inspector:
 
         Raises:
             ImageError: An image that cannot be read, or whose pixel size is not known, which a layout needs.
-            SettingError: Too large a window at this pixel size.
+            SettingError: Too large a window at this pixel size, or an Inspector with limits.
         """
+        if self.limits is not None:
+            raise SettingError("limits", "hold for comparisons with images, not with a design")
         return inspect_design(self._open(image), design, self.false_places)
 
     def stream(
@@ -208,21 +229,20 @@ class Inspector:
         registration: Registration | None,
         remarks: list[str],
     ) -> Inspection:
-        scores = places = None
+        scores, judged = None, _Judged(UNSURE_NAME, fault)
         if compared:
             scores = _combine(compared)
             area = float(np.count_nonzero(np.any([each.shown for each in compared], axis=0)))
-            least = least_score(self.false_places, area)
-            places = self._find_places(image.pixels, compared[0], scores, least, area)
+            judged = self._judge(image.pixels, compared[0], scores, area)
             if names != (SELF,):
+                least = least_score(self.false_places, area)
                 remarks = [*remarks, *_name_odd_ones(compared, scores, least), *_describe_periods(compared[0])]
-        decision = UNSURE_NAME if fault is not None else DEFECT if places else GOOD
         return Inspection(
             path=image.path,
             references=names,
-            decision=decision,
-            reason=fault,
-            places=places or (),
+            decision=judged.decision,
+            reason=judged.reason,
+            places=judged.places,
             registration=registration,
             shape=(image.pixels.shape[0], image.pixels.shape[1]),
             pixel_size=image.pixel_size,
@@ -231,18 +251,30 @@ class Inspector:
             image=image.pixels,
             reference=np.where(compared[0].shown, compared[0].reference, np.float32(np.nan)) if compared else None,
             difference=scores,
+            peaks=judged.peaks,
+            network=self._network,
         )
 
-    def _find_places(
-        self, image: Float32, compared: _Compared, scores: Float32, least: float, area: float
-    ) -> tuple[Place, ...]:
-        """The places that count: those that differ enough, or that the network calls defects."""
+    def _judge(self, image: Float32, compared: _Compared, scores: Float32, area: float) -> _Judged:
+        """The decision and the places that count: those that differ enough, or that the network calls defects."""
         if self._classifier is None:
-            return find_places(scores, least)
-        pictures = PairPictures.of(image, compared.reference, compared.shown, scores)
-        rated = self._classifier.rate(pictures, scores)
-        limit = least_log_odds(self.false_places, area)
-        return tuple(place for place in rated if place.log_odds is not None and place.log_odds >= limit)
+            rated, peaks = None, peak_scores(scores)
+        else:
+            pictures = PairPictures.of(image, compared.reference, compared.shown, scores)
+            rated = self._classifier.rate(pictures, scores)
+            peaks = tuple(place.log_odds for place in rated if place.log_odds is not None)
+        highest = highest_of(peaks)
+        if self.limits is not None:
+            decision, reason = self.limits.decide(highest)
+            least = self.limits.listed_from(decision)
+        else:
+            least = (least_score if rated is None else least_log_odds)(self.false_places, area)
+            decision, reason = DEFECT if highest >= least else GOOD, None
+        if rated is None:
+            places = find_places(scores, least)
+        else:
+            places = tuple(place for place in rated if place.log_odds is not None and place.log_odds >= least)
+        return _Judged(decision, reason, places, peaks)
 
 
 def _find_reference_fault(image: GrayImage, reference: GrayImage) -> str | None:

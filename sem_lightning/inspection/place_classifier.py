@@ -1,5 +1,6 @@
 """Names places: what a place where an image differs from its reference shows."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sem_lightning.inference.predictor import load
 from sem_lightning.inspection.inspection import Place
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, CANDIDATES, find_peaks
+from sem_lightning.model.checkpoint import find_checkpoint
 from sem_lightning.synthesis.field import Float32
 
 
@@ -17,6 +19,9 @@ class PlaceClassifier:
 
     Args:
         name: A checkpoint.
+
+    Attributes:
+        file_hash: SHA-256 of its file.
 
     Raises:
         UserError: No such file, or not a checkpoint.
@@ -27,6 +32,8 @@ class PlaceClassifier:
         self._predictor = load(name, tiling="off")
         if not self._predictor.settings.judges_places:
             raise SettingError("network", f"{name} judges whole images; train one with experiment=reference")
+        with find_checkpoint(name).open("rb") as stream:
+            self.file_hash = hashlib.file_digest(stream, "sha256").hexdigest()
 
     def rate(self, pictures: PairPictures, scores: Float32) -> tuple[Place, ...]:
         """The peaks of a pair's scores, each with its class and the log odds that it is a defect.

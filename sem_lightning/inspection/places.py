@@ -54,6 +54,23 @@ def find_peaks(difference: Float32, least: float, most: int) -> tuple[Place, ...
     return tuple(_describe_peak(difference, size, int(rows[each]), int(columns[each])) for each in order)
 
 
+def peak_scores(difference: Float32) -> tuple[float, ...]:
+    """The scores of all local maxima from `CANDIDATE_SCORE`, or of the highest pixel if there are none; falling.
+
+    Each of `find_places` holds one of at least its limit. So no limit shows more places than peaks reach it, and the
+    number of these falls with the limit, which that of places does not: a low limit joins them.
+
+    Args:
+        difference: float32 [H, W], see `compare`.
+    """
+    size = np.abs(difference)
+    if size.max() < CANDIDATE_SCORE:
+        return (float(size.max()),)
+    highest = np.asarray(cv2.dilate(size, np.ones((3, 3), np.uint8)))
+    peaks = size[(size == highest) & (size >= CANDIDATE_SCORE)]
+    return tuple(float(peak) for peak in np.sort(peaks)[::-1])
+
+
 def _describe_peak(difference: Float32, size: Float32, row: int, column: int) -> Place:
     top, left = max(row - _REACH, 0), max(column - _REACH, 0)
     window = (slice(top, row + _REACH + 1), slice(left, column + _REACH + 1))

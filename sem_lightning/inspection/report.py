@@ -107,7 +107,7 @@ class InspectionReport:
 
 
 def _interest_of(inspection: Inspection) -> _Interest:
-    if inspection.places:
+    if inspection.decision == DEFECT:
         return 2, inspection.places[0].score
     correlation = inspection.registration.correlation if inspection.registration else -1.0
     return (0 if inspection.decision == GOOD else 1), -correlation

@@ -18,7 +18,19 @@ from sem_lightning.synthesis.defects.mix import GOOD
 UNREADABLE = "unreadable"  # reason of a pair of which a file cannot be used
 _REGISTRATION = ("shift_x", "shift_y", "rotation_deg", "scale", "correlation", "overlap", "residual")
 _EDGES = ("epe_mean", "epe_3sigma", "epe_worst", "epe_unit")
-COLUMNS = ("path", "decision", "reason", "places", "score", "label", "reference", *_REGISTRATION, *_EDGES, "remarks")
+COLUMNS = (
+    "path",
+    "decision",
+    "reason",
+    "places",
+    "score",
+    "highest",
+    "label",
+    "reference",
+    *_REGISTRATION,
+    *_EDGES,
+    "remarks",
+)
 PLACE_COLUMNS = (
     "x", "y", "width", "height", "label", "score", "area", "brighter", "log_odds", "width_nm", "height_nm",
     "layout_x", "layout_y",
@@ -35,24 +47,35 @@ class InspectionWriter:
         page: File of the report, which is none of the two; ``None`` if there is no report.
         edges: Whether ``<table>_edges.csv`` is written, with the columns ``path`` and `EDGE_COLUMNS`: a row for each
             point of a design's outline.
+        limits: File of the limits, which is none of the others, either; ``None`` if none are chosen.
 
     ``<table>_places.csv`` has the columns ``path`` and `PLACE_COLUMNS`, a row for each place. A table that is a device
     or a pipe has none beside it.
 
     Raises:
-        SettingError: Two of the files have the same name, a folder has that name, or the report cannot be written.
+        SettingError: Two of the files have the same name, a folder has that name, or the report or the limits cannot be
+            written.
     """
 
-    def __init__(self, table: Path, lines: Path | None, page: Path | None = None, edges: bool = False) -> None:
+    def __init__(
+        self,
+        table: Path,
+        lines: Path | None,
+        page: Path | None = None,
+        edges: bool = False,
+        limits: Path | None = None,
+    ) -> None:
         self.count = DecisionCount()
         self._table_path, self._lines_path = table, lines
         is_device = table.exists() and not (table.is_file() or table.is_dir())
         self._places_path = None if is_device else table.with_name(f"{table.stem}_places.csv")
         self._edges_path = table.with_name(f"{table.stem}_edges.csv") if edges and not is_device else None
         tables = [("output", path) for path in (table, self._places_path, self._edges_path)]
-        check_targets([*tables, ("jsonl", lines), ("report", page)])
-        if page is not None:
-            check_writable("report", page.absolute().parent)
+        later = (("report", page), ("save_limits", limits))
+        check_targets([*tables, ("jsonl", lines), *later])
+        for key, path in later:
+            if path is not None:
+                check_writable(key, path.absolute().parent)
 
     @contextlib.contextmanager
     def open(self) -> Iterator["InspectionWriter"]:
@@ -98,7 +121,7 @@ class InspectionWriter:
         self.count.add(UNSURE_NAME, reason)
         references = _references(pair.references)
         blank = [""] * (len(_REGISTRATION) + len(_EDGES))
-        write_row(self._table, [pair.image, UNSURE_NAME, reason, 0, "", "", _join(references), *blank, error])
+        write_row(self._table, [pair.image, UNSURE_NAME, reason, 0, "", "", "", _join(references), *blank, error])
         if self._lines is not None:
             content = {"path": str(pair.image), "references": references, "decision": UNSURE_NAME}
             write_json_line(self._lines, {**content, "reason": reason, "error": error})
@@ -115,13 +138,14 @@ class InspectionWriter:
 def describe_row(inspection: Inspection) -> list[object]:
     """The cells of the table's row, see `COLUMNS`; empty where there is no number."""
     found = describe_registration(inspection.registration)
-    strongest = inspection.places[0] if inspection.places else None
+    strongest, highest = inspection.places[0] if inspection.places else None, inspection.highest
     return [
         inspection.path or "array",
         inspection.decision,
         inspection.reason or "",
         len(inspection.places),
         "" if strongest is None else round(strongest.score, 2),
+        "" if highest is None or math.isinf(highest) else round(highest, 2),
         "" if strongest is None else strongest.label,
         _join(inspection.references),
         *("" if found is None else found[column] for column in _REGISTRATION),
@@ -193,6 +217,7 @@ def describe_inspection(inspection: Inspection) -> dict[str, Any]:
         "references": list(inspection.references),
         "decision": inspection.decision,
         "reason": inspection.reason,
+        "highest": inspection.highest,
         "places": [describe_place(place, inspection.pixel_size) for place in inspection.places],
         "registration": details,
         "height": inspection.shape[0],

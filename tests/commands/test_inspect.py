@@ -153,6 +153,27 @@ def test_bad_files_have_a_row_and_lose_nothing_of_the_rest(run: Run, tmp_path: P
         (("images=a", "reference=b", "pixel_size=0"), "pixel_size: found 0, expected 0.001 to 1e+06 nm"),
         (("images=a", "reference=b", "data_bar=crop"), "data_bar: found 'crop', expected one of auto, keep"),
         (("images=a", "reference=note.txt"), "note.txt: not a readable image"),
+        (("images=a", "reference=b", "labels=nowhere.csv"), "labels: nowhere.csv is no file"),
+        (
+            ("images=a", "reference=b", "labels=l.csv"),
+            "labels: l.csv lists none of 1 images, such as a/0.png; it",
+        ),
+        (("images=a", "reference=b", "save_limits=m.json"), "save_limits: needs labels=..."),
+        (("images=a", "reference=b", "max_escape=0.1"), "max_escape: found 0.1, expected none without save_limits"),
+        (("images=a", "reference=b", "confidence=1"), "confidence: found 1, expected a share between 0 and 1"),
+        (("images=a", "reference=b", "limits=l.csv"), "l.csv: no limits that save_limits=... has written"),
+        (
+            ("images=a", "reference=b", "labels=a/l.csv", "save_limits=m.json", "false_places=0.1"),
+            "false_places: 0.1 cannot be promised with confidence 0.95 from 1 clean pairs; that takes 30 of them",
+        ),
+        (
+            ("images=a", "reference=b", "labels=a/l.csv", "save_limits=m.json", "false_places=3", "max_escape=0.1"),
+            "max_escape: 0.1 cannot be promised with confidence 0.95 from 0 defective pairs; that takes 29 of them",
+        ),
+        (
+            ("images=a", "reference=b", "labels=a/l.csv", "save_limits=inspection.csv", "false_places=3"),
+            "save_limits: would be written to the same file",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(
@@ -162,10 +183,42 @@ def test_a_mistake_is_one_line_and_writes_nothing(
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.png").write_text(name)
     (tmp_path / "note.txt").write_text("no image")
+    for listing in (tmp_path / "l.csv", tmp_path / "a" / "l.csv"):
+        listing.write_text("file,label\n0.png,good\n")
     before = sorted(tmp_path.rglob("*"))
     done = run("inspect", *arguments)
     assert done.code == 1 and done.err.startswith("error: ") and said in done.err
     assert done.err.count("\n") == 1 and sorted(tmp_path.rglob("*")) == before
+
+
+def test_labels_give_rates_and_limits_that_decide_later(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    (tmp_path / "labels.csv").write_text("image,label,x,y,width,height\na/0.png,OK\na/1.png,particle,84,64,13,13\n")
+    (tmp_path / "a" / "2.png").write_bytes((tmp_path / "a" / "0.png").read_bytes())
+    (tmp_path / "b" / "2.png").write_bytes((tmp_path / "b" / "0.png").read_bytes())
+    pairs = ("images=a", "reference=b")
+    chosen = ("save_limits=new/limits.json", "false_places=3", "max_escape=0.96")
+    done = run("inspect", *pairs, "labels=labels.csv", *chosen)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[1:7] == [
+        "3 images in inspection.csv: good 2, defect 1, unsure 0",
+        "without a label, left out: 1 of 3 images: a/2.png",
+        "unsure: 0 of 2 images: 0.000 [0.000, 0.658]",
+        "escape: 0 of 1 defective images called good: 0.000 [0.000, 0.793]",
+        "overkill: 0 of 1 good images called defect: 0.000 [0.000, 0.793]",
+        "located: 1 of 1 defects with a place on their box: 1.000 [0.207, 1.000]",
+    ], done.out
+    assert done.out.splitlines()[-1] == "new/limits.json holds these limits"
+    decided = [row["decision"] for row in read_rows(tmp_path / "inspection.csv")]
+    content = json.loads((tmp_path / "new" / "limits.json").read_text())
+    assert (content["clean_pairs"], content["defective_pairs"], content["network"]) == (1, 1, None)
+    assert run("inspect", *pairs, "limits=new/limits.json").code == 0
+    assert [row["decision"] for row in read_rows(tmp_path / "inspection.csv")] == decided
+    content |= {"good_below": 1.0, "defect_from": 1e6}
+    (tmp_path / "wide.json").write_text(json.dumps(content))
+    done = run("inspect", *pairs, "limits=wide.json", "report=r.html")
+    assert done.out == "3 images in inspection.csv: good 0, defect 0, unsure 3 (between the limits 3)\n"
+    assert all(float(row["highest"]) > 1 and int(row["places"]) for row in read_rows(tmp_path / "inspection.csv"))
 
 
 def test_a_data_bar_is_cropped_or_kept(run: Run, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_rows_places_and_lines(tmp_path: Path) -> None:
     table, lines = tmp_path / "new" / "out.csv", tmp_path / "lines.jsonl"
     with InspectionWriter(table, lines).open() as writer:
-        writer.add(make_inspection())
+        writer.add(make_inspection(peaks=(9.123456, 4.0)))
         writer.add(make_inspection(**UNSURE, registration=None, pixel_size=None, remarks=()))
         writer.add_unusable(InspectionPair(Path("c.tif"), (), NO_REFERENCE), NO_REFERENCE, "c.tif: no reference: none")
         writer.add_unusable(InspectionPair(Path("d.tif"), "self"), UNREADABLE, "d.tif: the file is empty")
@@ -37,14 +37,14 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
     with table.open() as stream:
         assert stream.readline() == ",".join(COLUMNS) + "\n"
     assert ",".join(COLUMNS) == (
-        "path,decision,reason,places,score,label,reference,shift_x,shift_y,rotation_deg,scale,correlation,overlap,"
-        "residual,epe_mean,epe_3sigma,epe_worst,epe_unit,remarks"
+        "path,decision,reason,places,score,highest,label,reference,shift_x,shift_y,rotation_deg,scale,correlation,"
+        "overlap,residual,epe_mean,epe_3sigma,epe_worst,epe_unit,remarks"
     )
     rows = read(table)
     assert rows[0] == {
-        "path": "a.tif", "decision": "defect", "reason": "", "places": "1", "score": "9.12", "label": "bridge",
-        "reference": "b.tif", "shift_x": "3.0", "shift_y": "-2.0", "rotation_deg": "1.0", "scale": "1.01",
-        "correlation": "0.95", "overlap": "0.9", "residual": "0.04", "epe_mean": "", "epe_3sigma": "",
+        "path": "a.tif", "decision": "defect", "reason": "", "places": "1", "score": "9.12", "highest": "9.12",
+        "label": "bridge", "reference": "b.tif", "shift_x": "3.0", "shift_y": "-2.0", "rotation_deg": "1.0",
+        "scale": "1.01", "correlation": "0.95", "overlap": "0.9", "residual": "0.04", "epe_mean": "", "epe_3sigma": "",
             "epe_worst": "", "epe_unit": "", "remarks": "A remark.",
     }  # fmt: skip
     assert [(row["path"], row["decision"], row["reason"], row["shift_x"]) for row in rows[1:]] == [
@@ -62,6 +62,7 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
     assert found[0]["places"][0]["brighter"] is True and found[0]["places"][0]["width_nm"] == 6.4
     assert np.allclose(found[0]["registration"]["matrix"], make_registration().matrix, atol=1e-5)
     assert len(found[0]["registration"]["row_shifts"]) == 64 and found[0]["pixel_size_nm"] == 0.8
+    assert found[0]["highest"] == 9.123456 and found[1]["highest"] is None
     assert found[1]["registration"] is None and found[1]["reason"] == "no overlap"
     assert found[2] == {"path": "c.tif", "references": [], "decision": "unsure", "reason": NO_REFERENCE,
                         "error": "c.tif: no reference: none"}  # fmt: skip
