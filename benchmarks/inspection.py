@@ -166,9 +166,9 @@ def judge_pairs(seed: int, name: str, noise: str, count: int, size: int, network
     """Pairs of one pattern and noise, judged by every method."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    inspectors = {"difference": Inspector(ALL_PLACES, network=None)}
+    inspectors = {"difference": Inspector(network=None)}
     if network is not None:
-        inspectors["difference and network"] = Inspector(ALL_PLACES, network=network)
+        inspectors["difference and network"] = Inspector(network=network)
     single, simulator, judged = sl.load("robust"), dense_pairs(DENSE[name], noise, size), []
     for index in range(count):
         pair = simulator.sample(index, LABELS[index % 4], seed=seed, split=2)
@@ -187,8 +187,7 @@ def strength(found: sl.Inspection) -> float:
     """The highest score or log odds of a pair; infinite if it is unsure, which is not good."""
     if found.decision == "unsure":
         return math.inf
-    first = found.places[0] if found.places else None
-    return -math.inf if first is None else first.score if first.log_odds is None else first.log_odds
+    return -math.inf if found.highest is None else found.highest
 
 
 def choose_limits(judged: list[JudgedPair]) -> dict[str, float]:
@@ -206,7 +205,6 @@ def choose_limits(judged: list[JudgedPair]) -> dict[str, float]:
 
 
 LABELS = ("good", "gap", "good", "bridge")
-ALL_PLACES = 100.0  # false places of an inspection whose places are limited here
 
 
 def dense_pairs(pattern: tuple[str, ...], noise: str, size: int) -> PairSimulator:
