@@ -2,7 +2,7 @@
 
 python benchmarks/inspection.py --registration   # 500 pairs with known transforms, and pairs that show other places
 python benchmarks/inspection.py --calibrate      # how the number of false places falls with the score, on clean pairs
-python benchmarks/inspection.py --detection      # dense metal: with a reference, without, and the plain difference; 10 minutes
+python benchmarks/inspection.py --detection      # dense metal: with a reference, without, plain difference; 10 minutes
 python benchmarks/inspection.py --speed          # time of a pair of 480 x 480 pixels; 1 minute
 
 Seeds: the constants of `least_score` come from the seed 2900; the limits of --detection were chosen on 2901; the
