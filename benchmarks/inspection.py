@@ -21,20 +21,28 @@ from typing import Any
 
 import cv2
 import numpy as np
+from comparisons import (
+    CHOICE_SEED,
+    TEST_SEEDS,
+    balanced,
+    best_limit,
+    make_inspectors,
+    pictures,
+    plain_difference,
+    to_float,
+)
 
 import sem_lightning as sl
-from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.inspection.difference import compare
 from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.inspection.place_classifier import PlaceClassifier
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import register, warp
-from sem_lightning.io.gray_image import as_gray_image
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.pairs import Pair, PairSimulator
 
-CALIBRATION_SEED, CHOICE_SEED, TEST_SEEDS = 2900, 2901, (2920, 2921, 2922)
+CALIBRATION_SEED = 2900
 METAL = ("pattern=routing", "pattern=maze", "pattern=freeform")
 NOISES = ("low", "typical", "high", "extreme")
 DENSE = {
@@ -42,14 +50,6 @@ DENSE = {
     "routing": ("pattern=routing", "pattern.tip_to_tip=[0.8,1.2]", "pattern.longest_gap=null"),
 }
 FAR, WRONG = 1.0, 3.0  # pixels of error from which a registration is inexact, and is another place
-
-
-def to_float(pixels: "np.ndarray[Any, np.dtype[Any]]") -> Float32:
-    return as_gray_image(pixels).pixels
-
-
-def pictures(pair: Pair) -> tuple[Float32, Float32]:
-    return to_float(pair.image.image), to_float(pair.reference)
 
 
 def error_of(matrix: "np.ndarray[Any, np.dtype[np.float64]]", pair: Pair) -> float:
@@ -124,9 +124,7 @@ def measure_false_places(count: int, network: str | None) -> None:
 def measure_detection(count: int, size: int, network: str | None) -> None:
     """Balanced accuracy on dense metal, by pattern, noise and shift: good against defective."""
     limit = choose_plain_limit(count // 8, size)
-    inspectors = {"difference": Inspector(FALSE_PLACES)}
-    if network is not None:
-        inspectors["difference and network"] = Inspector(FALSE_PLACES, network=network)
+    inspectors = make_inspectors(network)
     single = sl.load("robust")
     found: dict[tuple[str, str], list[tuple[bool, dict[str, bool]]]] = defaultdict(list)
     for seed in TEST_SEEDS:
@@ -153,7 +151,6 @@ def measure_detection(count: int, size: int, network: str | None) -> None:
 
 
 LABELS = ("good", "gap", "good", "bridge")
-FALSE_PLACES = 0.1  # the setting of the inspection
 
 
 def dense_pairs(pattern: tuple[str, ...], noise: str, size: int) -> PairSimulator:
@@ -163,17 +160,6 @@ def dense_pairs(pattern: tuple[str, ...], noise: str, size: int) -> PairSimulato
     )
 
 
-def plain_difference(image: Float32, reference: Float32) -> float:
-    """The largest smoothed difference after phase correlation and equal mean and deviation."""
-    window = np.asarray(cv2.createHanningWindow(image.shape[::-1], cv2.CV_32F), np.float32)
-    (x, y), _ = cv2.phaseCorrelate(image, reference, window)
-    moved = cv2.warpAffine(reference, np.array([[1, 0, -x], [0, 1, -y]], np.float32), image.shape[::-1])
-    one, other = ((each - each.mean()) / each.std() for each in (image, moved))
-    inside = 1 + int(max(abs(x), abs(y)))
-    difference = np.abs(cv2.GaussianBlur(one - other, (0, 0), 2))[inside:-inside, inside:-inside]
-    return float(difference.max()) if difference.size else 0.0
-
-
 def choose_plain_limit(count: int, size: int) -> float:
     """The limit of the plain difference with the highest balanced accuracy, on pairs of another seed."""
     values: dict[bool, list[float]] = {True: [], False: []}
@@ -181,22 +167,8 @@ def choose_plain_limit(count: int, size: int) -> float:
         label = LABELS[index % 4]
         pair = dense_pairs(pattern, noise, size).sample(index, label, seed=CHOICE_SEED, split=2)
         values[label != "good"].append(plain_difference(*pictures(pair)))
-    defective, good = np.array(values[True]), np.array(values[False])
-    tried = np.concatenate([defective, good])
-    return float(max(tried, key=lambda limit: np.mean(defective > limit) + np.mean(good <= limit)))
-
-
-def balanced(judged: list[tuple[bool, bool]]) -> str:
-    """Balanced accuracy with a 95 % interval: half of the sum of both rates, by the delta method."""
-    rates, variance = [], 0.0
-    for truth in (True, False):
-        right = [called == truth for is_defect, called in judged if is_defect == truth]
-        rate = sum(right) / len(right)
-        low, high = wilson_interval(sum(right), len(right))
-        rates.append(rate)
-        variance += ((high - low) / 2) ** 2 / 4
-    value, half = sum(rates) / 2, variance**0.5
-    return f"{value:.3f} [{value - half:.3f}, {min(value + half, 1):.3f}]"
+    limit: float = best_limit(values[True], values[False])
+    return limit
 
 
 def measure_speed(network: str | None) -> None:
