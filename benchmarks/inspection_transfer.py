@@ -12,8 +12,9 @@ was taken for it on another die (its name with inspected for reference). Pieces 
 defects, which an inspection of the whole images with false_places=2.2 finds, are left out. Pieces overlap and come from
 three pairs of images, so the intervals are those of the pieces, not of layouts.
 
-The single-image classifier is told the polarity. Seeds: the plain difference chose its limit on 2901; all figures are
-of the seeds 2920, 2921 and 2922, which nothing was chosen on.
+The single-image classifier is told the polarity. Seeds: the plain difference chose its limit on 2901. The figures of
+--foreign are of 2930, 2931 and 2932, those of --printed of 2920, 2921 and 2922. Nothing was chosen on these; the range
+of the rough edges was halved after a look at drawings of 2920 to 2922.
 """
 
 import argparse
@@ -49,6 +50,7 @@ from sem_lightning.io.images import read_gray
 from sem_lightning.synthesis.field import Float32
 
 LABELS = ("good", "gap", "good", "bridge")
+DRAWN_SEEDS = (2930, 2931, 2932)
 DRAWN_SIZES, PRINTED_SIZES = (128, 256), (128, 192, 256)
 MARGIN = 0.18  # of the field: what a reference may show beyond its image
 ONE_IMAGE, PLAIN = "one image (robust)", "plain difference"
@@ -107,7 +109,7 @@ def drawn_pairs(seed: int, kind: str, size: int, count: int) -> list[tuple[str, 
     rng = np.random.default_rng([seed, list(KINDS).index(kind), size])
     made = []
     for number in range(count):
-        label, look = LABELS[number % 4], LOOKS[number // 4 % 3]
+        label, look = LABELS[number % 4], LOOKS[number // 2 % 3]
         image, reference = draw_pair(rng, kind, size, look, label)
         made.append((label, look, to_float(image), to_float(reference)))
     return made
@@ -117,13 +119,13 @@ def measure_foreign(count: int, network: str | None) -> None:
     """Balanced accuracy of good against defective, by kind, style, size and seed."""
     inspectors = make_inspectors(network)
     found: Decided = defaultdict(list)
-    each = math.ceil(count / (len(KINDS) * len(DRAWN_SIZES) * len(TEST_SEEDS)))
+    each = math.ceil(count / (len(KINDS) * len(DRAWN_SIZES) * len(DRAWN_SEEDS)))
     chosen: dict[bool, list[float]] = {True: [], False: []}
     for kind, size in itertools.product(KINDS, DRAWN_SIZES):
         for label, _, image, reference in drawn_pairs(CHOICE_SEED, kind, size, each):
             chosen[label != "good"].append(plain_difference(image, reference))
     limit = best_limit(chosen[True], chosen[False])
-    for kind, size, seed in itertools.product(KINDS, DRAWN_SIZES, TEST_SEEDS):
+    for kind, size, seed in itertools.product(KINDS, DRAWN_SIZES, DRAWN_SEEDS):
         single = sl.load("robust", polarity="dark" if KINDS[kind] else "bright")
         for label, look, image, reference in drawn_pairs(seed, kind, size, each):
             called = {name: way.inspect(image, reference).decision for name, way in inspectors.items()}
