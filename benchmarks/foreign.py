@@ -92,8 +92,8 @@ def add_defect(
     return None
 
 
-def render(rng: np.random.Generator, mask: Mask, size: int, look: str, dark: bool) -> npt.NDArray[np.uint8]:
-    """A grey image of the mask."""
+def shade(rng: np.random.Generator, mask: Mask, size: int, look: str, dark: bool) -> npt.NDArray[np.float32]:
+    """Grey levels of the mask, without noise."""
     fine = mask.astype(np.float32)
     if dark:
         fine = 1 - fine
@@ -108,10 +108,12 @@ def render(rng: np.random.Generator, mask: Mask, size: int, look: str, dark: boo
         rim = cv2.GaussianBlur(edge, (0, 0), width)
         image = image + rng.uniform(0.2, 0.5) * rim / max(float(rim.max()), 1e-6)
     image = np.asarray(cv2.GaussianBlur(image, (0, 0), FINE * rng.uniform(0.4, 1.2)), np.float32)
-    image = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.float32)
-    if rng.random() < 0.5:
-        image = image.T
-    image = image + rng.normal(0, rng.uniform(0.01, 0.08), image.shape)
+    return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def detect(rng: np.random.Generator, shaded: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The image that a noisy detector makes of grey levels."""
+    image = shaded + rng.normal(0, rng.uniform(0.01, 0.08), shaded.shape)
     hit = rng.random(image.shape)
     image = np.where(hit < 0.0005, 0, np.where(hit > 0.9995, 1, image))
     return np.asarray(np.clip(image * 255, 0, 255).round(), np.uint8)
@@ -123,7 +125,8 @@ def draw(rng: np.random.Generator, kind: str, size: int, look: str, label: str) 
         thin = kind == "threads" and label == "bridge"
         changed = mask if label == "good" else add_defect(rng, mask, lines, label, thin)
         if changed is not None:
-            return render(rng, changed, size, look, KINDS[kind])
+            shaded = shade(rng, changed, size, look, KINDS[kind])
+            return detect(rng, shaded.T if rng.random() < 0.5 else shaded)
 
 
 def drawn(kind: str, size: int, count: int) -> tuple[list[str], list[npt.NDArray[np.uint8]]]:

@@ -27,20 +27,28 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from comparisons import (
+    CHOICE_SEED,
+    TEST_SEEDS,
+    balanced,
+    best_limit,
+    make_inspectors,
+    pictures,
+    plain_difference,
+    to_float,
+)
 
 import sem_lightning as sl
-from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.inspection.difference import compare
 from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.inspection.place_classifier import PlaceClassifier
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places
 from sem_lightning.inspection.registration import register, warp
-from sem_lightning.io.gray_image import as_gray_image
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.pairs import Pair, PairSimulator
 
-CALIBRATION_SEED, CHOICE_SEED, TEST_SEEDS = 2900, 2901, (2920, 2921, 2922)
+CALIBRATION_SEED = 2900
 METAL = ("pattern=routing", "pattern=maze", "pattern=freeform")
 NOISES = ("low", "typical", "high", "extreme")
 DENSE = {
@@ -48,14 +56,6 @@ DENSE = {
     "routing": ("pattern=routing", "pattern.tip_to_tip=[0.8,1.2]", "pattern.longest_gap=null"),
 }
 FAR, WRONG = 1.0, 3.0  # pixels of error from which a registration is inexact, and is another place
-
-
-def to_float(pixels: "np.ndarray[Any, np.dtype[Any]]") -> Float32:
-    return as_gray_image(pixels).pixels
-
-
-def pictures(pair: Pair) -> tuple[Float32, Float32]:
-    return to_float(pair.image.image), to_float(pair.reference)
 
 
 def error_of(matrix: "np.ndarray[Any, np.dtype[np.float64]]", pair: Pair) -> float:
@@ -166,9 +166,7 @@ def judge_pairs(seed: int, name: str, noise: str, count: int, size: int, network
     """Pairs of one pattern and noise, judged by every method."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    inspectors = {"difference": Inspector(network=None)}
-    if network is not None:
-        inspectors["difference and network"] = Inspector(network=network)
+    inspectors = make_inspectors(network)
     single, simulator, judged = sl.load("robust"), dense_pairs(DENSE[name], noise, size), []
     for index in range(count):
         pair = simulator.sample(index, LABELS[index % 4], seed=seed, split=2)
@@ -192,16 +190,12 @@ def strength(found: sl.Inspection) -> float:
 
 def choose_limits(judged: list[JudgedPair]) -> dict[str, float]:
     """The limit of each method with the highest balanced accuracy."""
-    defective = np.array([each.defective for each in judged])
-    limits = {}
-    for method in judged[0].values:
-        values = np.array([each.values[method] for each in judged])
-        tried = np.unique(values[np.isfinite(values)])
-        middles = (tried[1:] + tried[:-1]) / 2
-        limits[method] = float(
-            max(middles, key=lambda limit: np.mean(values[defective] > limit) + np.mean(values[~defective] <= limit))
+    return {
+        method: best_limit(
+            *([each.values[method] for each in judged if each.defective == side] for side in (True, False))
         )
-    return limits
+        for method in judged[0].values
+    }
 
 
 LABELS = ("good", "gap", "good", "bridge")
@@ -212,30 +206,6 @@ def dense_pairs(pattern: tuple[str, ...], noise: str, size: int) -> PairSimulato
     return PairSimulator.compose(
         *pattern, "defect=basic", "defect.gap.length=[0.6,1.2]", f"imaging.image_size={size}", f"noise={noise}"
     )
-
-
-def plain_difference(image: Float32, reference: Float32) -> float:
-    """The largest smoothed difference after phase correlation and equal mean and deviation."""
-    window = np.asarray(cv2.createHanningWindow(image.shape[::-1], cv2.CV_32F), np.float32)
-    (x, y), _ = cv2.phaseCorrelate(image, reference, window)
-    moved = cv2.warpAffine(reference, np.array([[1, 0, -x], [0, 1, -y]], np.float32), image.shape[::-1])
-    one, other = ((each - each.mean()) / each.std() for each in (image, moved))
-    inside = 1 + int(max(abs(x), abs(y)))
-    difference = np.abs(cv2.GaussianBlur(one - other, (0, 0), 2))[inside:-inside, inside:-inside]
-    return float(difference.max()) if difference.size else 0.0
-
-
-def balanced(judged: list[tuple[bool, bool]]) -> str:
-    """Balanced accuracy with a 95 % interval: half of the sum of both rates, by the delta method."""
-    rates, variance = [], 0.0
-    for truth in (True, False):
-        right = [called == truth for is_defect, called in judged if is_defect == truth]
-        rate = sum(right) / len(right)
-        low, high = wilson_interval(sum(right), len(right))
-        rates.append(rate)
-        variance += ((high - low) / 2) ** 2 / 4
-    value, half = sum(rates) / 2, variance**0.5
-    return f"{value:.3f} [{value - half:.3f}, {min(value + half, 1):.3f}]"
 
 
 def measure_speed(network: str | None) -> None:

@@ -155,7 +155,7 @@ def _finish(
     fault = _find_fault(found, correlation / reliability, reliability, overlap, least_correlation)
     if fault == OTHER_PLACE and coarse.across_lines is None:
         lowest = float(correlate_overlap(coarse.image, coarse.reference, _REACH)[0].min())
-        fault = INVERTED if -lowest > _INVERTED * reliability else fault
+        fault = INVERTED if -lowest > max(_INVERTED * reliability, correlation) else fault
     row_shifts, residual = np.zeros(len(image), np.float32), math.nan
     if fault is None:
         row_shifts, residual = align_rows(image, moved, shown)
