@@ -18,15 +18,21 @@ from sem_lightning.checks import between
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import UnreadableImage
+from sem_lightning.inspection.compared_reference import (
+    ComparedReference,
+    combine_scores,
+    describe_periods,
+    name_odd_ones,
+)
 from sem_lightning.inspection.design.design import Design
 from sem_lightning.inspection.design.inspecting import inspect_design
-from sem_lightning.inspection.difference import compare, least_log_odds, least_score
+from sem_lightning.inspection.difference import least_log_odds, least_score
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration, highest_of
 from sem_lightning.inspection.limits import InspectionLimits, open_limits
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import find_places, peak_scores
 from sem_lightning.inspection.references import DESIGN, SELF, InspectionPair
-from sem_lightning.inspection.registration import Shift, find_periods, register, register_near, warp
+from sem_lightning.inspection.registration import Shift, find_periods, register, register_near
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError
 from sem_lightning.metrology.usability import find_fault
@@ -41,25 +47,6 @@ Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 _SAME_SIZE = 0.005  # relative difference of pixel sizes that are equal
 _LARGEST_RATIO = 4.0  # of pixel sizes
 _ASKEW = 0.5  # sine of the angle from which two periods have different directions
-
-
-@dataclass(frozen=True, eq=False)
-class _Compared:
-    """One reference on the image.
-
-    Attributes:
-        name: Its file or a word.
-        registration: How it lies there.
-        reference: float32 [H, W], registered.
-        shown: bool [H, W], where it shows something.
-        scores: float32 [H, W], see `compare`.
-    """
-
-    name: str
-    registration: Registration
-    reference: Float32
-    shown: npt.NDArray[np.bool_]
-    scores: Float32
 
 
 @dataclass(frozen=True)
@@ -191,7 +178,7 @@ class Inspector:
     def _inspect_references(
         self, image: GrayImage, names: tuple[str, ...], references: Sequence[GrayImage]
     ) -> Inspection:
-        compared: list[_Compared] = []
+        compared: list[ComparedReference] = []
         refused: list[tuple[str, str]] = []
         remarks: list[str] = []
         registration = None
@@ -203,7 +190,7 @@ class Inspector:
                 registration = register(image.pixels, pixels)
                 fault = registration.fault
                 if fault is None:
-                    compared.append(_compare_with(name, image.pixels, pixels, registration))
+                    compared.append(ComparedReference.of(name, image.pixels, pixels, registration))
             if fault is not None:
                 refused.append((name, fault))
         if not compared:
@@ -216,7 +203,7 @@ class Inspector:
         for shift in _neighbours(find_periods(image.pixels)):
             registration = register_near(image.pixels, image.pixels, shift)
             if registration.fault is None and math.hypot(*registration.shift) > math.hypot(*shift) / 2:
-                compared.append(_compare_with(SELF, image.pixels, image.pixels, registration))
+                compared.append(ComparedReference.of(SELF, image.pixels, image.pixels, registration))
         fault = None if compared else "no period"
         return self._conclude(image, (SELF,), fault, compared, compared[0].registration if compared else None, [])
 
@@ -225,18 +212,18 @@ class Inspector:
         image: GrayImage,
         names: tuple[str, ...],
         fault: str | None,
-        compared: Sequence[_Compared],
+        compared: Sequence[ComparedReference],
         registration: Registration | None,
         remarks: list[str],
     ) -> Inspection:
         scores, judged = None, _Judged(UNSURE_NAME, fault)
         if compared:
-            scores = _combine(compared)
+            scores = combine_scores(compared)
             area = float(np.count_nonzero(np.any([each.shown for each in compared], axis=0)))
             judged = self._judge(image.pixels, compared[0], scores, area)
             if names != (SELF,):
                 least = least_score(self.false_places, area)
-                remarks = [*remarks, *_name_odd_ones(compared, scores, least), *_describe_periods(compared[0])]
+                remarks = [*remarks, *name_odd_ones(compared, scores, least), *describe_periods(compared[0])]
         return Inspection(
             path=image.path,
             references=names,
@@ -255,7 +242,7 @@ class Inspector:
             network=self._network,
         )
 
-    def _judge(self, image: Float32, compared: _Compared, scores: Float32, area: float) -> _Judged:
+    def _judge(self, image: Float32, compared: ComparedReference, scores: Float32, area: float) -> _Judged:
         """The decision and the places that count: those that differ enough, or that the network calls defects."""
         if self._classifier is None:
             rated, peaks = None, peak_scores(scores)
@@ -320,39 +307,3 @@ def _neighbours(periods: Sequence[Shift]) -> list[Shift]:
     for a, b in itertools.islice(askew, 1):
         chosen += [(a, b), (-a, -b)]
     return chosen
-
-
-def _compare_with(name: str, image: Float32, reference: Float32, registration: Registration) -> _Compared:
-    moved, shown = warp(reference, registration.matrix, image.shape, registration.row_shifts)
-    return _Compared(name, registration, moved, shown, compare(image, moved, shown))
-
-
-def _combine(compared: Sequence[_Compared]) -> Float32:
-    """Of each pixel's scores the median, or the lower one of two in the middle; of the references that show it."""
-    if len(compared) == 1:
-        return compared[0].scores
-    scores = np.stack([each.scores for each in compared])
-    shown = np.stack([each.shown for each in compared])
-    order = np.argsort(np.where(shown, np.abs(scores), np.inf), axis=0)
-    middle = np.maximum((shown.sum(axis=0) - 1) // 2, 0)
-    chosen = np.take_along_axis(order, middle[None], axis=0)
-    return np.asarray(np.take_along_axis(scores, chosen, axis=0)[0], np.float32)
-
-
-def _name_odd_ones(compared: Sequence[_Compared], scores: Float32, least: float) -> list[str]:
-    """The references that have a place of their own: the image differs there from this one only."""
-    said = []
-    for each in compared if len(compared) > 1 else ():
-        own = np.where(np.abs(scores) < least / 2, each.scores, np.float32(0))
-        count = len(find_places(own, least))
-        if count:
-            said.append(f"{each.name}: differs at {count} place{'s' * (count > 1)} where the other references do not")
-    return said
-
-
-def _describe_periods(compared: _Compared) -> list[str]:
-    periods = compared.registration.periods
-    if not periods:
-        return []
-    listed = " or ".join(f"({x:.0f}, {y:.0f})" for x, y in periods)
-    return [f"{compared.name}: the pattern repeats itself, so the reference fits {listed} pixels away as well"]
