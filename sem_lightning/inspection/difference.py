@@ -36,8 +36,8 @@ _RATES = (
     0.13,
     0.07,
 )  # places above these in a million pixels of clean pairs
-_LOG_ODDS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
-_RATES_BY_ODDS = (127.5, 86.8, 33.6, 8.44, 1.78, 0.25, 0.1)
+_LOG_ODDS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+_RATES_BY_ODDS = (83.5, 48.6, 19.3, 7.03, 2.48, 0.80, 0.23)  # the same of the network in the package
 
 
 def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
