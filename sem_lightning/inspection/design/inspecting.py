@@ -7,9 +7,18 @@ from scipy.stats import norm
 
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inspection.design.comparison import Compared, compare_with_design
+from sem_lightning.inspection.design.critical_dimension import measure_widths
 from sem_lightning.inspection.design.design import Design, Raster
 from sem_lightning.inspection.design.labels import label
-from sem_lightning.inspection.inspection import DEFECT, EdgePlacement, Inspection, Matrix, Place, Registration
+from sem_lightning.inspection.inspection import (
+    DEFECT,
+    Deviations,
+    EdgePlacement,
+    Inspection,
+    Matrix,
+    Place,
+    Registration,
+)
 from sem_lightning.inspection.places import find_places
 from sem_lightning.io.gray_image import GrayImage
 from sem_lightning.io.images import ImageError
@@ -97,11 +106,18 @@ def _move(points: Matrix, matrix: Matrix) -> Matrix:
 
 
 def _summarize(compared: Compared, raster: Raster, pixel_size: float | None) -> EdgePlacement:
-    points = compared.edges[:, :2]
+    edges, size = compared.edges, pixel_size or 1.0
+    (cds, cd_errors), (spaces, space_errors) = (
+        measure_widths(compared.drawn, edges, compared.microscope.rounding, side) for side in (1, -1)
+    )
     return EdgePlacement(
-        points=points,
-        layout=raster.locate(_move(points, compared.registration.matrix)),
-        displacements=compared.edges[:, 2] * (pixel_size or 1.0),
+        points=edges.points,
+        layout=raster.locate(_move(edges.points, compared.registration.matrix)),
+        displacements=Deviations(size * edges.displacements),
+        cd_errors=Deviations(size * cd_errors),
+        space_errors=Deviations(size * space_errors),
+        cds=size * cds,
+        spaces=size * spaces,
         unit="nm" if pixel_size else "pixels",
     )
 

@@ -1,0 +1,94 @@
+"""Comparison with a design: false places of clean images, and whether known edges are measured.
+
+python benchmarks/design.py --calibrate             # how the number of false places falls with the score; 5 minutes
+python benchmarks/design.py --calibrate --seed 2901 # the same on other images
+python benchmarks/design.py --check                 # places at each setting of false_places, on seed 2901
+
+The constants of `least_design_score` come from the seed 2900.
+"""
+
+import argparse
+import dataclasses
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+import sem_lightning as sl
+from sem_lightning.inspection.design.comparison import Compared, compare_with_design
+from sem_lightning.inspection.places import find_places
+from sem_lightning.io.gray_image import as_gray_image
+from sem_lightning.synthesis.field import Float32
+from sem_lightning.synthesis.simulator import Scene
+
+PATTERNS = ("routing", "maze", "freeform", "any_line_space", "contact_hole")
+MICROSCOPES = ("cdsem", "review_sem", "any")
+NOISES = ("low", "typical", "high", "extreme")
+SIDE, MARGIN = 256, 32  # pixels of the image, and by which the design is larger on each side
+BIAS = 2.0  # nm by which clean images are printed larger or smaller at most
+LIMITS = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.5, 11.0, 13.0, 16.0, 20.0)
+
+
+def draw_design(scene: Scene, bias: float) -> Float32:
+    """What is drawn where a scene is printed ``bias`` nm larger: smooth, with sharp corners, holes in their places."""
+    pattern = scene.pattern
+    smooth = {"roughness": dataclasses.replace(pattern.roughness, sigma=0.0), "corner": 0.0, "placement": 0.0}
+    known = {each.name for each in dataclasses.fields(pattern)}
+    drawn = dataclasses.replace(pattern, **{name: value for name, value in smooth.items() if name in known})
+    view = scene.view.grown(MARGIN)
+    return np.clip((drawn.phi(view) - bias) / view.pixel_size + 0.5, 0, 1).astype(np.float32)
+
+
+def compare_clean(count: int, seed: int) -> Iterator[tuple[str, str, Compared | None]]:
+    """Microscope, noise, and each clean image's comparison with its design; ``None`` where it was refused."""
+    rng = np.random.default_rng(seed)
+    for microscope, noise, pattern in itertools.product(MICROSCOPES, NOISES, PATTERNS):
+        defects = "contact_hole" if pattern == "contact_hole" else "basic"
+        simulator = sl.Simulator.compose(
+            f"pattern={pattern}",
+            f"defect={defects}",
+            f"imaging={microscope}",
+            f"imaging.image_size={SIDE}",
+            f"noise={noise}",
+        )
+        for index in range(count // (len(MICROSCOPES) * len(NOISES) * len(PATTERNS))):
+            sample = simulator.sample(index, "good", seed=seed, split=2)
+            design = draw_design(sample.scene, float(rng.uniform(-BIAS, BIAS)))
+            found = compare_with_design(as_gray_image(sample.image).pixels, design, 1.0)
+            yield microscope, noise, found if isinstance(found, Compared) else None
+
+
+def measure_false_places(count: int, seed: int) -> None:
+    """Places above each score in a million pixels, by microscope and by noise."""
+    scores: dict[str, list[float]] = defaultdict(list)
+    area: dict[str, float] = defaultdict(float)
+    refused = 0
+    for microscope, noise, found in compare_clean(count, seed):
+        if found is None:
+            refused += 1
+            continue
+        for group in ("all", microscope, noise):
+            scores[group] += [place.score for place in find_places(found.scores, LIMITS[0])]
+            area[group] += float(np.count_nonzero(found.known)) / 1e6
+    groups = ("all", *MICROSCOPES, *NOISES)
+    print(f"{area['all']:.1f} million pixels, {refused} of {count} images refused")
+    print(f"| score | {' | '.join(groups)} |")
+    print("| ---: |" + " ---: |" * len(groups))
+    for limit in LIMITS:
+        rates = [sum(score >= limit for score in scores[group]) / area[group] for group in groups]
+        print(f"| {limit:g} | {' | '.join(f'{rate:.2f}' for rate in rates)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calibrate", action="store_true", help="false places of clean images by score")
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=2900)
+    asked = parser.parse_args()
+    if asked.calibrate:
+        measure_false_places(asked.images, asked.seed)
+
+
+if __name__ == "__main__":
+    main()
