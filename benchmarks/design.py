@@ -43,20 +43,23 @@ def draw_design(scene: Scene, bias: float) -> Float32:
 def compare_clean(count: int, seed: int) -> Iterator[tuple[str, str, Compared | None]]:
     """Microscope, noise, and each clean image's comparison with its design; ``None`` where it was refused."""
     rng = np.random.default_rng(seed)
-    for microscope, noise, pattern in itertools.product(MICROSCOPES, NOISES, PATTERNS):
-        defects = "contact_hole" if pattern == "contact_hole" else "basic"
-        simulator = sl.Simulator.compose(
+    simulators = {
+        (microscope, noise, pattern): sl.Simulator.compose(
             f"pattern={pattern}",
-            f"defect={defects}",
+            f"defect={'contact_hole' if pattern == 'contact_hole' else 'basic'}",
             f"imaging={microscope}",
             f"imaging.image_size={SIDE}",
             f"noise={noise}",
         )
-        for index in range(count // (len(MICROSCOPES) * len(NOISES) * len(PATTERNS))):
-            sample = simulator.sample(index, "good", seed=seed, split=2)
-            design = draw_design(sample.scene, float(rng.uniform(-BIAS, BIAS)))
-            found = compare_with_design(as_gray_image(sample.image).pixels, design, 1.0)
-            yield microscope, noise, found if isinstance(found, Compared) else None
+        for microscope, noise, pattern in itertools.product(MICROSCOPES, NOISES, PATTERNS)
+    }
+    for index, ((microscope, noise, _), simulator) in itertools.islice(
+        ((index, each) for index in itertools.count() for each in simulators.items()), count
+    ):
+        sample = simulator.sample(index, "good", seed=seed, split=2)
+        design = draw_design(sample.scene, float(rng.uniform(-BIAS, BIAS)))
+        found = compare_with_design(as_gray_image(sample.image).pixels, design, 1.0)
+        yield microscope, noise, found if isinstance(found, Compared) else None
 
 
 def measure_false_places(count: int, seed: int) -> None:

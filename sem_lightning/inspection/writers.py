@@ -153,7 +153,7 @@ def describe_edges(edges: EdgePlacement | None) -> dict[str, float | str]:
 
 
 def _round_place(place: Sequence[float]) -> list[float]:
-    """x and y in an image's pixels, and in the layout."""
+    """X and y in an image's pixels, and in the layout."""
     return [round(float(each), digits) for each, digits in zip(place, (2, 2, 5, 5), strict=True)]
 
 

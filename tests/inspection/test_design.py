@@ -19,6 +19,8 @@ from sem_lightning.synthesis.field import FieldOfView, Float32
 from sem_lightning.synthesis.patterns.shapes import Shapes
 
 REAL = Path(__file__).parents[3] / "shared" / "design_sem"
+
+
 def inspect(image: Float32, *args: object, pixel_size: float | None = None, **keys: object) -> Inspection:
     design = open_design(*args, **keys)  # type: ignore[arg-type]
     return Inspector().inspect_design(GrayImage(image, pixel_size=pixel_size), design)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.inspection.design.microscope import Microscope
+from sem_lightning.inspection.design.microscope import Microscope, find_normals
 from sem_lightning.synthesis.field import Float32
 
 Float64 = npt.NDArray[np.float64]
@@ -56,10 +56,7 @@ def measure_edges(image: Float32, phi: Float32, shown: npt.NDArray[np.bool_], mi
     feature = (phi > 0).astype(np.uint8)  # the last pixels inside: one a row, wherever between two the outline lies
     rim = feature - cv2.erode(feature, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     y, x = np.nonzero(inner & (rim > 0))
-    smooth = np.asarray(cv2.GaussianBlur(phi, (0, 0), _SMOOTHING), np.float32)
-    slopes = [cv2.Sobel(smooth, cv2.CV_32F, across, 1 - across, ksize=1, scale=0.5)[y, x] for across in (1, 0)]
-    length = np.maximum(np.hypot(*slopes), 1e-6)
-    inwards = np.asarray(np.column_stack(slopes) / length[:, None], np.float64)
+    inwards = np.column_stack([each[y, x] for each in find_normals(phi)]).astype(np.float64)
     points = np.column_stack([x, y]) - phi[y, x][:, None] * inwards
     if len(points):  # the distance is exact beside the outline, less so a pixel away
         places = np.ascontiguousarray(points[:, None].astype(np.float32))

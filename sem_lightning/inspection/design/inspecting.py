@@ -128,6 +128,7 @@ def _remark(compared: Compared, pixel_size: float | None) -> tuple[str, ...]:
     size, unit = pixel_size or 1.0, "nm" if pixel_size else "pixels"
     remarks = [
         f"a pixel of the design is {scale:.4g} of the image",
+        f"the feature is {'brighter' if scope.top > scope.ground else 'darker'} than the ground",
         f"edges lie {abs(scope.bias) * size:.3g} {unit} {'outside' if scope.bias > 0 else 'inside'} the design's, "
         f"corners are rounded by {scope.rounding * size:.3g} {unit}, and {compared.forgiven * size:.3g} {unit} are "
         "forgiven",
