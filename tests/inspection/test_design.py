@@ -10,6 +10,7 @@ from made_up_designs import CHIP, ROUGH, VIEW, draw_mask, expose, write_layout
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.design import open_design
 from sem_lightning.inspection.design.allowance import differs, limit
+from sem_lightning.inspection.design.inspecting import least_design_score
 from sem_lightning.inspection.design.microscope import Outline, fit
 from sem_lightning.inspection.inspection import Inspection
 from sem_lightning.inspection.inspector import Inspector
@@ -144,8 +145,38 @@ def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
         inspect(expose(CHIP), layout, "10/0")
     with pytest.raises(SettingError, match="give a smaller window"):
         inspect(expose(CHIP), layout, "10/0", pixel_size=0.1)
+    corner = write_layout(tmp_path / "corner.gds", (((0, 0), (900, 0), (900, 50), (50, 50), (50, 900), (0, 900)),))
+    for window, words in [
+        ([50.1, 19.2, 50.8, 19.9], "is all free of"),
+        ([50.01, 19.3, 50.04, 19.9], "is all covered by"),
+    ]:
+        with pytest.raises(SettingError, match=words):
+            inspect(expose(CHIP), corner, "10/0", window, pixel_size=2.0)
     black = np.zeros(VIEW.shape, np.float32)
     assert inspect(black, mask).decision == "unsure"
+
+
+def test_a_rounding_that_swallows_lines_is_not_fitted() -> None:
+    """Lines of 6 pixels that the image shows; with corners rounded by 6 or more none would remain."""
+    coverage = np.zeros((200, 200), np.float32)
+    coverage[40:160, 30:170:14] = 1
+    coverage = cv2.dilate(coverage, np.ones((1, 6), np.uint8))
+    image = cv2.GaussianBlur(0.3 + 0.4 * coverage, (0, 0), 1.2)
+    image += np.random.default_rng(0).normal(0, 0.03, image.shape).astype(np.float32)
+    scope, outline = fit(image.astype(np.float32), coverage, np.ones(coverage.shape, bool))
+    assert scope.rounding < 3 and (outline.phi[100] > 0).sum() > 40
+
+
+def test_edges_that_are_lit_from_one_side() -> None:
+    """A detector at the left: edges that face it are brighter; the rendered design shows it."""
+    coverage = np.zeros((160, 160), np.float32)
+    coverage[40:120, 40:120] = 1
+    smooth = cv2.GaussianBlur(coverage, (0, 0), 2.0)
+    image = (0.3 + 0.2 * smooth + 2.0 * cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1, scale=0.5)).astype(np.float32)
+    scope, outline = fit(image, coverage, np.ones(coverage.shape, bool))
+    shown = scope.render(outline)
+    assert np.abs(image - shown)[60:100].max() < 0.15 * np.ptp(image)
+    assert shown[80, 40] - shown[80, 119] > 0.5 * (image[80, 40] - image[80, 119]) > 0.1
 
 
 @pytest.mark.parametrize("inverted", [False, True])
@@ -168,6 +199,15 @@ def test_islands_smaller_than_the_rounding_are_still_asked_for(inverted: bool) -
     for seen, differing in ((image, False), (blank, True)):
         limited = limit(seen, reference, outline, microscope, forgiven=6.0)
         assert differs(seen, limited, outline, microscope, 6.0)[60, 110] == differing
+
+
+def test_the_limit_follows_the_outline_and_the_noise() -> None:
+    # 1.5 places by noise on a million pixels; on more outline there are more by edges
+    scores = [least_design_score(1.5, 1e6, outline) for outline in (0, 1e3, 2e4, 1e5, 1e6)]
+    assert scores == sorted(scores) and scores[0] == scores[1] < scores[2] < scores[3] < scores[4]
+    assert 4 < scores[0] < 5
+    assert least_design_score(0.1, 1e6, 2e4) > scores[2] > least_design_score(10, 1e6, 2e4)
+    assert least_design_score(100, 10, 10) >= 0
 
 
 def _seen(name: str) -> tuple[Inspection, dict[str, list[tuple[float, float]]]]:

@@ -38,6 +38,16 @@ class Edges:
     displacements: Float64
 
 
+def find_rim(phi: Float32) -> npt.NDArray[np.bool_]:
+    """The last pixels inside an outline, one a row wherever between two pixels it lies: bool [H, W].
+
+    Args:
+        phi: float32 [H, W], distance from the outline, positive inside.
+    """
+    feature = (phi > 0).astype(np.uint8)
+    return feature > cv2.erode(feature, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+
+
 def measure_edges(image: Float32, phi: Float32, shown: npt.NDArray[np.bool_], microscope: Microscope) -> Edges:
     """Displacement of the image's edge along the normal of the design's outline, for about each pixel of it.
 
@@ -53,9 +63,7 @@ def measure_edges(image: Float32, phi: Float32, shown: npt.NDArray[np.bool_], mi
     margin = round(search + _HALF_WIDTH)
     inner = cv2.erode(shown.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=4, borderValue=0) > 0
     inner[:margin] = inner[-margin:] = inner[:, :margin] = inner[:, -margin:] = False
-    feature = (phi > 0).astype(np.uint8)  # the last pixels inside: one a row, wherever between two the outline lies
-    rim = feature - cv2.erode(feature, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
-    y, x = np.nonzero(inner & (rim > 0))
+    y, x = np.nonzero(inner & find_rim(phi))
     inwards = np.column_stack([each[y, x] for each in find_normals(phi)]).astype(np.float64)
     points = np.column_stack([x, y]) - phi[y, x][:, None] * inwards
     if len(points):  # the distance is exact beside the outline, less so a pixel away

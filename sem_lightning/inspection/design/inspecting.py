@@ -9,7 +9,9 @@ from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inspection.design.comparison import Compared, compare_with_design
 from sem_lightning.inspection.design.critical_dimension import measure_widths
 from sem_lightning.inspection.design.design import Design, Raster
+from sem_lightning.inspection.design.edge_placement import find_rim
 from sem_lightning.inspection.design.labels import label
+from sem_lightning.inspection.difference import at_rate
 from sem_lightning.inspection.inspection import (
     DEFECT,
     Deviations,
@@ -26,7 +28,9 @@ from sem_lightning.metrology.usability import find_fault
 from sem_lightning.synthesis.defects.mix import GOOD
 
 _SPOT = 28  # pixels of one spot of smoothed noise: 4 pi times the square of its width
-_SPREAD = 1.7
+_SPREAD = 1.1  # noise is not the same everywhere
+_SCORES = (4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.5, 11.0, 13.0)
+_RATES = (326, 174, 115, 84, 70, 43, 32, 24, 16, 12)  # places above these in a million pixels of outline
 
 
 def inspect_design(image: GrayImage, design: Design, false_places: float) -> Inspection:
@@ -54,19 +58,27 @@ def inspect_design(image: GrayImage, design: Design, false_places: float) -> Ins
     found = compare_with_design(image.pixels, raster.coverage, scale)
     if isinstance(found, Registration):
         return _conclude(image, design, raster, found.fault, found, ())
-    least = _least_score(false_places, float(np.count_nonzero(found.known)))
+    area, outline = (float(np.count_nonzero(each)) for each in (found.known, found.known & find_rim(found.drawn)))
+    least = least_design_score(false_places, area, outline)
     places = label(find_places(found.scores, least), image.pixels, found)
     return _conclude(image, design, raster, None, found, places)
 
 
-def _least_score(false_places: float, area: float) -> float:
-    """The score above which noise shows ``false_places`` places on average in ``area`` pixels.
+def least_design_score(false_places: float, area: float, outline: float) -> float:
+    """The score above which a clean image shows ``false_places`` places on average.
 
-    A design is not rough and has no noise, and what its edges may do is forgiven before. So the score is that of
-    normally distributed noise on spots of the difference's size, and `_SPREAD` times that, because an image's noise is
-    not the same everywhere.
+    False places come from edges, in proportion to their length: from shadows, corners, and more roughness than is
+    forgiven. Their rate is that of simulated clean images (`benchmarks/design.py --calibrate`), joined by straight
+    lines in its logarithm. On flat ground they come from noise, normally distributed on spots of the difference's
+    size; the score is no less than that needs.
+
+    Args:
+        false_places: Expected number for the whole image, above 0.
+        area: Pixels that are compared.
+        outline: Pixels of these on the design's outline.
     """
-    return _SPREAD * float(norm.isf(min(false_places * _SPOT / (2 * max(area, _SPOT)), 0.25)))
+    noise = _SPREAD * float(norm.isf(min(false_places * _SPOT / (2 * max(area, _SPOT)), 0.25)))
+    return max(noise, at_rate(false_places * 1e6 / max(outline, 1), _SCORES, _RATES))
 
 
 def _conclude(

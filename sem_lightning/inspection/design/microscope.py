@@ -198,19 +198,20 @@ def _measure_lit(image: Float32, phi: Float32, shown: Bools, distances: Float64,
     """What is left beside the profile as a linear function of the normal, at each distance near the outline."""
     lit = np.zeros((len(distances), 2))
     near = shown & (np.abs(phi) <= _EDGE)
-    if not near.any():
-        return lit
     rest = image[near] - np.interp(phi[near], distances, profile)
-    spread = np.median(np.abs(rest)) / 0.6745
-    rest = np.clip(rest, -_CLIPPED * spread, _CLIPPED * spread)  # defects do not count
-    x, y = (each[near].astype(np.float64) for each in find_normals(phi))
-    number = np.searchsorted((distances[1:] + distances[:-1]) / 2, phi[near])
-    xx, xy, yy, rx, ry = (
-        np.bincount(number, each, len(distances)) for each in (x * x, x * y, y * y, rest * x, rest * y)
-    )
-    xx, yy = xx + _FEWEST, yy + _FEWEST  # few pixels say little
-    determinant = xx * yy - xy**2
-    return np.asarray(np.column_stack([rx * yy - ry * xy, ry * xx - rx * xy]) / determinant[:, None], np.float64)
+    normals = np.column_stack([each[near] for each in find_normals(phi)]).astype(np.float64)
+    found = np.searchsorted((distances[1:] + distances[:-1]) / 2, phi[near])
+    order = np.argsort(found, kind="stable")
+    starts = np.searchsorted(found[order], np.arange(len(distances) + 1))
+    for number, (start, end) in enumerate(itertools.pairwise(starts)):
+        if end - start >= _FEWEST:
+            part, across = rest[order[start:end]], normals[order[start:end]]
+            most = _CLIPPED * float(np.median(np.abs(part))) / 0.6745  # defects do not count
+            # few pixels, or normals of one direction, say little
+            lit[number] = np.linalg.solve(
+                across.T @ across + _FEWEST * np.eye(2), across.T @ np.clip(part, -most, most)
+            )
+    return lit
 
 
 def _crossing(distances: Float64, profile: Float64) -> float:
