@@ -115,7 +115,7 @@ def least_score(false_places: float, area: float) -> float:
         false_places: Expected number for the whole image, above 0.
         area: Pixels that are compared.
     """
-    return _at_rate(false_places * 1e6 / max(area, 1), _SCORES, _RATES)
+    return at_rate(false_places * 1e6 / max(area, 1), _SCORES, _RATES)
 
 
 def least_log_odds(false_places: float, area: float) -> float:
@@ -123,11 +123,14 @@ def least_log_odds(false_places: float, area: float) -> float:
 
     The rates are those of one network of ``experiment=reference``; another one may have others.
     """
-    return _at_rate(false_places * 1e6 / max(area, 1), _LOG_ODDS, _RATES_BY_ODDS)
+    return at_rate(false_places * 1e6 / max(area, 1), _LOG_ODDS, _RATES_BY_ODDS)
 
 
-def _at_rate(rate: float, values: tuple[float, ...], rates: tuple[float, ...]) -> float:
-    """The value at which falling rates reach one, between and beyond which their logarithms are straight lines."""
+def at_rate(rate: float, values: tuple[float, ...], rates: tuple[float, ...]) -> float:
+    """The value at which falling rates reach one.
+
+    Between the known rates, and beyond the least, their logarithms are straight lines.
+    """
     wanted, known = math.log10(rate), np.log10(rates)
     if wanted <= known[-1]:
         slope = (values[-1] - values[-2]) / (known[-1] - known[-2])

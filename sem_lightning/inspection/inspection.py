@@ -102,39 +102,58 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class EdgePlacement:
-    """How far the edges in an image lie from those of its design, along the normal, for about each pixel of them.
+class Deviations:
+    """What an image shows minus what its design draws, at each point of the design's outline.
 
     Attributes:
-        points: float64 [n, 2]: x and y on the design's outline, in the image's pixels.
-        layout: float64 [n, 2]: the same in the layout, um, or in a mask's pixels.
-        displacements: float64 [n], positive where the feature is larger than drawn; NaN where no edge is found.
-        unit: Of the displacements: ``nm`` or ``pixels``.
+        values: float64 [n], in the unit of the `EdgePlacement`; NaN where nothing is found.
     """
 
-    points: Matrix
-    layout: Matrix
-    displacements: Matrix
-    unit: str
+    values: Matrix
 
     @property
     def mean(self) -> float:
-        """Mean displacement; NaN if no edge is found."""
+        """Mean; NaN if nothing is found."""
         return float(np.mean(self._found)) if len(self._found) else math.nan
 
     @property
     def three_sigma(self) -> float:
-        """Three standard deviations of the displacements."""
+        """Three standard deviations."""
         return 3 * float(np.std(self._found)) if len(self._found) else math.nan
 
     @property
     def worst(self) -> int | None:
-        """Number of the point with the largest displacement; ``None`` if no edge is found."""
-        return int(np.nanargmax(np.abs(self.displacements))) if len(self._found) else None
+        """Number of the point with the largest one; ``None`` if nothing is found."""
+        return int(np.nanargmax(np.abs(self.values))) if len(self._found) else None
 
     @property
     def _found(self) -> Matrix:
-        return self.displacements[np.isfinite(self.displacements)]
+        return self.values[np.isfinite(self.values)]
+
+
+@dataclass(frozen=True, eq=False)
+class EdgePlacement:
+    """How far the edges in an image lie from those of its design, for about each pixel of them.
+
+    Attributes:
+        points: float64 [n, 2]: x and y on the design's outline, in the image's pixels.
+        layout: float64 [n, 2]: the same in the layout, um, or in a mask's pixels.
+        displacements: Of the edge along the normal, positive where the feature is larger than drawn.
+        cd_errors: Measured minus drawn width of the feature, from the point along the normal to the edge opposite.
+        space_errors: The same of the space on the other side of the edge.
+        cds: float64 [n], drawn widths of the feature; NaN where the CD error is.
+        spaces: float64 [n], drawn widths of the space.
+        unit: Of all but the places: ``nm`` or ``pixels``.
+    """
+
+    points: Matrix
+    layout: Matrix
+    displacements: Deviations
+    cd_errors: Deviations
+    space_errors: Deviations
+    cds: Matrix
+    spaces: Matrix
+    unit: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import cv2
 
 from sem_lightning.decision.rule import UNSURE_NAME
-from sem_lightning.inspection.inspection import DEFECT, Inspection
+from sem_lightning.inspection.inspection import DEFECT, EdgePlacement, Inspection
 from sem_lightning.inspection.panels import WHITE_AT, Picture, draw_difference, draw_image, draw_reference
 from sem_lightning.inspection.references import InspectionPair
 from sem_lightning.inspection.writers import describe_registration
@@ -147,9 +147,23 @@ def _show(inspection: Inspection) -> dict[str, Any]:
         "references": [printable(name) for name in inspection.references],
         "panels": [(title, _encode(picture)) for title, picture in panels if picture is not None],
         "places": places,
+        "edges": _describe_edges(inspection.edges) if inspection.edges else [],
         "more": max(0, len(inspection.places) - _PLACES),
         "remarks": [printable(remark) for remark in inspection.remarks],
     }
+
+
+def _describe_edges(edges: EdgePlacement) -> list[str]:
+    """Mean, spread and worst of what was measured against a design, one sentence each."""
+    said = []
+    for name, found in (("edges", edges.displacements), ("CD", edges.cd_errors), ("spaces", edges.space_errors)):
+        if found.worst is not None:
+            x, y = edges.points[found.worst]
+            said.append(
+                f"{name}, measured minus drawn: mean {found.mean:.2f}, 3 sigma {found.three_sigma:.2f}, worst "
+                f"{found.values[found.worst]:.2f} {edges.unit} at ({x:.0f}, {y:.0f})"
+            )
+    return said
 
 
 def _name(path: Path | None) -> str:

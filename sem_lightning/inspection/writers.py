@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from sem_lightning.decision.rule import UNSURE_NAME
-from sem_lightning.inspection.inspection import DEFECT, EdgePlacement, Inspection, Place, Registration
+from sem_lightning.inspection.inspection import DEFECT, Deviations, EdgePlacement, Inspection, Place, Registration
 from sem_lightning.inspection.references import InspectionPair
 from sem_lightning.io.atomic import check_writable
 from sem_lightning.io.csv_rows import as_cell, write_row
@@ -17,25 +19,20 @@ from sem_lightning.synthesis.defects.mix import GOOD
 
 UNREADABLE = "unreadable"  # reason of a pair of which a file cannot be used
 _REGISTRATION = ("shift_x", "shift_y", "rotation_deg", "scale", "correlation", "overlap", "residual")
-_EDGES = ("epe_mean", "epe_3sigma", "epe_worst", "epe_unit")
+_MEASURED = {"epe": "displacements", "cd": "cd_errors", "space": "space_errors"}
+_OF_EACH = ("mean", "3sigma", "worst", "worst_x", "worst_y", "worst_layout_x", "worst_layout_y")
+_EDGES = (*(f"{name}_{column}" for name in _MEASURED for column in _OF_EACH), "edge_unit")
 COLUMNS = (
-    "path",
-    "decision",
-    "reason",
-    "places",
-    "score",
-    "highest",
-    "label",
-    "reference",
-    *_REGISTRATION,
-    *_EDGES,
+    "path", "decision", "reason", "places", "score", "highest", "label", "reference", *_REGISTRATION, *_EDGES,
     "remarks",
-)
+)  # fmt: skip
 PLACE_COLUMNS = (
     "x", "y", "width", "height", "label", "score", "area", "brighter", "log_odds", "width_nm", "height_nm",
     "layout_x", "layout_y",
 )  # fmt: skip
-EDGE_COLUMNS = ("x", "y", "layout_x", "layout_y", "displacement", "unit")
+EDGE_COLUMNS = (
+    "x", "y", "layout_x", "layout_y", "displacement", "cd_drawn", "cd_error", "space_drawn", "space_error", "unit",
+)  # fmt: skip
 
 
 class InspectionWriter:
@@ -155,19 +152,31 @@ def describe_row(inspection: Inspection) -> list[object]:
 
 
 def describe_edges(edges: EdgePlacement | None) -> dict[str, float | str]:
-    """The placement of edges by column; empty texts where it was not measured."""
-    if edges is None or edges.worst is None:
-        return dict.fromkeys(_EDGES, "")
-    worst = float(edges.displacements[edges.worst])
-    numbers = (round(edges.mean, 3), round(edges.three_sigma, 3), round(worst, 3), edges.unit)
-    return dict(zip(_EDGES, numbers, strict=True))
+    """The placement of edges and the errors of widths by column; empty texts for what was not measured."""
+    described: dict[str, float | str] = dict.fromkeys(_EDGES, "")
+    if edges is None:
+        return described
+    described["edge_unit"] = edges.unit
+    for name, attribute in _MEASURED.items():
+        found: Deviations = getattr(edges, attribute)
+        if found.worst is not None:
+            numbers = (found.mean, found.three_sigma, found.values[found.worst])
+            places = (*edges.points[found.worst], *edges.layout[found.worst])
+            rounded = [*(round(float(each), 3) for each in numbers), *_round_place(places)]
+            described |= {f"{name}_{column}": each for column, each in zip(_OF_EACH, rounded, strict=True)}
+    return described
+
+
+def _round_place(place: Sequence[float]) -> list[float]:
+    """X and y in an image's pixels, and in the layout."""
+    return [round(float(each), digits) for each, digits in zip(place, (2, 2, 5, 5), strict=True)]
 
 
 def _write_edges(stream: TextIO, path: Path | None, edges: EdgePlacement) -> None:
-    for point, place, displacement in zip(edges.points, edges.layout, edges.displacements, strict=True):
-        found = "" if math.isnan(displacement) else round(float(displacement), 3)
-        numbers = (*(round(float(each), 2) for each in point), *(round(float(each), 5) for each in place))
-        write_row(stream, [path or "array", *numbers, found, edges.unit])
+    measured = (edges.displacements.values, edges.cds, edges.cd_errors.values, edges.spaces, edges.space_errors.values)
+    for place, numbers in zip(np.hstack([edges.points, edges.layout]), np.column_stack(measured), strict=True):
+        cells = ["" if math.isnan(each) else round(float(each), 3) for each in numbers]
+        write_row(stream, [path or "array", *_round_place(place), *cells, edges.unit])
 
 
 def describe_registration(registration: Registration | None) -> dict[str, float] | None:

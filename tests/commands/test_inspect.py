@@ -267,20 +267,26 @@ def test_design_as_mask_and_layout(run: Run, tmp_path: Path) -> None:
         assert (done.code, done.err) == (0, "") and done.out.endswith("good 1, defect 1, unsure 0\n")
         clean, _ = read_rows(tmp_path / "inspection.csv")
         assert clean["reference"] == chosen[0].partition("=")[2]
-        assert abs(float(clean["epe_mean"])) < 1 and clean["epe_unit"] == "nm" and float(clean["epe_3sigma"]) < 4
+        assert abs(float(clean["epe_mean"])) < 1 and clean["edge_unit"] == "nm" and float(clean["epe_3sigma"]) < 4
         (place,) = read_rows(tmp_path / "inspection_places.csv")
         assert (Path(place["path"]).stem, place["label"]) == ("lacking", "missing")
         edges = read_rows(tmp_path / "inspection_edges.csv")
         assert len(edges) > 400 and {row["unit"] for row in edges} == {"nm"}
         scale = 1.0 if "mask" in chosen[0] else 2e-3
+        errors = [float(row["cd_error"]) for row in edges if row["cd_error"]]
+        assert len(errors) > 100 and abs(float(clean["cd_mean"])) < 1.5
+        assert float(clean["cd_3sigma"]) < 5 and abs(float(clean["cd_worst"])) < 8
+        at = {(row["x"], row["y"]): row["cd_error"] for row in edges if row["path"] == clean["path"]}
+        assert at[clean["cd_worst_x"], clean["cd_worst_y"]] == clean["cd_worst"]
         assert float(edges[0]["layout_x"]) == pytest.approx(scale * float(edges[0]["x"]), rel=0.1)
-        assert json.loads((tmp_path / "l.jsonl").read_text().splitlines()[0])["edges"]["epe_unit"] == "nm"
+        assert json.loads((tmp_path / "l.jsonl").read_text().splitlines()[0])["edges"]["edge_unit"] == "nm"
 
 
 def test_designs_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
     write_pairs(tmp_path)
     library = gdstk.Library(unit=1e-6, precision=1e-12)
-    library.new_cell("TOP").add(gdstk.rectangle((0, 0), (1, 1), layer=10))
+    corner = gdstk.Polygon([(0, 0), (1, 0), (1, 1), (0.9, 1), (0.9, 0.1), (0, 0.1)], layer=10)
+    library.new_cell("TOP").add(corner)
     library.write_gds(tmp_path / "chip.gds")
     for given, words in [
         (("reference=design",), "design.file: found None, expected a layout or a mask"),
@@ -293,6 +299,26 @@ def test_designs_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
         (
             ("reference=design", "design.file=chip.gds", "design.layer=10", "design.window=[2,2,3,3]"),
             "design.window: [2.0, 2.0, 3.0, 3.0] shows no polygon of layer 10; the layer spans [0, 0, 1, 1] um",
+        ),
+        (
+            (
+                "reference=design",
+                "design.file=chip.gds",
+                "design.layer=10",
+                "design.window=[0,0.2,0.8,1]",
+                "pixel_size=2",
+            ),
+            "design.window: [0.0, 0.2, 0.8, 1.0] is all free of polygons of chip.gds",
+        ),
+        (
+            (
+                "reference=design",
+                "design.file=chip.gds",
+                "design.layer=10",
+                "design.window=[0.92,0.1,0.98,0.9]",
+                "pixel_size=2",
+            ),
+            "design.window: [0.92, 0.1, 0.98, 0.9] is all covered by polygons of chip.gds",
         ),
     ]:
         done = run("inspect", "images=a", *given)

@@ -3,86 +3,23 @@ import math
 from pathlib import Path
 
 import cv2
-import gdstk
 import numpy as np
 import pytest
+from made_up_designs import CHIP, ROUGH, VIEW, draw_mask, expose, write_layout
 
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.design import open_design
 from sem_lightning.inspection.design.allowance import differs, limit
+from sem_lightning.inspection.design.inspecting import least_design_score
 from sem_lightning.inspection.design.microscope import Outline, fit
 from sem_lightning.inspection.inspection import Inspection
 from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.io.gray_image import GrayImage
 from sem_lightning.io.images import ImageError
-from sem_lightning.synthesis.beam import Beam
 from sem_lightning.synthesis.field import FieldOfView, Float32
-from sem_lightning.synthesis.imaging import Exposure
 from sem_lightning.synthesis.patterns.shapes import Shapes
-from sem_lightning.synthesis.roughness import Roughness
-from sem_lightning.synthesis.scan import Scan
-from sem_lightning.synthesis.texture import Grain
 
 REAL = Path(__file__).parents[3] / "shared" / "design_sem"
-VIEW = FieldOfView(height=360, width=420, pixel_size=2.0)
-EXPOSURE = Exposure(
-    "bright", 0.25, 0.3, 0.3, 8.0, 4.0, 0.0, 0.0, 10.0, Beam(3.0, 0.0, 0.0, 0.0, 8.0), Grain("open", 2.0, 0.0, key=1),
-    Scan(100.0, 0.0, 0.0, 0.0, (), 0.0, 20.0, 0.0, key=1),
-)  # fmt: skip
-ROUGH = Roughness(sigma=0.8, correlation_length=15.0, hurst=0.7)
-Polygons = tuple[tuple[tuple[float, float], ...], ...]
-
-
-def draw_chip() -> Polygons:
-    """Bars, blocks and triangles, nm, y down, around (0, 0): 1200 x 1000 nm."""
-    rng = np.random.default_rng(3)
-    polygons = []
-    for x in np.arange(-540, 560, 120):
-        for y in np.arange(-450, 470, 100):
-            width, height = rng.uniform(40, 90, 2)
-            box = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
-            corners = (box[: rng.integers(3, 5)] + np.array([x, y]) + rng.uniform(-8, 8, 2)).round(1)
-            polygons.append(tuple((float(a), float(b)) for a, b in corners))
-    return tuple(polygons)
-
-
-CHIP = draw_chip()
-
-
-def expose(
-    polygons: Polygons,
-    bias: float = 0.0,
-    shift: tuple[float, float] = (0.0, 0.0),
-    cutouts: Polygons = (),
-    seed: int = 0,
-    bloom: float = 0.3,
-) -> Float32:
-    """The simulated image of polygons that are ``bias`` nm larger along each edge, moved by ``shift`` nm."""
-    moved = tuple(tuple((x + shift[0], y + shift[1]) for x, y in polygon) for polygon in polygons)
-    phi = Shapes(moved, cutouts, 100.0, 4.0, ROUGH, seed).phi(VIEW) + np.float32(bias)
-    noise = np.random.default_rng(seed).normal(0, 0.04, VIEW.shape)
-    return np.clip(
-        dataclasses.replace(EXPOSURE, bloom=bloom).render(phi.astype(np.float32), (), VIEW) + noise, 0, 1
-    ).astype(np.float32)
-
-
-def draw_mask(path: Path, scale: float, polygons: Polygons = CHIP) -> Path:
-    """The chip as a mask of 1200 x 1000 nm whose pixels are ``scale`` pixels of the image."""
-    step = VIEW.pixel_size * scale
-    view = FieldOfView(round(1000 / step), round(1200 / step), step)
-    phi = Shapes(polygons, (), 100.0, 0.0, dataclasses.replace(ROUGH, sigma=0.0), 0).phi(view)
-    cv2.imwrite(str(path), np.where(phi > 0, 255, 0).astype(np.uint8))
-    return path
-
-
-def write_layout(path: Path) -> Path:
-    """The chip in a GDSII file, y up, its middle at (50, 20) um."""
-    library = gdstk.Library(unit=1e-6, precision=1e-12)
-    cell = library.new_cell("TOP")
-    for polygon in CHIP:
-        cell.add(gdstk.Polygon([(50 + x / 1000, 20 - y / 1000) for x, y in polygon], layer=10))
-    library.write_gds(path)
-    return path
 
 
 def inspect(image: Float32, *args: object, pixel_size: float | None = None, **keys: object) -> Inspection:
@@ -109,8 +46,8 @@ def test_scale_place_and_bias_are_found(tmp_path: Path, scale: float, bias: floa
     expected = [(round(side / step) - 1) / 2 - moved / step for side, moved in zip((1200, 1000), shift, strict=True)]
     assert np.abs((middle - expected) * scale).max() < 0.3
     assert found.edges.unit == "pixels"
-    assert found.edges.mean * VIEW.pixel_size == pytest.approx(bias, abs=0.6)
-    assert 0 < found.edges.three_sigma < 4
+    assert found.edges.displacements.mean * VIEW.pixel_size == pytest.approx(bias, abs=0.6)
+    assert 0 < found.edges.displacements.three_sigma < 4
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -208,8 +145,38 @@ def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
         inspect(expose(CHIP), layout, "10/0")
     with pytest.raises(SettingError, match="give a smaller window"):
         inspect(expose(CHIP), layout, "10/0", pixel_size=0.1)
+    corner = write_layout(tmp_path / "corner.gds", (((0, 0), (900, 0), (900, 50), (50, 50), (50, 900), (0, 900)),))
+    for window, words in [
+        ([50.1, 19.2, 50.8, 19.9], "is all free of"),
+        ([50.01, 19.3, 50.04, 19.9], "is all covered by"),
+    ]:
+        with pytest.raises(SettingError, match=words):
+            inspect(expose(CHIP), corner, "10/0", window, pixel_size=2.0)
     black = np.zeros(VIEW.shape, np.float32)
     assert inspect(black, mask).decision == "unsure"
+
+
+def test_a_rounding_that_swallows_lines_is_not_fitted() -> None:
+    """Lines of 6 pixels that the image shows; with corners rounded by 6 or more none would remain."""
+    coverage = np.zeros((200, 200), np.float32)
+    coverage[40:160, 30:170:14] = 1
+    coverage = np.asarray(cv2.dilate(coverage, np.ones((1, 6), np.uint8)), np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.03, coverage.shape)
+    image = np.asarray(cv2.GaussianBlur(0.3 + 0.4 * coverage, (0, 0), 1.2) + noise, np.float32)
+    scope, outline = fit(image, coverage, np.ones(coverage.shape, bool))
+    assert scope.rounding < 3 and (outline.phi[100] > 0).sum() > 40
+
+
+def test_edges_that_are_lit_from_one_side() -> None:
+    """A detector at the left: edges that face it are brighter; the rendered design shows it."""
+    coverage = np.zeros((160, 160), np.float32)
+    coverage[40:120, 40:120] = 1
+    smooth = cv2.GaussianBlur(coverage, (0, 0), 2.0)
+    image = (0.3 + 0.2 * smooth + 2.0 * cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1, scale=0.5)).astype(np.float32)
+    scope, outline = fit(image, coverage, np.ones(coverage.shape, bool))
+    shown = scope.render(outline)
+    assert np.abs(image - shown)[60:100].max() < 0.15 * np.ptp(image)
+    assert shown[80, 40] - shown[80, 119] > 0.5 * (image[80, 40] - image[80, 119]) > 0.1
 
 
 @pytest.mark.parametrize("inverted", [False, True])
@@ -232,6 +199,15 @@ def test_islands_smaller_than_the_rounding_are_still_asked_for(inverted: bool) -
     for seen, differing in ((image, False), (blank, True)):
         limited = limit(seen, reference, outline, microscope, forgiven=6.0)
         assert differs(seen, limited, outline, microscope, 6.0)[60, 110] == differing
+
+
+def test_the_limit_follows_the_outline_and_the_noise() -> None:
+    # 1.5 places by noise on a million pixels; on more outline there are more by edges
+    scores = [least_design_score(1.5, 1e6, outline) for outline in (0, 1e3, 2e4, 1e5, 1e6)]
+    assert scores == sorted(scores) and scores[0] == scores[1] < scores[2] < scores[3] < scores[4]
+    assert 4 < scores[0] < 5
+    assert least_design_score(0.1, 1e6, 2e4) > scores[2] > least_design_score(10, 1e6, 2e4)
+    assert least_design_score(100, 10, 10) >= 0
 
 
 def _seen(name: str) -> tuple[Inspection, dict[str, list[tuple[float, float]]]]:
@@ -265,4 +241,4 @@ def test_real_pairs() -> None:
     assert _match(seen["missing"], [(699, 288), (1546, 559), (1671, 346)])
     assert _match(seen["closed"], [(926, 151)])
     assert _match(seen["particle"], [(1008, 1152), (845, 297)])
-    assert found.edges is not None and found.edges.mean < 0
+    assert found.edges is not None and found.edges.displacements.mean < 0

@@ -37,15 +37,18 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
     with table.open() as stream:
         assert stream.readline() == ",".join(COLUMNS) + "\n"
     assert ",".join(COLUMNS) == (
-        "path,decision,reason,places,score,highest,label,reference,shift_x,shift_y,rotation_deg,scale,correlation,"
-        "overlap,residual,epe_mean,epe_3sigma,epe_worst,epe_unit,remarks"
+        "path,decision,reason,places,score,highest,label,reference,shift_x,shift_y,rotation_deg,scale,correlation,overlap,"
+        "residual,epe_mean,epe_3sigma,epe_worst,epe_worst_x,epe_worst_y,epe_worst_layout_x,epe_worst_layout_y,cd_mean,"
+        "cd_3sigma,cd_worst,cd_worst_x,cd_worst_y,cd_worst_layout_x,cd_worst_layout_y,space_mean,space_3sigma,"
+        "space_worst,space_worst_x,space_worst_y,space_worst_layout_x,space_worst_layout_y,edge_unit,remarks"
     )
     rows = read(table)
-    assert rows[0] == {
+    assert {name: cell for name, cell in rows[0].items() if not name.startswith(("epe_", "cd_", "space_"))} == {
         "path": "a.tif", "decision": "defect", "reason": "", "places": "1", "score": "9.12", "highest": "9.12",
-        "label": "bridge", "reference": "b.tif", "shift_x": "3.0", "shift_y": "-2.0", "rotation_deg": "1.0",
-        "scale": "1.01", "correlation": "0.95", "overlap": "0.9", "residual": "0.04", "epe_mean": "", "epe_3sigma": "",
-            "epe_worst": "", "epe_unit": "", "remarks": "A remark.",
+        "label": "bridge",
+        "reference": "b.tif", "shift_x": "3.0", "shift_y": "-2.0", "rotation_deg": "1.0", "scale": "1.01",
+        "correlation": "0.95", "overlap": "0.9", "residual": "0.04", "edge_unit": "",
+        "remarks": "A remark.",
     }  # fmt: skip
     assert [(row["path"], row["decision"], row["reason"], row["shift_x"]) for row in rows[1:]] == [
         ("a.tif", "unsure", "no overlap", ""),

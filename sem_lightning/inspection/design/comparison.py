@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.inspection.design.allowance import depth_of, differs, limit, match
-from sem_lightning.inspection.design.edge_placement import measure
+from sem_lightning.inspection.design.edge_placement import Edges, measure_edges
 from sem_lightning.inspection.design.microscope import AS_DRAWN, Bools, Microscope, cover, distance, fit
 from sem_lightning.inspection.design.placement import Placement, place, template
 from sem_lightning.inspection.difference import compare
@@ -42,7 +42,7 @@ class Compared:
         shown: bool [H, W], where the design shows something.
         known: bool [H, W], where it is compared.
         scores: float32 [H, W], see `compare`.
-        edges: float64 [n, 3], see `measure`.
+        edges: See `measure_edges`.
         forgiven: Pixels by which edges may lie elsewhere.
     """
 
@@ -53,7 +53,7 @@ class Compared:
     shown: Bools
     known: Bools
     scores: Float32
-    edges: Float64
+    edges: Edges
     forgiven: float
 
 
@@ -72,13 +72,13 @@ def compare_with_design(image: Float32, coverage: Float32, scale: float | None) 
     covered, shown = cover(coverage, matrix, image.shape, registration.row_shifts)
     microscope, outline = fit(image, covered, shown)
     drawn = distance(covered, AS_DRAWN)
-    forgiven = _forgive(measure(image, outline.phi, shown, microscope)[:, 2])
+    forgiven = _forgive(measure_edges(image, outline.phi, shown, microscope).displacements)
     reference = match(image, microscope, outline, shown, forgiven)
     limited = limit(image, reference, outline, microscope, forgiven)
     known = depth_of(shown) > _UNKNOWN * microscope.rounding
     plain = differs(image, limited, outline, microscope, forgiven)
     scores = np.where(plain, compare(image, limited, known), np.float32(0))
-    edges = measure(image, drawn, shown, microscope)
+    edges = measure_edges(image, drawn, shown, microscope)
     return Compared(registration, microscope, drawn, reference, shown, known, scores, edges, forgiven)
 
 

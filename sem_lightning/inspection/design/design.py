@@ -71,7 +71,7 @@ class Design:
         """The design on pixels; those of a layout have this size, nm, which it needs.
 
         Raises:
-            SettingError: A layout that has too many pixels.
+            SettingError: A layout that has too many pixels, or a window without an edge.
         """
         if self.chip is None:
             assert self.mask is not None
@@ -81,11 +81,15 @@ class Design:
         width, height = math.ceil((right - left) / pixel_size), math.ceil((top - bottom) / pixel_size)
         if width * height > MOST_PIXELS:
             raise SettingError(
-                "window",
+                "design.window",
                 f"{(right - left) / 1e3:g} x {(top - bottom) / 1e3:g} um at {pixel_size:g} nm a pixel are "
                 f"{width * height / 1e6:.0f} million pixels, more than {MOST_PIXELS / 1e6:.0f}; give a smaller window",
             )
         coverage = _draw(self.chip, left, top, width, height, pixel_size)
+        if np.ptp(coverage) == 0:
+            box = [round(each / 1e3, 6) for each in self.window]
+            shown = "covered by" if coverage[0, 0] > 0 else "free of"
+            raise SettingError("design.window", f"{box} is all {shown} polygons of {self.path}; give another")
         return Raster(coverage, pixel_size, (left / 1e3, top / 1e3))
 
 

@@ -1,10 +1,12 @@
 """Measures how far each point of a design's outline lies from the edge in the image."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.inspection.design.microscope import Microscope
+from sem_lightning.inspection.design.microscope import Microscope, find_normals
 from sem_lightning.synthesis.field import Float32
 
 Float64 = npt.NDArray[np.float64]
@@ -20,7 +22,33 @@ _FAR = 0.2  # of correlation: what an edge at the end of the search loses agains
 _CHUNK = 20_000  # points at once
 
 
-def measure(image: Float32, phi: Float32, shown: npt.NDArray[np.bool_], microscope: Microscope) -> Float64:
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Edges of an image beside a design's outline, about one a pixel of it.
+
+    Attributes:
+        points: float64 [n, 2], x and y on the outline, pixels.
+        inwards: float64 [n, 2], the outline's normal there, of length 1, into the feature.
+        displacements: float64 [n], of the image's edge, pixels, positive where the feature is larger than drawn; NaN
+            where no edge is found.
+    """
+
+    points: Float64
+    inwards: Float64
+    displacements: Float64
+
+
+def find_rim(phi: Float32) -> npt.NDArray[np.bool_]:
+    """The last pixels inside an outline, one a row wherever between two pixels it lies: bool [H, W].
+
+    Args:
+        phi: float32 [H, W], distance from the outline, positive inside.
+    """
+    feature = (phi > 0).astype(np.uint8)
+    return feature > cv2.erode(feature, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+
+
+def measure_edges(image: Float32, phi: Float32, shown: npt.NDArray[np.bool_], microscope: Microscope) -> Edges:
     """Displacement of the image's edge along the normal of the design's outline, for about each pixel of it.
 
     The mean profile of an edge is looked for along the normal.
@@ -30,27 +58,23 @@ def measure(image: Float32, phi: Float32, shown: npt.NDArray[np.bool_], microsco
         phi: float32 [H, W], distance from the design's outline as drawn, positive inside.
         shown: bool [H, W].
         microscope: What an edge looks like.
-
-    Returns:
-        float64 [n, 3]: x and y on the outline, and the displacement in pixels, positive where the feature is larger
-        than drawn; NaN where no edge is found.
     """
     search = max(_LEAST_SEARCH, _SEARCH * max(image.shape))
     margin = round(search + _HALF_WIDTH)
     inner = cv2.erode(shown.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=4, borderValue=0) > 0
     inner[:margin] = inner[-margin:] = inner[:, :margin] = inner[:, -margin:] = False
-    y, x = np.nonzero(inner & (np.abs(phi) < 0.5))
-    smooth = np.asarray(cv2.GaussianBlur(phi, (0, 0), _SMOOTHING), np.float32)
-    slopes = [cv2.Sobel(smooth, cv2.CV_32F, across, 1 - across, ksize=1, scale=0.5)[y, x] for across in (1, 0)]
-    length = np.maximum(np.hypot(*slopes), 1e-6)
-    inwards = np.column_stack(slopes) / length[:, None]
+    y, x = np.nonzero(inner & find_rim(phi))
+    inwards = np.column_stack([each[y, x] for each in find_normals(phi)]).astype(np.float64)
     points = np.column_stack([x, y]) - phi[y, x][:, None] * inwards
+    if len(points):  # the distance is exact beside the outline, less so a pixel away
+        across, along = (np.ascontiguousarray(each[:, None], np.float32) for each in points.T)
+        points = points - np.asarray(cv2.remap(phi, across, along, cv2.INTER_LINEAR)) * inwards
     blurred = np.asarray(cv2.GaussianBlur(image, (0, 0), _SMOOTHING), np.float32)
     found = [
         _find_edges(blurred, points[start : start + _CHUNK], -inwards[start : start + _CHUNK], search, microscope)
         for start in range(0, len(points), _CHUNK)
     ]
-    return np.column_stack([points, np.concatenate([*found, np.empty(0)])])
+    return Edges(points, inwards, np.concatenate([*found, np.empty(0)]))
 
 
 def _find_edges(image: Float32, points: Float64, outwards: Float64, search: float, microscope: Microscope) -> Float64:

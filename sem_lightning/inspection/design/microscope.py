@@ -24,6 +24,7 @@ _REACH = 160  # pixels from the outline up to which the profile goes
 _LOST = 0.5  # share of an island's area that has to remain of it
 _INNER = 0.5  # of an island's depth, from which its inner part goes
 _FEWEST = 20  # pixels at a distance
+_CLIPPED = 3.0  # standard deviations of what a profile leaves
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,9 @@ class Microscope:
     Attributes:
         rounding: Standard deviation of the smoothing that rounds the corners, pixels.
         distances: float64 [n], from the design's outline, pixels, rising, positive inside the feature.
-        profile: float64 [n], brightness there.
+        profile: float64 [n], median brightness there.
+        lit: float64 [n, 2], what edges gain there times x and y of the outline's normal into the feature: detectors
+            at a side see the edges that face them brighter.
         bias: How far the edges lie outside the design's outline, pixels.
         ground: Median brightness outside the feature.
         top: Median brightness of the feature.
@@ -42,6 +45,7 @@ class Microscope:
     rounding: float
     distances: Float64
     profile: Float64
+    lit: Float64
     bias: float
     ground: float
     top: float
@@ -53,7 +57,10 @@ class Microscope:
 
     def render(self, outline: "Outline") -> Float32:
         """The image of a design with this outline."""
-        return np.asarray(np.interp(outline.phi, self.distances, self.profile), np.float32)
+        brightness = np.interp(outline.phi, self.distances, self.profile)
+        for gained, across in zip(self.lit.T, find_normals(outline.phi), strict=True):
+            brightness += np.interp(outline.phi, self.distances, gained) * across
+        return np.asarray(brightness, np.float32)
 
 
 def cover(
@@ -128,6 +135,14 @@ def _find_lost(drawn: Float32, rounded: Float32) -> tuple[Float32, Bools]:
     return np.where(inside, drawn, -outside).astype(np.float32), inside & (drawn >= _INNER * depth[numbers])
 
 
+def find_normals(phi: Float32) -> tuple[Float32, Float32]:
+    """X and y of the direction in which a distance grows, of length 1 but where it has no direction."""
+    smooth = np.asarray(cv2.GaussianBlur(phi, (0, 0), 1.0), np.float32)
+    x, y = (cv2.Sobel(smooth, cv2.CV_32F, across, 1 - across, ksize=1, scale=0.5) for across in (1, 0))
+    length = np.maximum(cv2.magnitude(x, y), 0.5)
+    return np.asarray(x / length, np.float32), np.asarray(y / length, np.float32)
+
+
 def fit(image: Float32, coverage: Float32, shown: Bools) -> tuple[Microscope, Outline]:
     """The microscope of an image, and what it shows.
 
@@ -142,21 +157,23 @@ def fit(image: Float32, coverage: Float32, shown: Bools) -> tuple[Microscope, Ou
         np.asarray(cv2.resize(each, sides, interpolation=cv2.INTER_AREA), np.float32) for each in (image, coverage)
     )
     part = cv2.resize(shown.astype(np.uint8), sides, interpolation=cv2.INTER_NEAREST) > 0
+    # the same pixels for all: a rounding that removes what the image shows is not to get off so
+    near = part & (np.abs(_distance(covered, AS_DRAWN, 1)) < _EDGE / factor)
     errors = []
     for rounding in _ROUNDINGS:
         phi = _distance(covered, max(rounding / factor, 0.5), 1)
-        near = part & (np.abs(phi) < _EDGE / factor)
         distances, profile = measure_profile(small, phi, near)
         difference = np.abs(small - np.interp(phi, distances, profile))[near]
         errors.append(float(np.minimum(difference, np.quantile(difference, 0.9)).mean()) if len(difference) else 1.0)
     rounding = _ROUNDINGS[int(np.argmin(errors))]
     outline = Outline.of(coverage, rounding)
     distances, profile = measure_profile(image, outline.phi, shown)
+    lit = _measure_lit(image, outline.phi, shown, distances, profile)
     bias = -_crossing(distances, profile)
     ground, top = (
         float(np.median(image[part])) if (part := shown & (side * outline.phi > 0)).any() else 0.5 for side in (-1, 1)
     )
-    return Microscope(rounding, distances, profile, bias, ground, top), outline
+    return Microscope(rounding, distances, profile, lit, bias, ground, top), outline
 
 
 def measure_profile(image: Float32, phi: Float32, shown: Bools) -> tuple[Float64, Float64]:
@@ -175,6 +192,26 @@ def measure_profile(image: Float32, phi: Float32, shown: Bools) -> tuple[Float64
             distances.append(float(np.median(places[part])))
             profile.append(float(np.median(values[part])))
     return np.array(distances or [0.0]), np.array(profile or [0.5])
+
+
+def _measure_lit(image: Float32, phi: Float32, shown: Bools, distances: Float64, profile: Float64) -> Float64:
+    """What is left beside the profile as a linear function of the normal, at each distance near the outline."""
+    lit = np.zeros((len(distances), 2))
+    near = shown & (np.abs(phi) <= _EDGE)
+    rest = image[near] - np.interp(phi[near], distances, profile)
+    normals = np.column_stack([each[near] for each in find_normals(phi)]).astype(np.float64)
+    found = np.searchsorted((distances[1:] + distances[:-1]) / 2, phi[near])
+    order = np.argsort(found, kind="stable")
+    starts = np.searchsorted(found[order], np.arange(len(distances) + 1))
+    for number, (start, end) in enumerate(itertools.pairwise(starts)):
+        if end - start >= _FEWEST:
+            part, across = rest[order[start:end]], normals[order[start:end]]
+            most = _CLIPPED * float(np.median(np.abs(part))) / 0.6745  # defects do not count
+            # few pixels, or normals of one direction, say little
+            lit[number] = np.linalg.solve(
+                across.T @ across + _FEWEST * np.eye(2), across.T @ np.clip(part, -most, most)
+            )
+    return lit
 
 
 def _crossing(distances: Float64, profile: Float64) -> float:

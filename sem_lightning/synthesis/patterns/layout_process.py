@@ -47,7 +47,7 @@ def read_layer(path: str, layer: int, datatype: int, cell: str | None, most: int
     tops = [cells[cell]] if cell is not None else library.top_level()
     total = sum(counts[top.name] for top in tops if top.name in counts)
     if total > most:
-        reason = f"{path} holds {total} polygons, more than {most}; choose a smaller pattern.cell"
+        reason = f"{path} holds {total} polygons, more than {most}; cut the block out, or choose a smaller cell"
         raise RefusedError("file", reason)
     found = [
         np.asarray(each.points, np.float64) for top in tops for each in top.get_polygons(layer=layer, datatype=datatype)
