@@ -22,7 +22,8 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.io.atomic import write_atomically
 from sem_lightning.model.model_settings import ModelSettings
 from sem_lightning.model.network import ClassifierNetwork, build_network
-from sem_lightning.model.safetensors_io import SUFFIX, read_safetensors, write_safetensors
+from sem_lightning.model.safetensors_io import read_safetensors, write_safetensors
+from sem_lightning.model.safetensors_reader import SUFFIX
 from sem_lightning.version import PACKAGE_FOLDER
 
 PACKAGED = {"robust": PACKAGE_FOLDER / "weights" / "robust.safetensors"}
