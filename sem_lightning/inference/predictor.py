@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,11 +25,8 @@ from sem_lightning.io.find import find_images
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError, resize_to
 from sem_lightning.polarity import POLARITIES
-from sem_lightning.runtime.open_model import open_model, open_network
+from sem_lightning.runtime.open_model import Model, open_model, open_network
 from sem_lightning.synthesis.field import Float32
-
-if TYPE_CHECKING:
-    from sem_lightning.model.checkpoint import TrainedModel
 
 Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -64,7 +61,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: "TrainedModel",
+        model: Model,
         *,
         polarity: str | None = None,
         tiling: str = "auto",
@@ -90,7 +87,7 @@ class Predictor:
         self._classes = list(model.settings.classes)
         self._vote: PolarityVote | None = None
         self._decoded: dict[Path, GrayImage] = {}  # files that the polarity vote has decoded
-        self._unadapted = self._network = open_network(model, device)
+        self._unadapted = self._network = open_network(model, device, explain)
 
     @property
     def classes(self) -> list[str]:
@@ -307,8 +304,8 @@ def load(name: str | Path, **options: Any) -> Predictor:
     """A Predictor for a checkpoint.
 
     Args:
-        name: A checkpoint that ``sem-train`` or ``sem-calibrate`` wrote, or ``robust``, the classifier that comes with
-            the package.
+        name: A checkpoint that ``sem-train`` or ``sem-calibrate`` wrote, a folder that ``sem-export`` wrote, or
+            ``robust``, the classifier that comes with the package.
         options: Of `Predictor`.
 
     Raises:

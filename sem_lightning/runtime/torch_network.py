@@ -5,12 +5,17 @@ import copy
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 
+from sem_lightning.errors import UserError
 from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
+from sem_lightning.model.checkpoint import TrainedModel, load_model
 from sem_lightning.model.device import choose_device
-from sem_lightning.model.network import ClassifierNetwork
+from sem_lightning.model.network import ClassifierNetwork, build_network
 from sem_lightning.model.saliency import saliency
+from sem_lightning.runtime.exported_folder import FILES, ExportedModel
 from sem_lightning.runtime.network import NetworkArrays
 from sem_lightning.synthesis.field import Float32
 
@@ -54,3 +59,30 @@ class TorchNetwork:
 
     def _on_device(self, images: Float32) -> Tensor:
         return torch.from_numpy(images[:, 0]).unsqueeze(1).to(self.device)
+
+
+def open_trained(model: object, device: str) -> TorchNetwork:
+    """The network of a `TrainedModel`; typed so that those who ask need not import torch to name it."""
+    assert isinstance(model, TrainedModel)
+    return TorchNetwork(model.net, device)
+
+
+def open_checkpoint(name: str, device: str) -> TorchNetwork:
+    """The network of a checkpoint; see `load_model`."""
+    return TorchNetwork(load_model(name).net, device)
+
+
+def as_trained(model: ExportedModel) -> TrainedModel:
+    """The classifier in a folder of ``format=torch``.
+
+    Raises:
+        UserError: Its weights do not fit its network, or its network is not installed.
+    """
+    settings = model.settings
+    (name,) = FILES["torch"]
+    try:
+        net = build_network(settings.network, settings.name, len(settings.classes), settings.pooling)
+        net.load_state_dict(load(model.files[name]), assign=True)
+    except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
+        raise UserError(f"{model.folder / name}: not the weights of its network ({type(error).__name__})") from None
+    return TrainedModel(settings, net.to(memory_format=torch.channels_last).eval(), model.rule)

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from sem_lightning.decision.rule import RiskBound, Rule
 from sem_lightning.errors import UserError
 from sem_lightning.model import safetensors_reader
-from sem_lightning.model.checkpoint import PACKAGED, load_model, save_rule
+from sem_lightning.model.checkpoint import load_model, save_rule
+from sem_lightning.model.packaged import PACKAGED
 
 
 def change_setting(checkpoint: Path, target: Path, key: str, value: Any) -> Path:
