@@ -9,10 +9,11 @@ from sem_lightning.model.model_settings import ModelSettings
 from sem_lightning.model.packaged import PACKAGED
 from sem_lightning.runtime.exported_folder import FILES, ExportedModel, read_exported
 from sem_lightning.runtime.network import InferenceNetwork
+from sem_lightning.runtime.packaged_network import PackagedModel, has_runtime, open_packaged, read_packaged
 
 
 class Model(Protocol):
-    """A classifier: `sem_lightning.model.checkpoint.TrainedModel`, or `ExportedModel`.
+    """A classifier: `sem_lightning.model.checkpoint.TrainedModel`, `ExportedModel`, or `PackagedModel`.
 
     Attributes:
         settings: Classes, image size and the other settings.
@@ -32,6 +33,8 @@ def open_model(name: str | Path) -> Model:
     Raises:
         UserError: No such file, a damaged one, or none of this package.
     """
+    if isinstance(name, str) and name in PACKAGED and has_runtime():
+        return read_packaged(name)
     folder = Path(name).expanduser()
     if folder.is_dir() and name not in PACKAGED:
         exported = read_exported(folder)
@@ -65,6 +68,8 @@ def open_network(model: Model, device: str, explain: bool = False) -> InferenceN
         if explain:
             raise SettingError("explain", f"{model.folder} has no gradients; take the checkpoint, or format=torch")
         return _open_graph(model)
+    if isinstance(model, PackagedModel):
+        return open_packaged(model, device, explain)
     from sem_lightning.runtime.torch_network import open_trained
 
     return open_trained(model, device)
