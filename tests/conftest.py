@@ -12,6 +12,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs one process a core
 
+import absl.logging
 import cv2
 import hypothesis
 import numpy as np
@@ -19,7 +20,19 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, inspect, predict, preview, report, train
+from sem_lightning.commands import (
+    calibrate,
+    cloud,
+    evaluate,
+    export,
+    fit,
+    generate,
+    inspect,
+    predict,
+    preview,
+    report,
+    train,
+)
 from sem_lightning.config.training import compose_training
 from sem_lightning.evaluation import evaluate as evaluating
 from sem_lightning.model.classifier import SEMClassifier
@@ -28,6 +41,9 @@ from sem_lightning.training import train as training
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell does so in the background, and Ctrl-C is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# OpenVINO imports absl, whose handler closes its stream when Hydra sets up logging: that would be pytest's.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 # The same examples in every run; --hypothesis-profile=random searches further, as the nightly workflow does.
 hypothesis.settings.register_profile("default", derandomize=True)
@@ -40,6 +56,7 @@ COMMANDS = {
     "cloud": cloud.main,
     "generate": generate.main,
     "evaluate": evaluate.main,
+    "export": export.main,
     "fit": fit.main,
     "inspect": inspect.main,
     "predict": predict.main,

@@ -25,11 +25,12 @@ def calibrate(config: DictConfig) -> None:
     from sem_lightning.evaluation.calibrate import AVERAGED, in_order
     from sem_lightning.evaluation.calibrate import calibrate as give_rule
     from sem_lightning.evaluation.compatibility import open_models, open_source
+    from sem_lightning.model.checkpoint import load_model
     from sem_lightning.model.device import choose_device
 
     device = choose_device(config.device)
     alike = AVERAGED if config.view_scales is not None else (*AVERAGED, "view_scales")
-    opened = in_order(open_models(list(ckpt) if isinstance(ckpt, ListConfig) else [ckpt], alike))
+    opened = in_order(open_models(list(ckpt) if isinstance(ckpt, ListConfig) else [ckpt], alike, load_model))
     path, model = opened[0]
     seed = model.settings.seed if config.seed is None else check_seed(config)
     source = open_source(build_simulator(config), settings, model, seed)

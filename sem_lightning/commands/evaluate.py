@@ -36,13 +36,12 @@ def evaluate(config: DictConfig) -> float:
     from sem_lightning.evaluation.compatibility import open_models, open_source, same_folder
     from sem_lightning.evaluation.evaluate import all_metrics, remarks, write_evaluation
     from sem_lightning.evaluation.evaluate import evaluate as test
-    from sem_lightning.model.device import choose_device
     from sem_lightning.provenance import describe_environment
+    from sem_lightning.runtime.open_model import open_model
     from sem_lightning.training.loggers import build_mlflow_logger
 
-    device = choose_device(config.device)
     mlflow = build_mlflow_logger() if config.mlflow else None
-    opened = open_models(names, _COMPARED)
+    opened = open_models(names, _COMPARED, open_model)
     seed = opened[0][1].settings.seed if config.seed is None else check_seed(config)
     source = open_source(build_simulator(config), settings, opened[0][1], seed)
     if not sum(source.counts(config.split).values()):
@@ -58,7 +57,7 @@ def evaluate(config: DictConfig) -> float:
         config.view_scales,
         config.explain,
         settings.num_workers,
-        device,
+        config.device,
         getattr(settings, "on_bad_image", "error") == "skip",
     )
     scales = None if config.view_scales is None else list(config.view_scales)

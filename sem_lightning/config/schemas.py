@@ -128,6 +128,19 @@ class CalibrateSettings(SimulationSettings):
 
 
 @dataclass
+class ExportSettings(SimulationSettings):
+    """``conf/export.yaml``."""
+
+    seed: int | None = MISSING  # type: ignore[assignment]
+    ckpt: str = MISSING
+    output: str = MISSING
+    format: str = MISSING
+    precision: str = MISSING
+    images: int = MISSING
+    data: DataSettings = MISSING
+
+
+@dataclass
 class PredictSettings:
     """``conf/predict.yaml``."""
 
@@ -248,6 +261,7 @@ SCHEMAS: dict[str, type] = {
     "preview": PreviewSettings,
     "evaluate": EvaluateSettings,
     "calibrate": CalibrateSettings,
+    "export": ExportSettings,
     "predict": PredictSettings,
     "fit": FitSettings,
     "inspect": InspectSettings,

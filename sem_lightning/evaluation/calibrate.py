@@ -14,7 +14,7 @@ from sem_lightning.evaluation.rule_calibration import calibrate_rule, check_deci
 from sem_lightning.inference.predictor import Predictor
 from sem_lightning.io.atomic import check_writable
 from sem_lightning.model.checkpoint import TrainedModel, save_rule
-from sem_lightning.model.safetensors_io import SUFFIX
+from sem_lightning.model.safetensors_reader import SUFFIX
 from sem_lightning.model.weight_interpolation import average_weights
 
 # settings that classifiers must share for averaging

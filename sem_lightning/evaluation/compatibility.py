@@ -1,22 +1,27 @@
 """Checks whether a classifier can be tested or calibrated on given images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sem_lightning.data.data_settings import DataSettings, FolderSettings
 from sem_lightning.data.sources import Source
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.place_data import check_places
 from sem_lightning.io.dataset_format import LABELS
-from sem_lightning.model.checkpoint import TrainedModel, find_checkpoint, load_model
+from sem_lightning.model.checkpoint import find_checkpoint
 from sem_lightning.model.model_settings import ModelSettings
 from sem_lightning.polarity import POLARITIES, Polarity
+from sem_lightning.runtime.open_model import Model
 from sem_lightning.synthesis.simulator import Simulator
 
+AnyModel = TypeVar("AnyModel", bound=Model)
 
-def open_models(names: Sequence[str], alike: Sequence[str]) -> list[tuple[Path, TrainedModel]]:
-    """Open several classifiers and check that their settings ``alike`` are equal.
+
+def open_models(
+    names: Sequence[str], alike: Sequence[str], open_one: Callable[[str], AnyModel]
+) -> list[tuple[Path, AnyModel]]:
+    """Open several classifiers with ``open_one`` and check that their settings ``alike`` are equal.
 
     Raises:
         SettingError: They differ, or there is no classifier.
@@ -24,7 +29,7 @@ def open_models(names: Sequence[str], alike: Sequence[str]) -> list[tuple[Path, 
     """
     if not names:
         raise SettingError("ckpt", "found an empty list; name a checkpoint, or several")
-    opened = [(find_checkpoint(name), load_model(name)) for name in names]
+    opened = [(find_checkpoint(name), open_one(name)) for name in names]
     for path, model in opened[1:]:
         for name in alike:
             first, other = opened[0][1].settings.to_dict()[name], model.settings.to_dict()[name]
@@ -42,7 +47,7 @@ def judged_polarity(settings: ModelSettings, source: Source) -> str | None:
     return str(Polarity.DARK) if dark else None
 
 
-def open_source(simulator: Simulator, settings: DataSettings, model: TrainedModel, seed: int) -> Source:
+def open_source(simulator: Simulator, settings: DataSettings, model: Model, seed: int) -> Source:
     """Open the images and check that they fit the classifier. Images of a folder are decoded when they are judged.
 
     Raises:

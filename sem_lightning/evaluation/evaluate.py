@@ -21,7 +21,7 @@ from sem_lightning.evaluation.test_figures import save_figures
 from sem_lightning.evaluation.test_report import Report, make_report
 from sem_lightning.inference.predictor import Predictor
 from sem_lightning.io.atomic import write_json
-from sem_lightning.model.checkpoint import TrainedModel
+from sem_lightning.runtime.open_model import Model
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Evaluation:
 
 
 def evaluate(
-    models: Sequence[tuple[str, TrainedModel]],
+    models: Sequence[tuple[str, Model]],
     source: Source,
     output: Path,
     split: str = "test",

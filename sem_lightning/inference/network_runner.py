@@ -3,22 +3,18 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from sem_lightning.decision.scores import Floats, log_odds_good
 from sem_lightning.inference.preprocessing import PreparedImage
 from sem_lightning.inference.tiling import Stitcher
 from sem_lightning.model.model_settings import ModelSettings
-from sem_lightning.model.network import ClassifierNetwork
-from sem_lightning.model.saliency import saliency
+from sem_lightning.runtime.network import InferenceNetwork
 from sem_lightning.synthesis.field import Float32
 
-# Number of images of the training size in a batch. A batch of larger images has about as many pixels. The last digits
-# of a convolution depend on the batch size. So every batch of one shape has the same size and is padded if necessary:
-# the scores of an image do not depend on the other images. (With a timm network whose activations are not ReLU the last
+# A batch of larger images has about as many pixels as one of images of the training size. The last digits of a
+# convolution depend on the batch size. So every batch of one shape has the same size and is padded if necessary: the
+# scores of an image do not depend on the other images. (With a timm network whose activations are not ReLU the last
 # digit may still differ, because these activations round differently at the end of a vector register.)
-_BATCH = {"cpu": 8}
-_BATCH_ELSEWHERE = 64
 _SMALLEST_BATCH = 2
 
 
@@ -64,18 +60,16 @@ class NetworkRunner:
     """Collects inputs by shape and runs a batch when it is full.
 
     Attributes:
-        net: In evaluation mode, on ``device``.
+        network: The network.
         settings: Settings of the classifier.
         temperature: Temperature of the rule; it weights the saliency of tiles.
         explain: Whether captum's saliency is computed.
-        device: The torch device.
     """
 
-    net: ClassifierNetwork
+    network: InferenceNetwork
     settings: ModelSettings
     temperature: float
     explain: bool
-    device: torch.device
     _groups: dict[tuple[int, ...], list[_Input]] = field(default_factory=dict)
 
     def submit(self, prepared: PreparedImage) -> Job:
@@ -100,17 +94,14 @@ class NetworkRunner:
         self._groups.clear()
 
     def _size_of_batch(self, image: Float32) -> int:
-        size = _BATCH.get(self.device.type, _BATCH_ELSEWHERE)
-        return max(_SMALLEST_BATCH, size * self.settings.image_size**2 // image.size)
+        return max(_SMALLEST_BATCH, self.network.batch_size * self.settings.image_size**2 // image.size)
 
     def _run(self, batch: list[_Input]) -> None:
         arrays = [each.image for each in batch]
         arrays += arrays[:1] * (self._size_of_batch(arrays[0]) - len(arrays))
-        images = torch.from_numpy(np.stack(arrays)).unsqueeze(1).to(self.device)
-        with torch.inference_mode():
-            output = self.net(images.contiguous(memory_format=torch.channels_last))
-            maps = output.maps[0].softmax(dim=1).cpu().numpy()
-        logits, features = output.logits.double().cpu().numpy(), output.features.double().cpu().numpy()
+        images = np.stack(arrays)[:, None]
+        found = self.network(images)
+        logits = found.logits
         # temperature 1 makes the deciding tile independent of the rule
         odds = log_odds_good(logits, 1.0)
         salience = None
@@ -118,16 +109,16 @@ class NetworkRunner:
             calibrated = log_odds_good(logits, self.temperature)
             # the most probable defect, independent of the decision
             first = int(self.settings.knows_good)
-            targets = first + output.logits[:, first:].argmax(dim=1)
-            salience = saliency(self.net, images, targets.clone())  # includes padding images
+            targets = np.asarray(first + logits[:, first:].argmax(axis=1), np.int64)
+            salience = self.network.saliency(images, targets)  # includes padding images
         for i, each in enumerate(batch):
             job = each.job
             job.waiting -= 1
             if each.number >= len(job.prepared.tiling):
                 view = each.number - len(job.prepared.tiling)
-                job.views[view], job.view_features[view] = logits[i], features[i]
+                job.views[view], job.view_features[view] = logits[i], found.features[i]
                 continue
-            job.stitcher.add(each.number, maps[i])
+            job.stitcher.add(each.number, found.maps[i])
             if salience is not None and job.saliency is not None:
                 # a tile that is probably good gets little saliency
                 doubt = np.float32(1 / (1 + np.exp(min(calibrated[i], 500.0))))
@@ -135,5 +126,5 @@ class NetworkRunner:
             # NaN counts as the lowest odds, so a later tile cannot replace it
             doubtful = -np.inf if np.isnan(odds[i]) else odds[i]
             if not job.logits.size or doubtful < job.lowest:
-                job.lowest, job.logits, job.features = doubtful, logits[i], features[i]
+                job.lowest, job.logits, job.features = doubtful, logits[i], found.features[i]
                 job.deciding = each.number

@@ -1,6 +1,5 @@
 """The Predictor: the only code that runs a classifier on images."""
 
-import copy
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -10,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from sem_lightning.checks import one_of
 from sem_lightning.decision.rule import UNSURE, UNSURE_NAME
@@ -26,16 +24,13 @@ from sem_lightning.inference.view_aggregation import aggregate_views
 from sem_lightning.io.find import find_images
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError, resize_to
-from sem_lightning.model.batch_norm_adaptation import adapt_batch_norm
-from sem_lightning.model.checkpoint import TrainedModel, load_model
-from sem_lightning.model.device import choose_device
-from sem_lightning.model.network import ClassifierNetwork
 from sem_lightning.polarity import POLARITIES
+from sem_lightning.runtime.open_model import Model, open_model, open_network
 from sem_lightning.synthesis.field import Float32
 
 Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-_ADAPTED_TO, _FEWEST_ADAPTED_TO, _ADAPTED_AT_ONCE = 256, 8, 32  # images
+_ADAPTED_TO, _FEWEST_ADAPTED_TO = 256, 8  # images
 _MOST_WAITING = 256  # images that may wait for a full batch of their shape
 
 
@@ -43,7 +38,7 @@ class Predictor:
     """Judges images: reading, polarity, views or tiles, the network, aggregation, the decision rule.
 
     Args:
-        model: See `sem_lightning.model.checkpoint.load_model`. Its network is copied.
+        model: See `sem_lightning.runtime.open_model.open_model`. Its network is copied.
         polarity: ``bright`` or ``dark``: brightness of the features in the images. ``auto`` takes the grey level that
             covers less area. ``None`` takes the polarity of training; if that is both, ``dark`` if enough of the
             images show ends of dark wires.
@@ -53,7 +48,7 @@ class Predictor:
         view_scales: Sizes of the views times the image size of training; ``None`` takes those of the classifier.
         crop_data_bar: Whether the data bar of vendors' images is cropped.
         explain: Whether to compute captum's saliency and keep the network's input.
-        device: The torch device.
+        device: The torch device, or ``auto``.
 
     Raises:
         SettingError: Values that are invalid or do not fit the classifier.
@@ -66,7 +61,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: TrainedModel,
+        model: Model,
         *,
         polarity: str | None = None,
         tiling: str = "auto",
@@ -75,7 +70,7 @@ class Predictor:
         view_scales: Sequence[float] | None = None,
         crop_data_bar: bool = True,
         explain: bool = False,
-        device: str | torch.device = "cpu",
+        device: str = "cpu",
     ) -> None:
         self.settings = model.settings
         self.rule = model.rule
@@ -89,12 +84,10 @@ class Predictor:
             inversion = choose_inversion(str(polarity), model.settings.polarity)
             self.preprocessing = replace(self.preprocessing, inversion=inversion)
         self.explain = explain
-        self.device = torch.device(choose_device(str(device)))
         self._classes = list(model.settings.classes)
         self._vote: PolarityVote | None = None
         self._decoded: dict[Path, GrayImage] = {}  # files that the polarity vote has decoded
-        self._trained_net = model.net
-        self._net = self._for_inference(model.net)
+        self._unadapted = self._network = open_network(model, device, explain)
 
     @property
     def classes(self) -> list[str]:
@@ -171,7 +164,7 @@ class Predictor:
         return explain_polarity(self.polarity, self.settings.polarity, self.rule.risk_bound is not None, self._vote)
 
     def adapt(self, images: Sequence[Image]) -> int:
-        """Move the batch norm statistics halfway to those of some unlabelled images; see `adapt_batch_norm`.
+        """Move the batch norm statistics halfway to those of some unlabelled images; see `InferenceNetwork`.
 
         Returns:
             The number of images that were used.
@@ -187,17 +180,8 @@ class Predictor:
         if len(seen) < _FEWEST_ADAPTED_TO:
             raise SettingError("adapt", f"needs {_FEWEST_ADAPTED_TO} readable images or more, found {len(seen)}")
         common = Counter(image.shape for image in seen).most_common(1)[0][0]  # a batch has one shape
-        batch = torch.from_numpy(np.stack([resize_to(image, common) for image in seen])).unsqueeze(1).to(self.device)
-        net = copy.deepcopy(self._trained_net).eval().float().to(self.device)
-        adapt_batch_norm(net, torch.tensor_split(batch, -(-len(seen) // _ADAPTED_AT_ONCE)))
-        self._net = self._for_inference(net)
+        self._network = self._unadapted.adapted(np.stack([resize_to(image, common) for image in seen])[:, None])
         return len(seen)
-
-    def _for_inference(self, net: ClassifierNetwork) -> ClassifierNetwork:
-        """A float32 copy on the device with folded batch norms."""
-        net = copy.deepcopy(net).eval().float().to(self.device)
-        net.fold_batch_norm()
-        return net.to(memory_format=torch.channels_last)
 
     def stream(self, images: Iterable[Image]) -> Iterator[Prediction | UnreadableImage]:
         """Judge images one after the other, in order. Only the images being judged are kept in memory.
@@ -209,7 +193,7 @@ class Predictor:
         ahead = isinstance(images, Sequence)
         prepared = read_ahead(images, self._prepare) if ahead else map(self._prepare, images)
         pending: deque[Job | UnreadableImage] = deque()
-        runner = NetworkRunner(self._net, self.settings, self.rule.temperature, self.explain, self.device)
+        runner = NetworkRunner(self._network, self.settings, self.rule.temperature, self.explain)
         for each in prepared:
             pending.append(each if isinstance(each, UnreadableImage) else runner.submit(each))
             if len(pending) >= _MOST_WAITING:
@@ -320,8 +304,8 @@ def load(name: str | Path, **options: Any) -> Predictor:
     """A Predictor for a checkpoint.
 
     Args:
-        name: A checkpoint that ``sem-train`` or ``sem-calibrate`` wrote, or ``robust``, the classifier that comes with
-            the package.
+        name: A checkpoint that ``sem-train`` or ``sem-calibrate`` wrote, a folder that ``sem-export`` wrote, or
+            ``robust``, the classifier that comes with the package.
         options: Of `Predictor`.
 
     Raises:
@@ -331,4 +315,4 @@ def load(name: str | Path, **options: Any) -> Predictor:
     Example:
         >>> predictor = load("robust", polarity="dark")
     """
-    return Predictor(load_model(name), **options)
+    return Predictor(open_model(name), **options)

@@ -69,6 +69,35 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder to write files into, which then becomes ``path``, whole or not at all; see `atomic_file`.
+
+    Raises:
+        OSError: ``path`` is something else than an empty folder, or cannot be written.
+    """
+    target = path.absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(target.parent)
+    temporary = target.with_name(f".{target.name[:40]}.{_HOST}-{os.getpid()}-{next(_numbers)}.tmp")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for each in temporary.iterdir():
+            with each.open("rb") as written:
+                os.fsync(written.fileno())
+        if target.is_dir() and os.name != "posix":  # which replaces an empty folder
+            target.rmdir()
+        temporary.rename(target)
+    except OSError as error:
+        if error.filename in (None, str(temporary)) or Path(error.filename).parent == temporary:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _mode(path: Path) -> int | None:
     try:
         return path.stat().st_mode
@@ -103,7 +132,15 @@ def _remove_stale(folder: Path) -> None:
             found = _OURS.fullmatch(entry.name)
             if found and not _is_running(int(found[1])):
                 with suppress(OSError):  # a file of another user
-                    Path(entry.path).unlink(missing_ok=True)
+                    _remove(Path(entry.path))
+
+
+def _remove(path: Path) -> None:
+    """Remove a temporary file or folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:

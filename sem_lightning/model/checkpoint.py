@@ -22,10 +22,10 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.io.atomic import write_atomically
 from sem_lightning.model.model_settings import ModelSettings
 from sem_lightning.model.network import ClassifierNetwork, build_network
-from sem_lightning.model.safetensors_io import SUFFIX, read_safetensors, write_safetensors
-from sem_lightning.version import PACKAGE_FOLDER
+from sem_lightning.model.packaged import PACKAGED
+from sem_lightning.model.safetensors_io import read_safetensors, write_safetensors
+from sem_lightning.model.safetensors_reader import SUFFIX
 
-PACKAGED = {"robust": PACKAGE_FOLDER / "weights" / "robust.safetensors"}
 _OF_TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks")  # valid only for the trained weights
 _NET = "net."  # prefix of the weights of `SEMClassifier` in a checkpoint
 
@@ -125,6 +125,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: No such file, not a checkpoint of this package, a damaged one, or weights that are not finite.
     """
+    if path.is_dir():
+        raise UserError(f"{path}: Is a directory; expected a checkpoint (a folder of sem-export only judges images)")
     state = read_safetensors(path) if path.suffix == SUFFIX else _read_torch(path)
     for name, value in state["state_dict"].items():
         if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex():

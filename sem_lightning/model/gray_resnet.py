@@ -96,5 +96,7 @@ class PlaceResNet(GrayResNet):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Feature maps of pictures, float32 [B, 1, 2 H, 2 W]."""
-        halves = x.chunk(2, dim=2)
-        return super().forward(torch.cat([quarter for half in halves for quarter in half.chunk(2, dim=3)], dim=1))
+        height, width = x.shape[2] // 2, x.shape[3] // 2
+        halves = (x[:, :, :height], x[:, :, height:])
+        quarters = [quarter for half in halves for quarter in (half[..., :width], half[..., width:])]
+        return super().forward(torch.cat(quarters, dim=1))

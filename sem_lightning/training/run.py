@@ -183,7 +183,7 @@ def _calibrate_and_test(
     """Make the rule of the classifier, write it to the checkpoint, and judge the test images."""
     options: dict[str, Any] = {
         "polarity": judged_polarity(classifier.settings, datamodule.source),
-        "device": trainer.strategy.root_device,
+        "device": str(trainer.strategy.root_device),
     }
     shortened = bool(settings.trainer.get("fast_dev_run"))
     if not shortened:

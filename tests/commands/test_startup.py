@@ -39,7 +39,7 @@ def test_what_is_looked_for_would_be_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["predict", "inspect", "train", "evaluate", "calibrate", "generate", "fit", "preview", "cloud"]
+    "command", ["predict", "inspect", "train", "evaluate", "calibrate", "export", "generate", "fit", "preview", "cloud"]
 )
 def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
     assert imported(tmp_path, SLOW, command, "--help")[:2] == (0, [])
@@ -56,6 +56,7 @@ def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
         ("evaluate", "data.batch_size=1", "data.batch_size: found 1"),
         ("predict", "images=nowhere", "images: found no images at nowhere"),
         ("inspect", "noise.sgima=1", "noise"),
+        ("export", "noise.dose=-1", "ckpt: needs a value"),
         ("inspect", "images=nowhere", "reference: needs a value"),
     ],
 )

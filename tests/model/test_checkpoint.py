@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 
 from sem_lightning.decision.rule import RiskBound, Rule
 from sem_lightning.errors import UserError
-from sem_lightning.model import safetensors_io
-from sem_lightning.model.checkpoint import PACKAGED, load_model, save_rule
+from sem_lightning.model import safetensors_reader
+from sem_lightning.model.checkpoint import load_model, save_rule
+from sem_lightning.model.packaged import PACKAGED
 
 
 def change_setting(checkpoint: Path, target: Path, key: str, value: Any) -> Path:
@@ -43,7 +44,7 @@ def test_a_flipped_bit_is_noticed(checkpoint: Path, tmp_path: Path, place: float
 
 def test_the_packaged_file_has_its_checksum_in_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load_model("robust")
-    monkeypatch.setattr(safetensors_io, "PACKAGE_FOLDER", tmp_path)
+    monkeypatch.setattr(safetensors_reader, "PACKAGE_FOLDER", tmp_path)
     (tmp_path / "weights").mkdir()
     with pytest.raises(UserError, match=r"robust\.safetensors: damaged"):
         load_model(flip(PACKAGED["robust"], tmp_path / "weights" / "robust.safetensors", 0.5))

@@ -16,6 +16,7 @@ from sem_lightning.model.checkpoint import load_model
 from sem_lightning.model.classifier import learning_rate_factor, load_classifier
 from sem_lightning.model.mask_loss import mask_loss
 from sem_lightning.model.model_settings import ModelSettings
+from sem_lightning.runtime.torch_network import TorchNetwork
 
 LABEL = torch.tensor([0, 1, 2])
 
@@ -119,7 +120,9 @@ def test_the_heatmap_lights_up_where_the_map_sees_a_defect() -> None:
         return maps
 
     predictor = Predictor(classifier.trained)
-    predictor._net.map_heads[0].register_forward_hook(see_a_gap)
+    network = predictor._network
+    assert isinstance(network, TorchNetwork)
+    network.net.map_heads[0].register_forward_hook(see_a_gap)
     lines = 0.3 + 0.4 * (np.arange(128) % 16 < 8) + np.random.default_rng(0).normal(0, 0.03, (128, 128))
     (found,) = predictor.predict(lines.clip(0, 1).astype(np.float32))
     heat = found.heatmap  # a cell is 8 pixels; one of the network's map, 16

@@ -150,11 +150,12 @@ def _try_weight(suffix: str, value: float, folder: Path) -> str | None:
 
 
 def _try_packaged(folder: Path) -> str | None:
-    from sem_lightning.model import checkpoint, safetensors_io
+    from sem_lightning.model import safetensors_reader
+    from sem_lightning.model.packaged import PACKAGED
 
-    content = bytearray(checkpoint.PACKAGED["robust"].read_bytes())
+    content = bytearray(PACKAGED["robust"].read_bytes())
     content[len(content) // 2] ^= 1
-    vars(safetensors_io)["PACKAGE_FOLDER"] = folder
+    vars(safetensors_reader)["PACKAGE_FOLDER"] = folder
     path = folder / "weights" / "robust.safetensors"
     path.parent.mkdir()
     path.write_bytes(content)

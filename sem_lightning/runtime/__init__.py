@@ -1,0 +1,1 @@
+"""Runs the network of a classifier, with torch or without."""
