@@ -18,7 +18,7 @@ SET = "set"  # subfolder of the output folder, because a mounted folder cannot b
 MODEL_FILE = "model.safetensors"  # in the folder of a registered classifier
 # keys of inputs: azureml:..., or a local file or folder, which is uploaded
 _DATA = ("data.root", "ckpt", "init_from", "resume_from", "model.weights_path", "pattern.file")
-_PACKAGED = ("robust",)  # classifiers in the package
+_PACKAGED = ("robust", "places")  # classifiers in the package
 _REMOTE = "azureml:"
 _ODD = re.compile(r"[^A-Za-z0-9_]+")  # characters not allowed in the name of an input
 METRIC = "test/accuracy"  # MLflow's name of the metric that a sweep job compares

@@ -67,7 +67,7 @@ class Inspector:
         pixel_size: Pixel size of images and references in nm; ``None`` takes that of each file.
         crop_data_bar: Whether the data bar of vendors' images is cropped.
         network: A checkpoint of ``experiment=reference`` that names the places and leaves out those without a defect;
-            ``None`` goes by the difference alone.
+            ``places`` is the one in the package; ``None`` goes by the difference alone.
         limits: Limits chosen on labelled pairs, or their file, in place of those that follow from ``false_places``; see
             `choose_limits`. They do not hold for designs.
 
@@ -85,7 +85,7 @@ class Inspector:
         false_places: float = 0.1,
         pixel_size: float | None = None,
         crop_data_bar: bool = True,
-        network: str | Path | None = None,
+        network: str | Path | None = "places",
         limits: InspectionLimits | str | Path | None = None,
     ) -> None:
         between("false_places", false_places, 1e-4, 100)

@@ -2,4 +2,4 @@
 
 from sem_lightning.version import PACKAGE_FOLDER
 
-PACKAGED = {"robust": PACKAGE_FOLDER / "weights" / "robust.safetensors"}
+PACKAGED = {name: PACKAGE_FOLDER / "weights" / f"{name}.safetensors" for name in ("robust", "places")}

@@ -16,7 +16,10 @@ from sem_lightning.model.safetensors_reader import read_content
 from sem_lightning.runtime.graph_network import GraphNetwork
 from sem_lightning.runtime.network import InferenceNetwork
 
-_GRAPHS = {"robust": "c182e5a054ccece094e61d0956c749b8"}  # their checksums
+_GRAPHS = {
+    "robust": "c182e5a054ccece094e61d0956c749b8",
+    "places": "c9a4cfc48d9926ef9064733d18e8d26c",
+}  # their checksums
 _NVIDIA = Path("/dev/nvidia0")  # to ask torch for a GPU would take seconds
 
 
