@@ -231,7 +231,8 @@ class InspectSettings:
         """
         from sem_lightning.inspection.inspector import Inspector  # imports OpenCV and SciPy
 
-        return Inspector(self.false_places, self.pixel_size, self.data_bar == "auto", self.network, self.limits)
+        network = None if self.reference == "design" else self.network  # a design names its places itself
+        return Inspector(self.false_places, self.pixel_size, self.data_bar == "auto", network, self.limits)
 
     def _check_limits(self) -> None:
         share("confidence", self.confidence)

@@ -9,8 +9,8 @@ from sem_lightning.data.sources import Source
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.place_data import check_places
 from sem_lightning.io.dataset_format import LABELS
-from sem_lightning.model.checkpoint import find_checkpoint
 from sem_lightning.model.model_settings import ModelSettings
+from sem_lightning.model.packaged import find_checkpoint
 from sem_lightning.polarity import POLARITIES, Polarity
 from sem_lightning.runtime.open_model import Model
 from sem_lightning.synthesis.simulator import Simulator

@@ -1,7 +1,7 @@
 """What a comparison with a reference gives."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +90,14 @@ class Place:
     def middle(self) -> tuple[float, float]:
         """Middle (x, y) of the box."""
         return self.x + (self.width - 1) / 2, self.y + (self.height - 1) / 2
+
+    def joined(self, other: "Place") -> "Place":
+        """This place with a box that covers that of another one as well."""
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        width = max(self.x + self.width, other.x + other.width) - x
+        height = max(self.y + self.height, other.y + other.height) - y
+        score, area = max(self.score, other.score), self.area + other.area
+        return replace(self, x=x, y=y, width=width, height=height, score=score, area=area)
 
     def overlaps(self, other: "Place", margin: int = 0) -> bool:
         """Whether the boxes of two places share a pixel, one of them grown by a margin."""

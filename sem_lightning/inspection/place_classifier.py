@@ -10,8 +10,10 @@ from sem_lightning.inference.predictor import load
 from sem_lightning.inspection.inspection import Place
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, CANDIDATES, find_peaks
-from sem_lightning.model.checkpoint import find_checkpoint
+from sem_lightning.model.packaged import find_checkpoint
 from sem_lightning.synthesis.field import Float32
+
+_NEAR = 4  # pixels between two peaks of one place
 
 
 class PlaceClassifier:
@@ -38,7 +40,8 @@ class PlaceClassifier:
     def rate(self, pictures: PairPictures, scores: Float32) -> tuple[Place, ...]:
         """The peaks of a pair's scores, each with its class and the log odds that it is a defect.
 
-        Of peaks that lie on each other the one with the higher odds is kept. Those with the highest odds come first.
+        Peaks that lie on each other or nearly so are one place, with the class of the one with the highest odds. Those
+        with the highest odds come first.
 
         Args:
             pictures: Of the pair.
@@ -54,6 +57,9 @@ class PlaceClassifier:
             rated.append(replace(place, label=label, log_odds=round(-float(prediction.log_odds_good or 0.0), 3)))
         kept: list[Place] = []
         for place in sorted(rated, key=lambda place: -(place.log_odds or 0.0)):
-            if not any(place.overlaps(other) for other in kept):
+            near = [number for number, other in enumerate(kept) if place.overlaps(other, _NEAR)]
+            if near:
+                kept[near[0]] = kept[near[0]].joined(place)
+            else:
                 kept.append(place)
         return tuple(kept)

@@ -22,7 +22,7 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.io.atomic import write_atomically
 from sem_lightning.model.model_settings import ModelSettings
 from sem_lightning.model.network import ClassifierNetwork, build_network
-from sem_lightning.model.packaged import PACKAGED
+from sem_lightning.model.packaged import find_checkpoint
 from sem_lightning.model.safetensors_io import read_safetensors, write_safetensors
 from sem_lightning.model.safetensors_reader import SUFFIX
 
@@ -43,12 +43,6 @@ class TrainedModel:
     settings: ModelSettings
     net: ClassifierNetwork
     rule: Rule
-
-
-def find_checkpoint(name: str | Path) -> Path:
-    """The file of a checkpoint, or of a classifier in the package (``robust``)."""
-    packaged = PACKAGED.get(name) if isinstance(name, str) else None
-    return packaged or Path(name).expanduser()
 
 
 def load_model(name: str | Path) -> TrainedModel:

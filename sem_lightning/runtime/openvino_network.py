@@ -1,5 +1,6 @@
 """A network that OpenVINO runs."""
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -51,8 +52,10 @@ class OpenVINONetwork(GraphNetwork):
             self._compiled = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise UserError(f"{name}: not a graph that OpenVINO runs ({type(error).__name__})") from None
+        self._one_at_a_time = threading.Lock()
         check_names([each.get_any_name() for each in self._compiled.outputs], name)
 
     def run(self, images: Float32) -> Mapping[str, Float32]:
-        found = self._compiled(images)
-        return {name: found[name] for name in OUTPUTS}
+        with self._one_at_a_time:  # a compiled model refuses a second thread; it uses all cores by itself
+            found = self._compiled(images)
+            return {name: found[name].copy() for name in OUTPUTS}

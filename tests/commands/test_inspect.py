@@ -196,8 +196,8 @@ def test_labels_give_rates_and_limits_that_decide_later(run: Run, tmp_path: Path
     (tmp_path / "labels.csv").write_text("image,label,x,y,width,height\na/0.png,OK\na/1.png,particle,84,64,13,13\n")
     (tmp_path / "a" / "2.png").write_bytes((tmp_path / "a" / "0.png").read_bytes())
     (tmp_path / "b" / "2.png").write_bytes((tmp_path / "b" / "0.png").read_bytes())
-    pairs = ("images=a", "reference=b")
-    chosen = ("save_limits=new/limits.json", "false_places=3", "max_escape=0.96")
+    pairs = ("images=a", "reference=b", "network=null")
+    chosen = ("save_limits=new/limits.json", "false_places=0.07", "max_escape=0.96", "confidence=0.05")
     done = run("inspect", *pairs, "labels=labels.csv", *chosen)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[1:7] == [

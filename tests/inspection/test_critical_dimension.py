@@ -61,7 +61,7 @@ def test_facing_edges_of_a_bar(turn: float) -> None:
 def measure(tmp_path: Path, bias: float, printed: tuple[float, ...] = WIDTHS) -> EdgePlacement:
     image = expose(draw_lines(printed), bias, bloom=0.0)
     design = open_design(write_layout(tmp_path / "lines.gds", draw_lines(WIDTHS)), "10/0")
-    found = Inspector().inspect_design(GrayImage(image, pixel_size=VIEW.pixel_size), design)
+    found = Inspector(network=None).inspect_design(GrayImage(image, pixel_size=VIEW.pixel_size), design)
     assert found.reason is None and found.edges is not None and found.edges.unit == "nm"
     return found.edges
 

@@ -24,7 +24,7 @@ REAL = Path(__file__).parents[3] / "shared" / "design_sem"
 
 def inspect(image: Float32, *args: object, pixel_size: float | None = None, **keys: object) -> Inspection:
     design = open_design(*args, **keys)  # type: ignore[arg-type]
-    return Inspector().inspect_design(GrayImage(image, pixel_size=pixel_size), design)
+    return Inspector(network=None).inspect_design(GrayImage(image, pixel_size=pixel_size), design)
 
 
 def _middle_of(found: Inspection, number: int = 0) -> tuple[float, float]:
@@ -96,7 +96,7 @@ def test_layout_window_and_coordinates(tmp_path: Path) -> None:
     first = found.edges.points[0] - ((VIEW.width - 1) / 2, (VIEW.height - 1) / 2)
     expected = (50 + (first[0] * 2 - 30) / 1000, 20 - (first[1] * 2 - 16) / 1000)
     assert found.edges.layout[0] == pytest.approx(expected, abs=6e-4)
-    windowed = Inspector().inspect_design(clean, open_design(layout, 10, [49.5, 19.6, 50.5, 20.4], 2.0))
+    windowed = Inspector(network=None).inspect_design(clean, open_design(layout, 10, [49.5, 19.6, 50.5, 20.4], 2.0))
     assert windowed.decision == "good"
 
 
@@ -117,7 +117,9 @@ def test_another_place_is_refused(tmp_path: Path) -> None:
     small = cv2.imread(str(draw_mask(tmp_path / "mask.png", 1.0)), cv2.IMREAD_GRAYSCALE)
     assert small is not None
     cv2.imwrite(str(tmp_path / "small.png"), small[:100, :60])
-    found = Inspector(pixel_size=2.0).inspect_design(expose(CHIP), open_design(tmp_path / "small.png", pixel_size=2.0))
+    found = Inspector(pixel_size=2.0, network=None).inspect_design(
+        expose(CHIP), open_design(tmp_path / "small.png", pixel_size=2.0)
+    )
     assert found.reason == "little overlap"
 
 
@@ -211,7 +213,7 @@ def test_the_limit_follows_the_outline_and_the_noise() -> None:
 
 
 def _seen(name: str) -> tuple[Inspection, dict[str, list[tuple[float, float]]]]:
-    found = Inspector().inspect_design(REAL / f"{name}_sem.png", open_design(REAL / f"{name}_design.png"))
+    found = Inspector(network=None).inspect_design(REAL / f"{name}_sem.png", open_design(REAL / f"{name}_design.png"))
     seen: dict[str, list[tuple[float, float]]] = {}
     for number, place in enumerate(found.places):
         seen.setdefault(place.label, []).append(_middle_of(found, number))

@@ -21,7 +21,7 @@ from sem_lightning.inspection.labels import read_labels
 from sem_lightning.inspection.limits import BETWEEN, InspectionLimits, open_limits
 from sem_lightning.inspection.limits_choice import choose_limits
 from sem_lightning.inspection.outcomes import Outcomes, label_inspections
-from sem_lightning.inspection.places import find_places, peak_scores
+from sem_lightning.inspection.places import CANDIDATE_SCORE, find_places, peak_scores
 from sem_lightning.io.images import ImageError
 from sem_lightning.synthesis.pairs import PairSimulator
 
@@ -95,7 +95,7 @@ def test_the_limit_of_places_is_the_lowest_that_few_enough_peaks_of_clean_pairs_
     none_of_30 = choose_limits(outcomes_of([(6.0,)] * 30, []), false_places=0.1)
     assert none_of_30.clean_peaks == 0 and none_of_30.false_places_bound == pytest.approx(2.9957 / 30, rel=1e-4)
     lenient = choose_limits(outcomes_of([(2.0,)] * 30, []), false_places=100)
-    assert lenient.defect_from == 3.5  # lower peaks are not kept, so their number is not known
+    assert lenient.defect_from == CANDIDATE_SCORE  # lower peaks are not kept, so their number is not known
 
 
 def test_the_limit_of_escapes_is_the_highest_below_which_few_enough_defects_lie() -> None:
@@ -128,7 +128,7 @@ def test_a_networks_limits_are_log_odds_and_go_with_it() -> None:
     assert limits.network == "ab" * 32 and -3 < limits.defect_from < -2.999 and limits.good_below == 4.0
     assert "log odds" in str(limits) and limits.decide(-np.inf) == ("good", None)
     with pytest.raises(SettingError, match="limits: were chosen with the network abababababab, found no network"):
-        Inspector(limits=limits)
+        Inspector(network=None, limits=limits)
     unseen = outcomes_of([()] * 30, [-4.0] * 20, network="ab")
     unseen.labelled[-1] = dataclasses.replace(unseen.labelled[-1], peaks=())
     with pytest.raises(SettingError, match="in 1 of 20 defective pairs the network finds nothing to look at, and"):
@@ -165,7 +165,7 @@ def test_a_file_that_holds_no_limits_is_refused(
     content = json.loads((tmp_path / "new" / "limits.json").read_text()) | change
     (tmp_path / "limits.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=f"limits.json: no limits that save_limits=... has written .*{said}"):
-        Inspector(limits=tmp_path / "limits.json")
+        Inspector(network=None, limits=tmp_path / "limits.json")
 
 
 def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
@@ -180,8 +180,12 @@ def test_no_limit_shows_more_places_than_peaks_reach_it() -> None:
     noise = cv2.GaussianBlur(np.random.default_rng(1).normal(size=(120, 160)).astype(np.float32), (0, 0), 2.0)
     scores = np.asarray(noise * np.float32(3 / noise.std()), np.float32)
     peaks = peak_scores(scores)
-    assert peaks[0] == np.abs(scores).max() and peaks[-1] >= 3.5 and list(peaks) == sorted(peaks, reverse=True)
-    counts = [(len(find_places(scores, limit)), sum(peak >= limit for peak in peaks)) for limit in (3.5, 5, 7, 9)]
+    assert (
+        peaks[0] == np.abs(scores).max() and peaks[-1] >= CANDIDATE_SCORE and list(peaks) == sorted(peaks, reverse=True)
+    )
+    counts = [
+        (len(find_places(scores, limit)), sum(peak >= limit for peak in peaks)) for limit in (CANDIDATE_SCORE, 5, 7, 9)
+    ]
     assert all(0 < places <= reached for places, reached in counts)
     assert peak_scores(np.zeros((20, 20), np.float32)) == (0.0,)
 
@@ -190,12 +194,12 @@ def test_the_same_pairs_get_the_same_decisions_with_limits(tmp_path: Path) -> No
     simulator = PairSimulator.compose("pattern=routing", "defect=basic", "imaging.image_size=128", "pair.shift=[0,0.1]")
     words = ["good", "bridge", "good", "gap"] * 3
     pairs = [simulator.sample(index, word, seed=4) for index, word in enumerate(words)]
-    found = [Inspector().inspect(pair.image.image, pair.reference) for pair in pairs]
+    found = [Inspector(network=None).inspect(pair.image.image, pair.reference) for pair in pairs]
     chosen = choose_limits(label_inspections(found, words), false_places=0.6, max_escape=0.45)
     # the second ones lie further apart than such pairs need, so that all three decisions occur
     for limits in (chosen, dataclasses.replace(chosen, good_below=5.0, defect_from=9.0)):
         limits.save(tmp_path / "limits.json")
-        inspector = Inspector(limits=tmp_path / "limits.json")
+        inspector = Inspector(network=None, limits=tmp_path / "limits.json")
         again = [inspector.inspect(pair.image.image, pair.reference) for pair in pairs]
         assert [each.peaks for each in again] == [each.peaks for each in found]  # whatever the limits are
         decided = [(each.decision, each.reason) for each in again]

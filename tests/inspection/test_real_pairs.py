@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="the real images are n
 
 
 def test_what_the_eye_finds_is_found() -> None:
-    inspector, false = Inspector(false_places=1), 0
+    inspector, false = Inspector(false_places=1, network=None), 0
     for case, seen in SEEN.items():
         found = inspector.inspect(REAL / f"case{case}_inspected_image.tif", REAL / f"case{case}_reference_image.tif")
         assert found.registration is not None and found.registration.shift == pytest.approx(SHIFTS[case], abs=0.5)
