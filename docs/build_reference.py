@@ -54,7 +54,18 @@ GROUPS: dict[str, tuple[str, type | None]] = {  # group: the option that documen
 }
 ACROSS_GROUPS = ("microscope", "experiment", "launcher", "hparams_search")  # they set keys of other groups
 IN_COMMANDS = {"sweep": SweepSettings, "wires": Routing, "imaging": Imaging, "noise": Noise}
-COMMANDS = ("train", "generate", "preview", "predict", "inspect", "evaluate", "calibrate", "fit", "cloud")
+COMMANDS = (
+    "train",
+    "generate",
+    "preview",
+    "predict",
+    "inspect",
+    "serve",
+    "evaluate",
+    "calibrate",
+    "fit",
+    "cloud",
+)
 _KEY = re.compile(r"^(\s*)([\w.]+):(?:\s+(.*?))?(?:\s+#\s?(.*))?$")
 _COMMENT = re.compile(r"^\s+#\s*(.*)$")
 

@@ -19,7 +19,19 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from sem_lightning.commands import calibrate, cloud, evaluate, fit, generate, inspect, predict, preview, report, train
+from sem_lightning.commands import (
+    calibrate,
+    cloud,
+    evaluate,
+    fit,
+    generate,
+    inspect,
+    predict,
+    preview,
+    report,
+    serve,
+    train,
+)
 from sem_lightning.config.training import compose_training
 from sem_lightning.evaluation import evaluate as evaluating
 from sem_lightning.model.classifier import SEMClassifier
@@ -45,6 +57,7 @@ COMMANDS = {
     "predict": predict.main,
     "preview": preview.main,
     "report": report.main,
+    "serve": serve.main,
 }
 
 # A task that a small ResNet18 sees in seconds: small images, few of them.

@@ -39,7 +39,8 @@ def test_what_is_looked_for_would_be_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["predict", "inspect", "train", "evaluate", "calibrate", "generate", "fit", "preview", "cloud"]
+    "command",
+    ["predict", "inspect", "train", "evaluate", "calibrate", "generate", "fit", "preview", "cloud", "serve"],
 )
 def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
     assert imported(tmp_path, SLOW, command, "--help")[:2] == (0, [])
@@ -57,6 +58,8 @@ def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
         ("predict", "images=nowhere", "images: found no images at nowhere"),
         ("inspect", "noise.sgima=1", "noise"),
         ("inspect", "images=nowhere", "reference: needs a value"),
+        ("serve", "noise.sgima=1", "noise"),
+        ("serve", "limits.images=0", "limits.images: found 0"),
     ],
 )
 def test_a_mistake_is_named_before_anything_that_computes_is_imported(

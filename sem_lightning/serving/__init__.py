@@ -1,0 +1,1 @@
+"""The classifier at work: an HTTP service."""
