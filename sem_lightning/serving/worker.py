@@ -103,13 +103,16 @@ class Worker:
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue the images of a request, all or none.
 
+        Args:
+            jobs: The images; with none of them it is only asked whether there is room for one.
+
         Raises:
             RefusedError: The queue is full, or the service is not ready.
         """
         with self._changed:
             if not self.is_ready:
                 raise RefusedError(503, "the service is stopping" if self._closed else _ENDED)
-            if len(self._waiting) + len(jobs) > self._limits.queue:
+            if len(self._waiting) + max(1, len(jobs)) > self._limits.queue:
                 raise RefusedError(429, f"{self.waiting} images wait, at most {self._limits.queue} may; try again")
             self._waiting.extend(jobs)
             self._changed.notify_all()
