@@ -61,6 +61,7 @@ COMMANDS = (
     "predict",
     "inspect",
     "serve",
+    "watch",
     "evaluate",
     "calibrate",
     "fit",

@@ -31,6 +31,7 @@ from sem_lightning.commands import (
     report,
     serve,
     train,
+    watch,
 )
 from sem_lightning.config.training import compose_training
 from sem_lightning.evaluation import evaluate as evaluating
@@ -58,6 +59,7 @@ COMMANDS = {
     "preview": preview.main,
     "report": report.main,
     "serve": serve.main,
+    "watch": watch.main,
 }
 
 # A task that a small ResNet18 sees in seconds: small images, few of them.

@@ -207,7 +207,7 @@ class InspectSettings:
 
 @dataclass
 class JudgeSettings:
-    """How ``sem-serve`` judges images, alone and with a reference."""
+    """How ``sem-serve`` and ``sem-watch`` judge images, alone and with a reference."""
 
     ckpt: str = MISSING
     polarity: str | None = MISSING
@@ -250,6 +250,26 @@ class ServeSettings(JudgeSettings):
         between("port", self.port, 0, 65535)
 
 
+@dataclass
+class WatchSettings(JudgeSettings):
+    """``conf/watch.yaml``."""
+
+    images: str = MISSING
+    output: str = MISSING
+    reference: str | None = MISSING
+    settle: float = MISSING
+    give_up: float = MISSING
+    poll: float = MISSING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        between("settle", self.settle, 0, 3600, "seconds")
+        between("give_up", self.give_up, self.settle, 7 * 86_400, "seconds, settle at least")
+        between("poll", self.poll, 0.01, 3600, "seconds")
+        if self.reference == "design":
+            raise SettingError("reference", "found design, expected a folder, a file, a pattern, a .csv file, or self")
+
+
 def _check_file_name(key: str, name: str) -> None:
     if not Path(name).name:
         raise SettingError(key, f"found {name!r}, expected the name of a file")
@@ -265,6 +285,7 @@ SCHEMAS: dict[str, type] = {
     "fit": FitSettings,
     "inspect": InspectSettings,
     "serve": ServeSettings,
+    "watch": WatchSettings,
 }
 # data has one of these types; the config files name the schemas
 DATA_SCHEMAS: dict[str, type[DataSettings]] = {

@@ -40,7 +40,7 @@ def test_what_is_looked_for_would_be_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["predict", "inspect", "train", "evaluate", "calibrate", "generate", "fit", "preview", "cloud", "serve"],
+    ["predict", "inspect", "train", "evaluate", "calibrate", "generate", "fit", "preview", "cloud", "serve", "watch"],
 )
 def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
     assert imported(tmp_path, SLOW, command, "--help")[:2] == (0, [])
@@ -59,6 +59,7 @@ def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
         ("inspect", "noise.sgima=1", "noise"),
         ("inspect", "images=nowhere", "reference: needs a value"),
         ("serve", "noise.sgima=1", "noise"),
+        ("watch", "images=nowhere", "images: found no folder nowhere"),
         ("serve", "limits.images=0", "limits.images: found 0"),
     ],
 )
