@@ -54,7 +54,20 @@ GROUPS: dict[str, tuple[str, type | None]] = {  # group: the option that documen
 }
 ACROSS_GROUPS = ("microscope", "experiment", "launcher", "hparams_search")  # they set keys of other groups
 IN_COMMANDS = {"sweep": SweepSettings, "wires": Routing, "imaging": Imaging, "noise": Noise}
-COMMANDS = ("train", "generate", "preview", "predict", "inspect", "evaluate", "calibrate", "export", "fit", "cloud")
+COMMANDS = (
+    "train",
+    "generate",
+    "preview",
+    "predict",
+    "inspect",
+    "serve",
+    "watch",
+    "evaluate",
+    "calibrate",
+    "export",
+    "fit",
+    "cloud",
+)
 _KEY = re.compile(r"^(\s*)([\w.]+):(?:\s+(.*?))?(?:\s+#\s?(.*))?$")
 _COMMENT = re.compile(r"^\s+#\s*(.*)$")
 

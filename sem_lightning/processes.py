@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _PATIENCE = 10.0  # seconds for an orderly end
+_more_patience = [0.0]  # of a service, which answers what it has taken
 _LOOK = 1.0  # seconds between two looks for the parent
 _watched: set[tuple[int, int]] = set()  # pairs of a process and its parent; a forked process inherits those of others
 _stopping: list[int] = []  # the signals that end this process
@@ -37,13 +38,14 @@ def ended_by_signals() -> Iterator[None]:
     """Raise KeyboardInterrupt on Ctrl-C, `Terminated` on SIGTERM, `HungUp` on SIGHUP; each surely ends the process.
 
     Python loses an exception that is raised in a destructor; it is then raised again. A process that has not ended 10
-    seconds after a signal is ended, its files being written whole or not at all. A signal after the last line of the
-    command ends the process at once. Outside the main thread nothing is changed.
+    seconds after a signal (see `allow_to_finish`) is ended, its files being written whole or not at all. A signal after
+    the last line of the command ends the process at once. Outside the main thread nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     _stopping.clear()  # a notebook may go on after an interrupted command
+    allow_to_finish(0)
     before = {number: signal.getsignal(number) for number in STOPS}
     hook = sys.unraisablehook
     sys.unraisablehook = _again(hook)
@@ -63,6 +65,11 @@ def ended_by_signals() -> Iterator[None]:
         sys.unraisablehook = hook
         atexit.unregister(_end_at_once)
         atexit.register(_end_at_once)  # the last one registered is the first one called
+
+
+def allow_to_finish(seconds: float) -> None:
+    """A signal shall leave this process so many seconds more than 10 for what it has begun."""
+    _more_patience[0] = seconds
 
 
 def is_stopping() -> bool:
@@ -118,7 +125,7 @@ def _wait_for_signal(heard: int, over: threading.Event) -> None:
         number = os.read(heard, 1)[0]
         if number in STOPS:
             _stopping.append(number)
-            if not over.wait(_PATIENCE):
+            if not over.wait(_PATIENCE + _more_patience[0]):
                 _end(number)
 
 

@@ -31,7 +31,9 @@ from sem_lightning.commands import (
     predict,
     preview,
     report,
+    serve,
     train,
+    watch,
 )
 from sem_lightning.config.training import compose_training
 from sem_lightning.evaluation import evaluate as evaluating
@@ -62,6 +64,8 @@ COMMANDS = {
     "predict": predict.main,
     "preview": preview.main,
     "report": report.main,
+    "serve": serve.main,
+    "watch": watch.main,
 }
 
 # A task that a small ResNet18 sees in seconds: small images, few of them.

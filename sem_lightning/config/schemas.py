@@ -19,6 +19,7 @@ from sem_lightning.fitting.fit_settings import FitSettings
 from sem_lightning.inspection.place_settings import PlaceSettings
 from sem_lightning.model.model_settings import check_view_scales
 from sem_lightning.polarity import POLARITIES
+from sem_lightning.serving.limits import ServiceLimits
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
 from sem_lightning.synthesis.pairs import PairSettings
@@ -251,6 +252,71 @@ class InspectSettings:
             raise SettingError(key, "is for comparisons with images, not for reference=design")
 
 
+@dataclass
+class JudgeSettings:
+    """How ``sem-serve`` and ``sem-watch`` judge images, alone and with a reference."""
+
+    ckpt: str = MISSING
+    polarity: str | None = MISSING
+    tiling: str = MISSING
+    pixel_size: float | None = MISSING
+    data_bar: str = MISSING
+    device: str = MISSING
+    false_places: float = MISSING
+    network: str | None = MISSING
+
+    def __post_init__(self) -> None:
+        one_of("data_bar", self.data_bar, ("auto", "keep"))
+        if self.polarity is not None:  # "auto" takes many images at once
+            one_of("polarity", self.polarity, POLARITIES)
+        between("false_places", self.false_places, 1e-4, 100, "places in a clean image")
+        if self.pixel_size is not None:
+            between("pixel_size", self.pixel_size, 1e-3, 1e6, "nm")
+
+    def predictor_options(self) -> dict[str, Any]:
+        """Options of the Predictor."""
+        names = ("polarity", "tiling", "pixel_size", "device")
+        return {name: getattr(self, name) for name in names} | {"crop_data_bar": self.data_bar == "auto"}
+
+    def inspector_options(self) -> dict[str, Any]:
+        """Options of the Inspector."""
+        names = ("false_places", "pixel_size", "network")
+        return {name: getattr(self, name) for name in names} | {"crop_data_bar": self.data_bar == "auto"}
+
+
+@dataclass
+class ServeSettings(JudgeSettings):
+    """``conf/serve.yaml``."""
+
+    host: str = MISSING
+    port: int = MISSING
+    limits: ServiceLimits = field(default_factory=ServiceLimits)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        between("port", self.port, 0, 65535)
+
+
+@dataclass
+class WatchSettings(JudgeSettings):
+    """``conf/watch.yaml``."""
+
+    images: str = MISSING
+    output: str = MISSING
+    reference: str | None = MISSING
+    settle: float = MISSING
+    give_up: float = MISSING
+    poll: float = MISSING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        between("settle", self.settle, 0, 3600, "seconds")
+        between("give_up", self.give_up, self.settle, 7 * 86_400, "seconds, settle at least")
+        between("poll", self.poll, 0.01, 3600, "seconds")
+        if self.reference == "design":
+            raise SettingError("reference", "found design, expected a folder, a file, a pattern, a .csv file, or self")
+
+
 def _check_file_name(key: str, name: str) -> None:
     if not Path(name).name:
         raise SettingError(key, f"found {name!r}, expected the name of a file")
@@ -266,6 +332,8 @@ SCHEMAS: dict[str, type] = {
     "predict": PredictSettings,
     "fit": FitSettings,
     "inspect": InspectSettings,
+    "serve": ServeSettings,
+    "watch": WatchSettings,
 }
 # data has one of these types; the config files name the schemas
 DATA_SCHEMAS: dict[str, type[DataSettings]] = {

@@ -1,5 +1,6 @@
 """Finds which reference belongs to which image."""
 
+import fnmatch
 import glob
 import os
 import re
@@ -101,6 +102,39 @@ def find_pairs(
     if len(pairs) < len(found):
         say(f"{len(found) - len(pairs)} of {len(found)} images are references and are not inspected")
     return _some([_checked(pair) for pair in pairs], reference)
+
+
+def reference_finder(folder: Path, reference: str) -> Callable[[Path], InspectionPair | None]:
+    """What pairs single images of a folder with their references, as they come; see `find_pairs`.
+
+    Args:
+        folder: Where the images are.
+        reference: As in `find_pairs`, but for ``design``; ``{name}`` is the only placeholder.
+
+    Returns:
+        A function of an image's path. It gives ``None`` for a file that is a reference by its name: it lies in the
+        folder of the references, or has a name that the pattern gives.
+
+    Raises:
+        SettingError: No such file, folder or placeholder.
+        UserError: The list cannot be read, or the one reference for all.
+    """
+    if reference == SELF:
+        return lambda image: InspectionPair(image, SELF)
+    reference = os.path.expanduser(reference)  # noqa: PTH111, pathlib drops "./"
+    place = Path(reference)
+    choose = _chooser(str(folder), reference, place)
+    pattern = _PLACEHOLDER.sub("*", reference)
+
+    def find(image: Path) -> InspectionPair | None:
+        if place.exists():
+            is_reference = is_inside(image, place.resolve()) or _full(image) == _full(place)
+        else:
+            name = str(image) if os.path.dirname(reference) else image.name  # noqa: PTH120
+            is_reference = fnmatch.fnmatchcase(name, pattern)
+        return None if is_reference else _checked(_pair(image, choose(image, {_NAME: image.stem})))
+
+    return find
 
 
 def _outside(found: list[tuple[Path, _Words]], images: str, folder: Path) -> list[tuple[Path, _Words]]:

@@ -5,13 +5,13 @@ import io
 import numpy as np
 
 from sem_lightning.io.gray import to_gray
-from sem_lightning.io.limits import CannotDecodeError, check_memory, check_sides
+from sem_lightning.io.limits import MAX_PIXELS, CannotDecodeError, check_memory, check_sides
 from sem_lightning.io.stored_image import StoredImage
 
 _COMPRESSED = (1, 2, 4, 5)  # a few bytes may stand for any number of pixels
 
 
-def decode_bmp(data: bytes) -> StoredImage:
+def decode_bmp(data: bytes, most_pixels: int = MAX_PIXELS) -> StoredImage:
     """Decode a BMP.
 
     Raises:
@@ -21,7 +21,7 @@ def decode_bmp(data: bytes) -> StoredImage:
 
     try:
         image = BmpImagePlugin.BmpImageFile(io.BytesIO(data))
-        check_sides(*image.size)
+        check_sides(*image.size, most_pixels)
         check_memory(*image.size, len(data) + image.width * image.height * (4 + 3 + 4))
         if image.info.get("compression") in _COMPRESSED:
             raise CannotDecodeError("a compressed BMP; save it uncompressed or as PNG")

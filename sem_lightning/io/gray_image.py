@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.io.data_bar import find_data_bar
-from sem_lightning.io.images import ImageError, Span, read_oriented
+from sem_lightning.io.images import ImageError, Span, decode_oriented, read_oriented
+from sem_lightning.io.limits import MAX_PIXELS
 from sem_lightning.io.orientation import AS_STORED
-from sem_lightning.io.pixel_size import read_pixel_size
+from sem_lightning.io.pixel_size import pixel_size_in, read_pixel_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +80,19 @@ def open_image(path: Path | str, crop_data_bar: bool = True, span: Span | None =
     rows = find_data_bar(pixels) if crop_data_bar else 0
     pixel_size = read_pixel_size(path) if span is None else None
     return GrayImage(pixels[: len(pixels) - rows], path, pixel_size, rows, orientation)
+
+
+def decode_image(data: bytes, crop_data_bar: bool = True, most_pixels: int = MAX_PIXELS) -> GrayImage:
+    """Decode the content of an image file; its pixel size comes from its own tags.
+
+    Args:
+        data: The content.
+        crop_data_bar: Whether a data bar at the bottom is cut off.
+        most_pixels: More are refused before anything is decoded.
+
+    Raises:
+        CannotDecodeError: See `decode_oriented`.
+    """
+    pixels, orientation = decode_oriented(data, most_pixels)
+    rows = find_data_bar(pixels) if crop_data_bar else 0
+    return GrayImage(pixels[: len(pixels) - rows], None, pixel_size_in(data), rows, orientation)

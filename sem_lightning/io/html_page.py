@@ -16,14 +16,19 @@ def write_html(path: Path, template: str, variables: dict[str, Any]) -> None:
         template: Path of the template inside the package; it extends ``io/page.html.j2``.
         variables: Its variables; texts are escaped.
     """
+    text = render_html(template, variables)
+    # names of files may hold bytes that are not UTF-8
+    write_atomically(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "replace")))
+
+
+def render_html(template: str, variables: dict[str, Any]) -> str:
+    """The page that `write_html` writes."""
     import jinja2  # takes long to import, and images are read without
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PACKAGE_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    text = environment.get_template(template).render(variables)
-    # names of files may hold bytes that are not UTF-8
-    write_atomically(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "replace")))
+    return environment.get_template(template).render(variables)
 
 
 def data_uri(picture: bytes, kind: str = "png") -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sem_lightning.errors import UserError
 from sem_lightning.io import jpeg, png
 from sem_lightning.io.bmp import decode_bmp
-from sem_lightning.io.limits import MAX_BYTES, CannotDecodeError
+from sem_lightning.io.limits import MAX_BYTES, MAX_PIXELS, CannotDecodeError, TooLargeError
 from sem_lightning.io.orientation import AS_STORED, turn
 from sem_lightning.io.stored_image import StoredImage
 from sem_lightning.io.tiff import TIFF_MARKS, decode_tiff
@@ -28,7 +28,7 @@ MAX_ASPECT = 4.0
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
-_DECODERS: dict[bytes, Callable[[bytes], StoredImage]] = {  # by the first bytes of a file
+_DECODERS: dict[bytes, Callable[[bytes, int], StoredImage]] = {  # by the first bytes of a file
     png.MARK: png.decode_png,
     jpeg.MARK: jpeg.decode_jpeg,
     b"BM": decode_bmp,
@@ -63,15 +63,29 @@ def read_gray(path: Path, span: Span | None = None) -> npt.NDArray[np.float32]:
 
 def read_oriented(path: Path, span: Span | None = None) -> tuple[npt.NDArray[np.float32], int]:
     """An image as in `read_gray`, and the orientation of EXIF or TIFF by which its stored pixels were turned."""
-    data = _read_bytes(path, span)
     try:
-        stored = _decoder_of(data)(data)
-        del data  # which may be needed for the pixels as floating-point numbers
-        return stored.brightness(), stored.orientation
+        return decode_oriented(_read_bytes(path, span))
     except CannotDecodeError as error:
         raise ImageError(f"{path}: {error}") from None
+
+
+def decode_oriented(data: bytes, most_pixels: int = MAX_PIXELS) -> tuple[npt.NDArray[np.float32], int]:
+    """The image in the content of a file, and its orientation, as in `read_oriented`.
+
+    Args:
+        data: The content.
+        most_pixels: More are refused before anything is decoded.
+
+    Raises:
+        CannotDecodeError: It is no image that can be read. The message does not name it.
+        TooLargeError: It has too many pixels, or needs too much memory.
+    """
+    try:
+        stored = _decoder_of(data)(data, most_pixels)
+        del data  # whose memory may be needed for the pixels as floating-point numbers
+        return stored.brightness(), stored.orientation
     except (MemoryError, cv2.error):  # OpenCV has an error of its own for memory that is not there
-        raise ImageError(f"{path}: not enough memory to decode it; cut it into parts or scale it down") from None
+        raise TooLargeError("not enough memory to decode it; cut it into parts or scale it down") from None
 
 
 def read_mask(path: Path, span: Span | None, orientation: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -109,7 +123,7 @@ def _is_in_ratio(shape: tuple[int, ...], other: tuple[int, int]) -> bool:
     return abs(shape[0] - other[0] * shape[1] / other[1]) <= 1 or abs(shape[1] - other[1] * shape[0] / other[0]) <= 1
 
 
-def _decoder_of(data: bytes) -> Callable[[bytes], StoredImage]:
+def _decoder_of(data: bytes) -> Callable[[bytes, int], StoredImage]:
     """The decoder of a file, by its content."""
     found = next((each for mark, each in _DECODERS.items() if data.startswith(mark)), None)
     if found is None:

@@ -4,7 +4,7 @@ import re
 
 import simplejpeg
 
-from sem_lightning.io.limits import CannotDecodeError, check_memory, check_sides
+from sem_lightning.io.limits import MAX_PIXELS, CannotDecodeError, check_memory, check_sides
 from sem_lightning.io.orientation import exif_orientation
 from sem_lightning.io.stored_image import StoredImage
 
@@ -15,7 +15,7 @@ _BLOCK = 8  # pixels
 _READ = ("Gray", "YCbCr", "RGB")
 
 
-def decode_jpeg(data: bytes) -> StoredImage:
+def decode_jpeg(data: bytes, most_pixels: int = MAX_PIXELS) -> StoredImage:
     """Decode a JPEG of 8 bits, grey or in colours; of these the luma as stored.
 
     Raises:
@@ -23,7 +23,7 @@ def decode_jpeg(data: bytes) -> StoredImage:
     """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=True)
-        check_sides(width, height)
+        check_sides(width, height, most_pixels)
         if 8 * len(data) < (height // _BLOCK) * (width // _BLOCK):  # each block takes a bit at least
             raise CannotDecodeError(f"the file is truncated: {len(data)} bytes for {width} x {height} pixels")
         # The coefficients of a progressive file are collected before the first row is decoded.

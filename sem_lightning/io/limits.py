@@ -10,17 +10,22 @@ class CannotDecodeError(Exception):
     """The content of a file is no image that can be read. The message says why, and does not name the file."""
 
 
-def check_sides(width: int, height: int) -> None:
+class TooLargeError(CannotDecodeError):
+    """An image that would cost more than is allowed."""
+
+
+def check_sides(width: int, height: int, most_pixels: int = MAX_PIXELS) -> None:
     """Check the sides that a header promises, before anything is decoded.
 
     Raises:
-        CannotDecodeError: No pixels, or too many.
+        CannotDecodeError: No pixels.
+        TooLargeError: Too many.
     """
     if min(width, height) < 1:
         raise CannotDecodeError(f"{width} x {height} pixels, expected at least one")
-    if height * width > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        limit = f"{MAX_PIXELS} in all" if height * width > MAX_PIXELS else f"{MAX_SIDE} along a side"
-        raise CannotDecodeError(f"{width} x {height} pixels, more than {limit}; cut it into parts or scale it down")
+    if height * width > most_pixels or max(width, height) > MAX_SIDE:
+        limit = f"{most_pixels} in all" if height * width > most_pixels else f"{MAX_SIDE} along a side"
+        raise TooLargeError(f"{width} x {height} pixels, more than {limit}; cut it into parts or scale it down")
 
 
 def check_memory(width: int, height: int, needed: float) -> None:
@@ -32,10 +37,10 @@ def check_memory(width: int, height: int, needed: float) -> None:
         needed: Bytes in use at the same time.
 
     Raises:
-        CannotDecodeError: More than `MAX_MEMORY`.
+        TooLargeError: More than `MAX_MEMORY`.
     """
     if needed > MAX_MEMORY:
-        raise CannotDecodeError(
+        raise TooLargeError(
             f"{width} x {height} pixels need {needed / 1e9:.1f} GB of memory to decode, more than "
             f"{MAX_MEMORY / 1e9:.1f}; cut it into parts, scale it down, or save it with fewer bits"
         )

@@ -1,5 +1,6 @@
 """Reads the pixel size of an image from its tags or from a file beside it."""
 
+import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -35,15 +36,29 @@ def read_pixel_size(path: Path) -> float | None:
         if not path.is_file():
             return None
         with path.open("rb") as stream:
-            is_tiff = stream.read(4) in TIFF_MARKS
-        if not is_tiff:
-            return _first((read_sidecar, _of_png), path)
+            start = stream.read(_BEFORE_PIXELS)
+        if start[:4] not in TIFF_MARKS:
+            size = _first((read_sidecar,), path)
+            return _first((_of_png,), start) if size is None else size
         from tifffile import TiffFile
 
         with TiffFile(path) as tiff:
             size = _first(_OF_TAGS, tiff)
             size = _first((read_sidecar,), path) if size is None else size
             return _first((_of_resolution,), tiff) if size is None else size
+    except Exception:  # the parser raises many types of errors on foreign files
+        return None
+
+
+def pixel_size_in(data: bytes) -> float | None:
+    """Width of a pixel in nm, if the content of a file holds it in a known format, see `read_pixel_size`."""
+    if data[:4] not in TIFF_MARKS:
+        return _first((_of_png,), data[:_BEFORE_PIXELS])
+    from tifffile import TiffFile
+
+    try:
+        with TiffFile(io.BytesIO(data)) as tiff:
+            return _first((*_OF_TAGS, _of_resolution), tiff)
     except Exception:  # the parser raises many types of errors on foreign files
         return None
 
@@ -150,10 +165,8 @@ def _of_resolution(tiff: "TiffFile") -> float | None:
     return _unless_print(units / pixels, _TIFF_UNITS[unit.value])
 
 
-def _of_png(path: Path) -> float | None:
-    """The resolution in the chunk pHYs."""
-    with path.open("rb") as stream:
-        data = stream.read(_BEFORE_PIXELS)
+def _of_png(data: bytes) -> float | None:
+    """The resolution in the chunk pHYs, from the beginning of a file."""
     place = 8 if data.startswith(b"\x89PNG\r\n\x1a\n") else len(data)
     while place + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)

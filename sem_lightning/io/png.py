@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.io.gray import to_gray
-from sem_lightning.io.limits import CannotDecodeError, check_memory, check_sides
+from sem_lightning.io.limits import MAX_PIXELS, CannotDecodeError, check_memory, check_sides
 from sem_lightning.io.orientation import exif_orientation
 from sem_lightning.io.stored_image import StoredImage
 
@@ -23,7 +23,7 @@ _INTERLACED = 28  # place of the flag, whose header is the first chunk
 _MOST_CHUNKS = 1 << 18
 
 
-def decode_png(data: bytes) -> StoredImage:
+def decode_png(data: bytes, most_pixels: int = MAX_PIXELS) -> StoredImage:
     """Decode a PNG; transparency is no part of the picture. Interlaced colours of 16 bits are read with 8.
 
     Raises:
@@ -38,7 +38,7 @@ def decode_png(data: bytes) -> StoredImage:
         raise CannotDecodeError("the file is damaged: it has no PNG header") from None
     if sum(name == b"IHDR" for name, _ in chunks) > 1:
         raise CannotDecodeError("the file is damaged: it has two PNG headers")
-    check_sides(width, height)
+    check_sides(width, height, most_pixels)
     check_memory(width, height, len(data) + width * height * (channels * (2 if depth == _DEEP else 1) + 4))
     frames = int.from_bytes(content.get(b"acTL", b"")[:4], "big")
     if frames > 1:

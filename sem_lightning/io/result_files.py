@@ -59,14 +59,15 @@ def _open(path: Path) -> TextIO:
 
 def write_json_line(stream: TextIO, content: dict[str, Any]) -> None:
     """Write one line of JSON, with ``null`` in place of numbers that JSON does not have: NaN and infinite ones."""
-    stream.write(json.dumps(_without_nan(content), allow_nan=False) + "\n")
+    stream.write(json.dumps(without_nan(content), allow_nan=False) + "\n")
 
 
-def _without_nan(content: Any) -> Any:
+def without_nan(content: Any) -> Any:
+    """Plain values with ``None`` in place of numbers that JSON does not have."""
     if isinstance(content, dict):
-        return {name: _without_nan(value) for name, value in content.items()}
+        return {name: without_nan(value) for name, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_without_nan(value) for value in content]
+        return [without_nan(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from sem_lightning.io.gray import to_gray
-from sem_lightning.io.limits import CannotDecodeError, check_memory, check_sides
+from sem_lightning.io.limits import MAX_PIXELS, CannotDecodeError, check_memory, check_sides
 from sem_lightning.io.orientation import AS_STORED, ORIENTATION
 from sem_lightning.io.stored_image import StoredImage
 
@@ -28,7 +28,7 @@ _BITS = (1, 2, 4, 8, 10, 12, 14, 16)
 _MOST_SEGMENTS = 1 << 20  # strips or tiles
 
 
-def decode_tiff(data: bytes) -> StoredImage:
+def decode_tiff(data: bytes, most_pixels: int = MAX_PIXELS) -> StoredImage:
     """Decode the only image of a TIFF; thumbnails after it do not count, and transparency is no part of it.
 
     Raises:
@@ -48,7 +48,7 @@ def decode_tiff(data: bytes) -> StoredImage:
                 raise CannotDecodeError(
                     f"holds {count} pages or frames; save the one that is meant as a file of its own"
                 )
-            _check_kind(page)
+            _check_kind(page, most_pixels)
             _check_segments(page, data)
             pixels = page.asarray(maxworkers=1)
             negative = page.photometric == _WHITE_IS_ZERO
@@ -62,10 +62,10 @@ def decode_tiff(data: bytes) -> StoredImage:
         raise CannotDecodeError(f"the file is truncated or damaged ({reason[:_LONGEST_REASON]})") from None
 
 
-def _check_kind(page: "TiffPage") -> None:
+def _check_kind(page: "TiffPage", most_pixels: int) -> None:
     """Refuse what would be too large, or would not be read as it is meant."""
     width, height, samples = page.imagewidth, page.imagelength, page.samplesperpixel
-    check_sides(width, height)
+    check_sides(width, height, most_pixels)
     if page.compression not in _COMPRESSIONS:
         raise CannotDecodeError(
             f"is compressed in a way (TIFF number {int(page.compression)}) that cannot be read; save it uncompressed, "

@@ -39,7 +39,21 @@ def test_what_is_looked_for_would_be_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["predict", "inspect", "train", "evaluate", "calibrate", "export", "generate", "fit", "preview", "cloud"]
+    "command",
+    [
+        "predict",
+        "inspect",
+        "train",
+        "evaluate",
+        "calibrate",
+        "export",
+        "generate",
+        "fit",
+        "preview",
+        "cloud",
+        "serve",
+        "watch",
+    ],
 )
 def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
     assert imported(tmp_path, SLOW, command, "--help")[:2] == (0, [])
@@ -58,6 +72,9 @@ def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
         ("inspect", "noise.sgima=1", "noise"),
         ("export", "noise.dose=-1", "ckpt: needs a value"),
         ("inspect", "images=nowhere", "reference: needs a value"),
+        ("serve", "noise.sgima=1", "noise"),
+        ("watch", "images=nowhere", "images: found no folder nowhere"),
+        ("serve", "limits.images=0", "limits.images: found 0"),
     ],
 )
 def test_a_mistake_is_named_before_anything_that_computes_is_imported(

@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from conftest import with_bar
+from PIL import Image
 
 from sem_lightning.io import gray_image
-from sem_lightning.io.gray_image import open_image
+from sem_lightning.io.gray_image import decode_image, open_image
 from sem_lightning.io.images import ImageError, Span, encode_image, read_gray, read_oriented
+from sem_lightning.io.limits import CannotDecodeError, TooLargeError
 
 GREY = np.random.default_rng(0).normal(120, 20, (240, 280)).clip(0, 255).astype(np.uint8)
 
@@ -22,6 +24,28 @@ def test_an_image_comes_with_its_path_and_pixel_size(tmp_path: Path) -> None:
     assert found.path == tmp_path / "a.tif" and found.pixel_size == pytest.approx(0.8) and found.data_bar_rows == 0
     cv2.imwrite(str(tmp_path / "a.png"), GREY)
     assert open_image(tmp_path / "a.png").pixel_size is None
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp"])
+def test_from_memory_it_is_the_same(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    bar = (with_bar(GREY, 40, 0, None) * 255 + 0.5).astype(np.uint8)
+    if suffix == ".tif":
+        path.write_bytes(encode_image(bar, ".tif", 0.8))
+    elif suffix == ".png":
+        Image.fromarray(bar).save(path, dpi=(2.54e7 / 2.0, 2.54e7 / 2.0))  # 2 nm
+    else:
+        cv2.imwrite(str(path), bar)
+    for crop in (True, False):
+        found, expected = decode_image(path.read_bytes(), crop), open_image(path, crop)
+        assert np.array_equal(found.pixels, expected.pixels) and found.data_bar_rows == expected.data_bar_rows
+        assert found.pixel_size == expected.pixel_size and found.path is None
+    assert (found.pixel_size is not None) == (suffix in (".tif", ".png"))
+    with pytest.raises(TooLargeError, match="280 x 280 pixels, more than 78399 in all"):
+        decode_image(path.read_bytes(), most_pixels=280 * 280 - 1)
+    decode_image(path.read_bytes(), most_pixels=280 * 280)
+    with pytest.raises(CannotDecodeError, match=r"^(?!.*a\.)"):  # no file is named
+        decode_image(path.read_bytes()[:-60])
 
 
 def test_a_data_bar_is_cut_off_where_it_is_asked_for(tmp_path: Path) -> None:
