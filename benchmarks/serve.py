@@ -125,7 +125,8 @@ def compare(started: Started, predictor: Predictor, images: Sequence[bytes], rou
             begun = time.perf_counter()
             status, body = await connection.ask(wire_of(data))
             served.append(time.perf_counter() - begun)
-            assert status == 200 and json.loads(body)["answers"][0] == expected[number % len(images)]
+            assert status == 200, body
+            assert json.loads(body)["answers"][0] == expected[number % len(images)]
             begun = time.perf_counter()
             assert (await connection.ask(wire_of(b"no image")))[0] == 422
             bare.append(time.perf_counter() - begun)
