@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -14,8 +15,10 @@ from typing import Any
 
 _PATIENCE = 10.0  # seconds for an orderly end
 _more_patience = [0.0]  # of a service, which answers what it has taken
+_ECHO = 0.02  # seconds; `timeout` and others send a signal to a process, and at once again to its group
 _LOOK = 1.0  # seconds between two looks for the parent
 _watched: set[tuple[int, int]] = set()  # pairs of a process and its parent; a forked process inherits those of others
+_heard: dict[int, float] = {}  # when each signal came last
 _stopping: list[int] = []  # the signals that end this process
 
 
@@ -78,8 +81,12 @@ def is_stopping() -> bool:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    now = time.monotonic()
+    is_echo = now - _heard.get(number, -math.inf) < _ECHO
+    _heard[number] = now
     _stopping.append(number)
-    raise STOPS[number]
+    if not is_echo:
+        raise STOPS[number]
 
 
 def signal_of(stop: BaseException) -> int:

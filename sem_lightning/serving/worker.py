@@ -22,8 +22,9 @@ from sem_lightning.serving.metrics import ServiceMetrics
 from sem_lightning.serving.refusal import RefusedError
 from sem_lightning.serving.requests import SentImage
 
-_AT_ONCE = 32  # images taken from the queue together
+_AT_ONCE = 16  # images taken from the queue together
 _PIXELS_AT_ONCE = 1 << 24  # of them; 64 MB
+_SHARE_OF_TIME = 0.7  # of a request's, that the images before it may be expected to take
 _STALLED = 120.0  # seconds in which every batch should be answered
 _ENDED = "the service has stopped judging; it needs a restart"
 
@@ -71,6 +72,8 @@ class Worker:
         self._changed = threading.Condition()
         self._closed = False
         self._busy_since: float | None = None
+        self._in_hand = 0  # images being judged
+        self._pace = 0.0  # seconds for an image, of late
         self._thread = threading.Thread(target=self._run, name="judge", daemon=True)
 
     def start(self) -> None:
@@ -114,15 +117,21 @@ class Worker:
                 raise RefusedError(503, "the service is stopping" if self._closed else _ENDED)
             if len(self._waiting) + max(1, len(jobs)) > self._limits.queue:
                 raise RefusedError(429, f"{self.waiting} images wait, at most {self._limits.queue} may; try again")
+            before = len(self._waiting) + self._in_hand
+            if before * self._pace > _SHARE_OF_TIME * self._limits.seconds:
+                raise RefusedError(429, f"{before} images wait, which takes {before * self._pace:.1f} s; try again")
             self._waiting.extend(jobs)
             self._changed.notify_all()
 
     def _run(self) -> None:
         try:
             while batch := self._take():
-                self._busy_since = time.monotonic()
+                self._busy_since = begun = time.monotonic()
+                self._in_hand = len(batch)
                 self._answer(batch)
-                self._busy_since = None
+                self._in_hand, self._busy_since = 0, None
+                pace = (time.monotonic() - begun) / len(batch)
+                self._pace = (self._pace + pace) / 2 if self._pace else pace
         finally:
             with self._changed:
                 self._closed = True

@@ -137,3 +137,23 @@ def test_files_are_not_named_by_clients(tmp_path: Path) -> None:
         asked.result.result(30)
     assert refused.value.status == 422
     worker.stop(30)
+
+
+def test_a_slow_classifier_takes_no_more_than_it_can_answer_in_time() -> None:
+    predictor = Predictor()
+    worker = make(predictor, seconds=0.2)
+    first = jobs(1)
+    worker.submit(first)
+    assert predictor.judging.wait(30)
+    threading.Event().wait(0.3)
+    predictor.may_judge.set()
+    first[0].result.result(30)
+    predictor.may_judge.clear()
+    predictor.judging.clear()
+    worker.submit(jobs(1))  # nobody waits before it
+    assert predictor.judging.wait(30)
+    with pytest.raises(RefusedError, match="images wait, which takes") as refused:
+        worker.submit(jobs(1))
+    assert refused.value.status == 429
+    predictor.may_judge.set()
+    worker.stop(30)
