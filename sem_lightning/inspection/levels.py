@@ -37,7 +37,7 @@ class Level:
     @staticmethod
     def of(image: Float32, reference: Float32, factor: float, across_lines: Matrix | None) -> "Level":
         """Both images reduced by a factor."""
-        (small, grid), (small_reference, reference_grid) = _shrink(image, factor), _shrink(reference, factor)
+        (small, grid), (small_reference, reference_grid) = shrink(image, factor), shrink(reference, factor)
         return Level(small, small_reference, grid, reference_grid, across_lines)
 
     @staticmethod
@@ -114,24 +114,27 @@ def shifted(x: float, y: float) -> Matrix:
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
 
 
-def _shrink(image: Float32, factor: float) -> tuple[Float32, Matrix]:
+def shrink(image: Float32, factor: float) -> tuple[Float32, Matrix]:
+    """An image at a lower resolution, without slow changes; and full (x, y, 1) of its pixels': float64 [3, 3]."""
     height, width = image.shape
     small = np.asarray(cv2.GaussianBlur(image, (0, 0), max(0.8 * factor, 1.0)), np.float32)
     if factor > 1:
         sides = (max(round(width / factor), 1), max(round(height / factor), 1))
         small = np.asarray(cv2.resize(small, sides, interpolation=cv2.INTER_AREA), np.float32)
     across, down = width / small.shape[1], height / small.shape[0]
-    slow = _slow_change(small)
     grid = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
-    return np.asarray(small - slow, np.float32), grid
+    return without_slow(small, max(small.shape)), grid
 
 
-def _slow_change(image: Float32) -> Float32:
-    """The image blurred by a twelfth of its side, computed at a quarter of the pixels along each side."""
+def without_slow(image: Float32, side: int) -> Float32:
+    """An image less what is left of it when blurred by a twelfth of a side, in pixels.
+
+    The blur is computed at a quarter of the pixels along each side.
+    """
     height, width = image.shape
     small = cv2.resize(image, (max(width // 4, 1), max(height // 4, 1)), interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(small, (0, 0), max(max(small.shape) / _SLOW, 0.5))
-    return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    blurred = cv2.GaussianBlur(small, (0, 0), max(max(side // 4, 1) / _SLOW, 0.5))
+    return np.asarray(image - cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def warped(reference: Float32, matrix: Matrix, shape: tuple[int, ...], border: int = cv2.BORDER_REPLICATE) -> Float32:

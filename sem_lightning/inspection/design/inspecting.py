@@ -29,8 +29,8 @@ from sem_lightning.synthesis.defects.mix import GOOD
 
 _SPOT = 28  # pixels of one spot of smoothed noise: 4 pi times the square of its width
 _SPREAD = 1.1  # noise is not the same everywhere
-_SCORES = (4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.5, 11.0, 13.0)
-_RATES = (326, 174, 115, 84, 70, 43, 32, 24, 16, 12)  # places above these in a million pixels of outline
+_SCORES = (4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.5, 11.0, 13.0, 16.0)
+_RATES = (443, 256, 158, 118, 92, 65, 46, 28, 20, 16, 8)  # places above these in a million pixels of outline
 
 
 def inspect_design(image: GrayImage, design: Design, false_places: float) -> Inspection:

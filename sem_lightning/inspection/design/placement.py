@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from sem_lightning.inspection.inspection import Matrix
+from sem_lightning.inspection.levels import shrink, without_slow
 from sem_lightning.inspection.overlap_correlation import correlate_overlap, find_peaks
 from sem_lightning.synthesis.field import Float32
 
@@ -24,7 +25,7 @@ _PLAIN = 0.6  # correlation from which it is the feature that is bright or dark,
 _LEAST_COVER = 0.3  # share of the image's area that a design must have
 _EQUAL = 0.005  # correlations of two shifts that differ by no more are equal
 _LEAST_SIDE = 12  # pixels in the search
-_SMOOTHING, _SLOW = 0.8, 12  # pixels, and of a side: what lies between two standard deviations of a blur is compared
+_SMOOTHING = 0.8  # pixels in the search, as `shrink` smooths images
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +87,8 @@ class _Reduced:
 
     @staticmethod
     def of(image: Float32, side: int) -> "_Reduced":
-        height, width = image.shape
-        factor = max(1.0, max(image.shape) / side)
-        sides = max(round(width / factor), 1), max(round(height / factor), 1)
-        small = np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA), np.float32)
-        smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), _SMOOTHING), np.float32)
-        return _Reduced(_without_slow(smooth, max(small.shape)), width / sides[0], height / sides[1])
+        pixels, grid = shrink(image, max(1.0, max(image.shape) / side))
+        return _Reduced(pixels, float(grid[0, 0]), float(grid[1, 1]))
 
 
 def _search(
@@ -129,7 +126,7 @@ def _correlate(image: _Reduced, coverage: Float32, scale: float, edges: bool) ->
     how = cv2.INTER_AREA if sides[0] < width else cv2.INTER_LINEAR
     shrunk = np.asarray(cv2.resize(coverage, sides, interpolation=how), np.float32)
     shown = template(np.asarray(cv2.GaussianBlur(shrunk, (0, 0), _SMOOTHING), np.float32), edges, 1)
-    correlation, rows, columns = correlate_overlap(small, _without_slow(shown, max(small.shape)), _REACH)
+    correlation, rows, columns = correlate_overlap(small, without_slow(shown, max(small.shape)), _REACH)
     sign = 1 if correlation.max() >= -correlation.min() else -1
     best, *others = find_peaks(np.asarray(sign * correlation, np.float32), rows, columns, 3)
     step_x, step_y = width / sides[0], height / sides[1]  # of the design, for one pixel of the search
@@ -142,7 +139,3 @@ def _correlate(image: _Reduced, coverage: Float32, scale: float, edges: bool) ->
         if peak.correlation >= best.correlation - _EQUAL
     ]
     return Placement(best.correlation, matrix, edges, sign, tuple(periods))
-
-
-def _without_slow(image: Float32, side: int) -> Float32:
-    return np.asarray(image - cv2.GaussianBlur(image, (0, 0), side / _SLOW), np.float32)
