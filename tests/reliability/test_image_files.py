@@ -132,7 +132,7 @@ def test_nothing_is_printed_for_mutated_files(tmp_path: Path, capfd: pytest.Capt
 
 
 def test_too_little_memory_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(data: bytes) -> None:
+    def fail(data: bytes, most_pixels: int) -> None:
         raise MemoryError if data[25] else cv2.error("Insufficient memory")
 
     for name, colour in (("a", 0), ("b", 2)):
