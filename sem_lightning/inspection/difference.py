@@ -36,8 +36,11 @@ _RATES = (
     0.13,
     0.07,
 )  # places above these in a million pixels of clean pairs
-_LOG_ODDS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-_RATES_BY_ODDS = (83.5, 48.6, 19.3, 7.03, 2.48, 0.80, 0.23)  # the same of the network in the package
+# The same rates for the network in the package: by itself, and joined with the difference (`PlaceClassifier.rate`)
+_NETWORK_LOG_ODDS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+_NETWORK_RATES = (83.5, 48.6, 19.3, 7.03, 2.48, 0.80, 0.23)
+_LOG_ODDS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
+_RATES_BY_ODDS = (103.0, 71.4, 33.0, 12.7, 4.48, 1.44, 0.40, 0.07)
 
 
 def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
@@ -124,6 +127,16 @@ def least_log_odds(false_places: float, area: float) -> float:
     The rates are those of one network of ``experiment=reference``; another one may have others.
     """
     return at_rate(false_places * 1e6 / max(area, 1), _LOG_ODDS, _RATES_BY_ODDS)
+
+
+def odds_of_score(score: float) -> float:
+    """The log odds above which a network shows as many false places as the difference does above a score."""
+    scores, rates = np.array(_SCORES), np.log10(_RATES)
+    if score > scores[-1]:
+        rate = rates[-1] + (score - scores[-1]) * (rates[-1] - rates[-2]) / (scores[-1] - scores[-2])
+    else:
+        rate = np.interp(score, scores, rates)
+    return at_rate(float(10**rate), _NETWORK_LOG_ODDS, _NETWORK_RATES)
 
 
 def at_rate(rate: float, values: tuple[float, ...], rates: tuple[float, ...]) -> float:

@@ -7,7 +7,8 @@ from pathlib import Path
 from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import Prediction
 from sem_lightning.inference.predictor import load
-from sem_lightning.inspection.inspection import Place
+from sem_lightning.inspection.difference import odds_of_score
+from sem_lightning.inspection.inspection import DEFECT, Place
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, CANDIDATES, find_peaks
 from sem_lightning.model.packaged import find_checkpoint
@@ -40,6 +41,9 @@ class PlaceClassifier:
     def rate(self, pictures: PairPictures, scores: Float32) -> tuple[Place, ...]:
         """The peaks of a pair's scores, each with its class and the log odds that it is a defect.
 
+        The odds are those of the network, or those that stand for as many false places as the score does, if these are
+        higher: a plain difference counts even if the network does not know such a defect, and is then called `DEFECT`.
+
         Peaks that lie on each other or nearly so are one place, with the class of the one with the highest odds. Those
         with the highest odds come first.
 
@@ -52,9 +56,10 @@ class PlaceClassifier:
         rated = []
         for place, prediction in zip(seen, found, strict=True):
             assert isinstance(prediction, Prediction)  # arrays are always readable
+            odds, by_score = -float(prediction.log_odds_good or 0.0), odds_of_score(place.score)
             defects = list(prediction.probabilities.items())[1:]
-            label = max(defects, key=lambda each: each[1])[0]
-            rated.append(replace(place, label=label, log_odds=round(-float(prediction.log_odds_good or 0.0), 3)))
+            label = max(defects, key=lambda each: each[1])[0] if odds >= min(by_score, 0.0) else DEFECT
+            rated.append(replace(place, label=label, log_odds=round(max(odds, by_score), 3)))
         kept: list[Place] = []
         for place in sorted(rated, key=lambda place: -(place.log_odds or 0.0)):
             near = [number for number, other in enumerate(kept) if place.overlaps(other, _NEAR)]
