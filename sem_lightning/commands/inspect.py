@@ -60,7 +60,7 @@ def _open_labels(settings: InspectSettings, pairs: list[InspectionPair]) -> "Out
     labels = read_labels(str(settings.labels))
     counts = labels.count([pair.image for pair in pairs])
     if settings.save_limits:
-        check_counts(*counts, settings.false_places, settings.confidence, settings.max_escape)
+        check_counts(*counts, settings.places_bound, settings.confidence, settings.max_escape)
     return Outcomes(labels)
 
 
@@ -71,7 +71,7 @@ def _evaluate(settings: InspectSettings, outcomes: "Outcomes", limits: Path | No
 
     print(evaluate_inspections(outcomes))
     if limits is not None:
-        chosen = choose_limits(outcomes, settings.false_places, settings.confidence, settings.max_escape)
+        chosen = choose_limits(outcomes, settings.places_bound, settings.confidence, settings.max_escape)
         chosen.save(limits)
         print(f"{chosen}\n{shown(limits)} holds these limits")
 

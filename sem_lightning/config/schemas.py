@@ -202,7 +202,7 @@ class InspectSettings:
     jsonl: str | None = MISSING
     report: str | None = MISSING
     overlays: bool = MISSING
-    false_places: float = MISSING
+    false_places: float | None = MISSING
     network: str | None = MISSING
     pixel_size: float | None = MISSING
     data_bar: str = MISSING
@@ -218,11 +218,19 @@ class InspectSettings:
         if (self.reference == "design") != (self.design.file is not None):
             needed = "a layout or a mask" if self.design.file is None else "none, or reference=design"
             raise SettingError("design.file", f"found {self.design.file}, expected {needed}")
-        between("false_places", self.false_places, 1e-4, 100, "places in a clean image")
+        if self.false_places is not None:
+            between("false_places", self.false_places, 1e-4, 100, "places in a clean image")
         if self.pixel_size is not None:
             between("pixel_size", self.pixel_size, 1e-3, 1e6, "nm")
         _check_file_name("output", self.output)
         self._check_limits()
+
+    @property
+    def places_bound(self) -> float:
+        """The bound on false places of the limits that ``save_limits`` chooses."""
+        from sem_lightning.inspection.inspector import FALSE_PLACES
+
+        return FALSE_PLACES if self.false_places is None else self.false_places
 
     def open_inspector(self) -> "Inspector":
         """The Inspector with these settings.

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
+FALSE_PLACES, FALSE_PLACES_OF_DESIGN = 0.1, 1.0
 _SAME_SIZE = 0.005  # relative difference of pixel sizes that are equal
 _LARGEST_RATIO = 4.0  # of pixel sizes
 _ASKEW = 0.5  # sine of the angle from which two periods have different directions
@@ -63,7 +64,8 @@ class Inspector:
     """Compares images with references: the same place on another die, or the image's own period.
 
     Args:
-        false_places: Expected number of false places in an image without defects, from 0.0001 to 100.
+        false_places: Expected number of false places in an image without defects, from 0.0001 to 100; ``None`` is 0.1
+            against references and 1 against a design, which is smoother than what is made from it.
         pixel_size: Pixel size of images and references in nm; ``None`` takes that of each file.
         crop_data_bar: Whether the data bar of vendors' images is cropped.
         network: A checkpoint of ``experiment=reference`` that names the places and leaves out those without a defect;
@@ -82,14 +84,16 @@ class Inspector:
 
     def __init__(
         self,
-        false_places: float = 0.1,
+        false_places: float | None = None,
         pixel_size: float | None = None,
         crop_data_bar: bool = True,
         network: str | Path | None = "places",
         limits: InspectionLimits | str | Path | None = None,
     ) -> None:
-        between("false_places", false_places, 1e-4, 100)
-        self.false_places = false_places
+        if false_places is not None:
+            between("false_places", false_places, 1e-4, 100)
+        self.false_places = FALSE_PLACES if false_places is None else false_places
+        self.false_places_of_design = FALSE_PLACES_OF_DESIGN if false_places is None else false_places
         self.pixel_size = pixel_size
         self.crop_data_bar = crop_data_bar
         self._classifier: PlaceClassifier | None = None
@@ -138,7 +142,7 @@ class Inspector:
         """
         if self.limits is not None:
             raise SettingError("limits", "hold for comparisons with images, not with a design")
-        return inspect_design(self._open(image), design, self.false_places)
+        return inspect_design(self._open(image), design, self.false_places_of_design)
 
     def stream(
         self, pairs: Iterable[InspectionPair], design: Design | None = None
