@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from sem_lightning.inspection.design.inspecting import least_design_score
 from sem_lightning.inspection.places import find_places
 from sem_lightning.io.gray_image import as_gray_image
 from sem_lightning.synthesis.field import Float32
+from sem_lightning.synthesis.patterns.contact_hole import Holes
+from sem_lightning.synthesis.patterns.line_space import Lines
+from sem_lightning.synthesis.patterns.shapes import Shapes
 from sem_lightning.synthesis.simulator import Scene
 
 PATTERNS = ("routing", "maze", "freeform", "any_line_space", "contact_hole")
@@ -36,11 +40,13 @@ PROMISED = (0.1, 1.0)  # settings of false_places
 def draw_design(scene: Scene, bias: float) -> Float32:
     """What is drawn where a scene is printed ``bias`` nm larger: smooth, with sharp corners, holes in their places."""
     pattern = scene.pattern
-    numbers = dataclasses.asdict(pattern)
-    smooth = {"roughness": {**numbers["roughness"], "sigma": 0.0}, "corner": 0.0, "placement": 0.0}
-    drawn = type(pattern).from_dict(numbers | {name: value for name, value in smooth.items() if name in numbers})
+    known = {each.name for each in dataclasses.fields(pattern)}
+    changed: dict[str, Any] = {name: 0.0 for name in ("corner", "placement") if name in known}
+    if isinstance(pattern, Shapes | Lines | Holes):
+        changed["roughness"] = dataclasses.replace(pattern.roughness, sigma=0.0)
     view = scene.view.grown(MARGIN)
-    return np.asarray(np.clip((drawn.phi(view) - bias) / view.pixel_size + 0.5, 0, 1), np.float32)
+    phi = dataclasses.replace(pattern, **changed).phi(view)
+    return np.asarray(np.clip((phi - bias) / view.pixel_size + 0.5, 0, 1), np.float32)
 
 
 def compare_clean(count: int, seed: int) -> Iterator[tuple[str, str, Compared | None]]:
@@ -104,6 +110,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--seed", type=int, default=2900)
     asked = parser.parse_args()
+    if asked.images < len(MICROSCOPES) * len(NOISES) * len(PATTERNS):
+        parser.error("--images: 60 or more, so that each microscope, noise and pattern is seen")
     if asked.calibrate:
         measure_false_places(asked.images, asked.seed)
     else:

@@ -102,7 +102,8 @@ def test_layout_window_and_coordinates(tmp_path: Path) -> None:
 
 def test_dark_features_and_bare_edges(tmp_path: Path) -> None:
     mask = draw_mask(tmp_path / "mask.png", 0.8)
-    assert inspect(1 - expose(CHIP), mask, None, None, 1.6, pixel_size=2.0).decision == "good"
+    dark = inspect(1 - expose(CHIP), mask, None, None, 1.6, pixel_size=2.0)
+    assert dark.decision == "good" and "the feature is darker than the ground" in dark.remarks
     phi = Shapes(CHIP, (), 100.0, 4.0, ROUGH, 0).phi(VIEW)
     rims = 0.3 + 0.4 * np.exp(-((phi / 6) ** 2)) + np.random.default_rng(0).normal(0, 0.03, phi.shape)
     found = inspect(np.clip(rims, 0, 1).astype(np.float32), mask, None, None, 1.6, pixel_size=2.0)
@@ -161,8 +162,8 @@ def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
 def test_a_rounding_that_swallows_lines_is_not_fitted() -> None:
     """Lines of 6 pixels that the image shows; with corners rounded by 6 or more none would remain."""
     coverage = np.zeros((200, 200), np.float32)
-    coverage[40:160, 30:170:14] = 1
-    coverage = np.asarray(cv2.dilate(coverage, np.ones((1, 6), np.uint8)), np.float32)
+    for left in range(30, 170, 14):
+        coverage[40:160, left : left + 6] = 1
     noise = np.random.default_rng(0).normal(0, 0.03, coverage.shape)
     image = np.asarray(cv2.GaussianBlur(0.3 + 0.4 * coverage, (0, 0), 1.2) + noise, np.float32)
     scope, outline = fit(image, coverage, np.ones(coverage.shape, bool))
@@ -173,8 +174,9 @@ def test_edges_that_are_lit_from_one_side() -> None:
     """A detector at the left: edges that face it are brighter; the rendered design shows it."""
     coverage = np.zeros((160, 160), np.float32)
     coverage[40:120, 40:120] = 1
-    smooth = cv2.GaussianBlur(coverage, (0, 0), 2.0)
-    image = (0.3 + 0.2 * smooth + 2.0 * cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1, scale=0.5)).astype(np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(coverage, (0, 0), 2.0), np.float32)
+    facing = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1, scale=0.5), np.float32)
+    image = np.asarray(0.3 + 0.2 * smooth + 2 * facing, np.float32)
     scope, outline = fit(image, coverage, np.ones(coverage.shape, bool))
     shown = scope.render(outline)
     assert np.abs(image - shown)[60:100].max() < 0.15 * np.ptp(image)

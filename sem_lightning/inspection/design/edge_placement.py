@@ -67,8 +67,8 @@ def measure_edges(image: Float32, phi: Float32, shown: npt.NDArray[np.bool_], mi
     inwards = np.column_stack([each[y, x] for each in find_normals(phi)]).astype(np.float64)
     points = np.column_stack([x, y]) - phi[y, x][:, None] * inwards
     if len(points):  # the distance is exact beside the outline, less so a pixel away
-        across, along = (np.ascontiguousarray(each[:, None], np.float32) for each in points.T)
-        points = points - np.asarray(cv2.remap(phi, across, along, cv2.INTER_LINEAR)) * inwards
+        column, row = (points[:, axis, None].astype(np.float32) for axis in (0, 1))
+        points = points - cv2.remap(phi, column, row, cv2.INTER_LINEAR) * inwards
     blurred = np.asarray(cv2.GaussianBlur(image, (0, 0), _SMOOTHING), np.float32)
     found = [
         _find_edges(blurred, points[start : start + _CHUNK], -inwards[start : start + _CHUNK], search, microscope)
