@@ -32,9 +32,10 @@ def predict(config: DictConfig) -> None:
     from sem_lightning.inference.overlay import clear_overlays, draw_overlay, save_overlay
     from sem_lightning.inference.prediction import UnreadableImage
     from sem_lightning.inference.writers import PredictionWriter
-    from sem_lightning.model.saliency import check_captum
 
     if settings.explain:
+        from sem_lightning.model.saliency import check_captum  # imports torch
+
         check_captum()
     predictor = _build_predictor(settings, paths)
     lines = Path(settings.jsonl).expanduser() if settings.jsonl else None

@@ -93,3 +93,11 @@ def test_predicting_needs_nothing_that_trains_or_draws(checkpoint: Path, tmp_pat
     code, found, err = imported(tmp_path, SLOW, "predict", *arguments)
     assert code == 0 and found == ["torch"], err
     assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 3
+
+
+def test_predicting_with_the_packaged_classifier_needs_no_torch(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "0.png"), np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    code, found, err = imported(tmp_path, SLOW, "predict", "images=in", "device=cpu")
+    assert (code, found) == (0, []), err
