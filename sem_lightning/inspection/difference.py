@@ -20,8 +20,8 @@ _SHARE = 0.9  # quantile of a group's differences from which its standard deviat
 _AT_SHARE = 1.645  # of a standard normal distribution's absolute value
 # Line ends and corners are displaced by more than straight edges, and change by more with focus. These factors of the
 # spread at edges were chosen on 600 pairs of dense metal (seed 2902).
-_AT_EDGES = 2.0  # for the spread that edges add to that of flat areas, at the same gradient
-_NEAR_EDGES = 0.4  # for the spread at the steepest edges, which may lie beside any pixel
+AT_EDGES = 2.0  # for the spread that edges add to that of flat areas, at the same gradient
+NEAR_EDGES = 0.4  # for the spread at the steepest edges, which may lie beside any pixel
 _FEWEST = 100  # pixels that can be compared
 _LEAST_SPREAD = 1e-4  # of white
 _SCORES = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0)
@@ -43,7 +43,9 @@ _LOG_ODDS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
 _RATES_BY_ODDS = (103.0, 71.4, 33.0, 12.7, 4.48, 1.44, 0.40, 0.07)
 
 
-def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
+def compare(
+    image: Float32, reference: Float32, shown: Bools, at_edges: float = AT_EDGES, near_edges: float = NEAR_EDGES
+) -> Float32:
     """The difference in standard deviations of those that noise and roughness make in this pair.
 
     The pair itself says what noise and roughness make, because nearly all of it has no defect: pixels are grouped by
@@ -54,6 +56,8 @@ def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
         image: float32 [H, W] in [0, 1].
         reference: float32 [H, W], registered.
         shown: bool [H, W], where the reference shows something.
+        at_edges: Factor of the spread that edges add to that of flat areas.
+        near_edges: Share of the spread at the steepest edges that counts everywhere.
 
     Returns:
         float32 [H, W], positive where the image is brighter; 0 where nothing can be compared.
@@ -62,11 +66,11 @@ def compare(image: Float32, reference: Float32, shown: Bools) -> Float32:
     used = cv2.erode(shown.astype(np.uint8), inside, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     if np.count_nonzero(used) < _FEWEST:
         return np.zeros(image.shape, np.float32)
-    scores = [_compare_at(image, reference, used, scale) for scale in _SCALES]
+    scores = [_compare_at(image, reference, used, scale, (at_edges, near_edges)) for scale in _SCALES]
     return np.asarray(np.where(np.abs(scores[0]) >= np.abs(scores[1]), scores[0], scores[1]), np.float32)
 
 
-def _compare_at(image: Float32, reference: Float32, used: Bools, scale: float) -> Float32:
+def _compare_at(image: Float32, reference: Float32, used: Bools, scale: float, edges: tuple[float, float]) -> Float32:
     smooth, moved = (np.asarray(cv2.GaussianBlur(each, (0, 0), scale), np.float32) for each in (image, reference))
     moved = match_brightness(moved, smooth, used)
     difference = np.where(used, smooth - moved, np.float32(0))
@@ -76,7 +80,7 @@ def _compare_at(image: Float32, reference: Float32, used: Bools, scale: float) -
     steep = cv2.dilate(_gradient(moved), np.ones((3, 3), np.uint8))
     levels, spreads = _spread_by_gradient(difference.flat[chosen], np.asarray(steep, np.float32).flat[chosen])
     by_edges = np.sqrt(np.maximum(spreads**2 - spreads[0] ** 2, 0))
-    spreads = np.sqrt(spreads[0] ** 2 + (_AT_EDGES * by_edges) ** 2 + (_NEAR_EDGES * by_edges[-1]) ** 2)
+    spreads = np.sqrt(spreads[0] ** 2 + (edges[0] * by_edges) ** 2 + (edges[1] * by_edges[-1]) ** 2)
     expected = np.interp(steep, levels, np.maximum(spreads, spread)).astype(np.float32)
     return np.asarray(np.where(used, difference / expected, 0), np.float32)
 
