@@ -25,17 +25,8 @@ NEAR_EDGES = 0.4  # for the spread at the steepest edges, which may lie beside a
 _FEWEST = 100  # pixels that can be compared
 _LEAST_SPREAD = 1e-4  # of white
 _SCORES = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0)
-_RATES = (
-    110.9,
-    24.5,
-    5.72,
-    1.64,
-    0.64,
-    0.40,
-    0.20,
-    0.13,
-    0.07,
-)  # places above these in a million pixels of clean pairs
+# Places above these in a million pixels of clean pairs
+_RATES = (110.9, 24.5, 5.72, 1.64, 0.64, 0.40, 0.20, 0.13, 0.07)
 # The same rates for the network in the package: by itself, and joined with the difference (`PlaceClassifier.rate`)
 _NETWORK_LOG_ODDS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 _NETWORK_RATES = (83.5, 48.6, 19.3, 7.03, 2.48, 0.80, 0.23)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,19 @@ class Registration:
         return math.sqrt(abs(float(np.linalg.det(self.matrix[:, :2]))))
 
 
+class Boxed(Protocol):
+    """What has a box, in the file's pixels."""
+
+    @property
+    def x(self) -> float: ...
+    @property
+    def y(self) -> float: ...
+    @property
+    def width(self) -> float: ...
+    @property
+    def height(self) -> float: ...
+
+
 @dataclass(frozen=True)
 class Place:
     """A place where an image differs from its reference by more than noise and roughness do.
@@ -99,8 +113,8 @@ class Place:
         score, area = max(self.score, other.score), self.area + other.area
         return replace(self, x=x, y=y, width=width, height=height, score=score, area=area)
 
-    def overlaps(self, other: "Place", margin: int = 0) -> bool:
-        """Whether the boxes of two places share a pixel, one of them grown by a margin."""
+    def overlaps(self, other: "Boxed", margin: int = 0) -> bool:
+        """Whether its box and another one share an area, one of them grown by a margin."""
         return (
             self.x - margin < other.x + other.width
             and other.x - margin < self.x + self.width

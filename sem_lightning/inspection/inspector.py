@@ -98,7 +98,7 @@ class Inspector:
         self.crop_data_bar = crop_data_bar
         self._classifier: PlaceClassifier | None = None
         if network is not None:
-            from sem_lightning.inspection import place_classifier  # imports torch
+            from sem_lightning.inspection import place_classifier  # may import torch
 
             self._classifier = place_classifier.PlaceClassifier(network)
         self._network = None if self._classifier is None else self._classifier.file_hash

@@ -10,7 +10,7 @@ from sem_lightning.data.class_names import map_names
 from sem_lightning.data.labelled_file import name_some
 from sem_lightning.data.listing import SYNONYMS
 from sem_lightning.errors import SettingError, UserError
-from sem_lightning.inspection.inspection import Place
+from sem_lightning.inspection.references import full_path
 from sem_lightning.io.csv_table import Row, read_table, with_slashes
 from sem_lightning.synthesis.defects.mix import GOOD
 
@@ -27,15 +27,6 @@ class Box:
     y: float
     width: float
     height: float
-
-    def touches(self, place: Place) -> bool:
-        """Whether a place shares an area with it."""
-        return (
-            self.x < place.x + place.width
-            and place.x < self.x + self.width
-            and self.y < place.y + place.height
-            and place.y < self.y + self.height
-        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Labels:
 
     def of(self, image: Path) -> Truth | None:
         """What is known of an image; ``None`` if it has no label."""
-        return self._truths.get(_full(image))
+        return self._truths.get(full_path(image))
 
     def count(self, images: Sequence[Path]) -> tuple[int, int]:
         """How many of some images are good, and how many defective.
@@ -95,7 +86,7 @@ def read_labels(table: str | Path) -> Labels:
         for column in ("filename", "label"):
             if not row.cells.get(column):
                 raise UserError(f"{table}, line {row.number}: the {column} is empty; expected one in every line")
-        rows[_full(table.parent / with_slashes(table.parent, row.cells["filename"]))].append(row)
+        rows[full_path(table.parent / with_slashes(table.parent, row.cells["filename"]))].append(row)
     if not rows:
         raise UserError(f"{table}: lists no images; expected one in every line after the first")
     names = map_names({row.cells["label"] for each in rows.values() for row in each}, None)
@@ -130,8 +121,3 @@ def _box_of(table: Path, row: Row) -> Box | None:
             "the last two above 0, or four empty cells"
         )
     return Box(x, y, width, height)
-
-
-def _full(path: Path) -> str:
-    """The path from the root, by which two names are compared; links stay as they are."""
-    return os.path.abspath(path)  # noqa: PTH100

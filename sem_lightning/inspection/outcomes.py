@@ -89,5 +89,5 @@ def label_inspections(
 def _outcome_of(inspection: Inspection | None, truth: Truth) -> Outcome:
     if inspection is None:
         return Outcome(truth, UNSURE_NAME, None, None, 0)
-    found = sum(any(box.touches(place) for place in inspection.places) for box in truth.boxes)
+    found = sum(any(place.overlaps(box) for place in inspection.places) for box in truth.boxes)
     return Outcome(truth, inspection.decision, inspection.peaks, inspection.network, found)

@@ -128,7 +128,7 @@ def reference_finder(folder: Path, reference: str) -> Callable[[Path], Inspectio
 
     def find(image: Path) -> InspectionPair | None:
         if place.exists():
-            is_reference = is_inside(image, place.resolve()) or _full(image) == _full(place)
+            is_reference = is_inside(image, place.resolve()) or full_path(image) == full_path(place)
         else:
             name = str(image) if os.path.dirname(reference) else image.name  # noqa: PTH120
             is_reference = fnmatch.fnmatchcase(name, pattern)
@@ -201,8 +201,8 @@ def _chooser(images: str, reference: str, place: Path) -> Callable[[Path, _Words
     if place.is_dir():
         return _by_folder(place, existing_folder(Path(images).expanduser()))
     if _is_list(reference):
-        listed = {_full(image): chosen for image, chosen in _read_list(place).items()}
-        return lambda image, _: listed.get(_full(image), f"{reference} does not list it")
+        listed = {full_path(image): chosen for image, chosen in _read_list(place).items()}
+        return lambda image, _: listed.get(full_path(image), f"{reference} does not list it")
     if os.path.lexists(place):
         read_gray(place)  # once here: an error of the one reference is no error of every image
         return lambda image, _: (place,)
@@ -264,7 +264,7 @@ def _by_pattern(reference: str, image: Path, words: _Words) -> _Chosen:
         return f"{path} does not exist"
     names = glob.glob(str(Path(glob.escape(str(folder)), fill(glob.escape))), recursive=True)  # noqa: PTH207
     found = [Path(name) for name in sorted(names) if is_image_name(Path(name)) and not is_folder(Path(name))]
-    return tuple(each for each in found if _full(each) != _full(image)) or f"no file is {path}"
+    return tuple(each for each in found if full_path(each) != full_path(image)) or f"no file is {path}"
 
 
 def _read_list(listing: Path) -> dict[Path, _Chosen]:
@@ -285,7 +285,7 @@ def _read_list(listing: Path) -> dict[Path, _Chosen]:
     return {image: tuple(known) or f"{listing} has no reference for it" for image, known in listed.items()}
 
 
-def _full(path: Path) -> str:
+def full_path(path: Path) -> str:
     """The path from the root, by which two names are compared; links stay as they are."""
     return os.path.abspath(path)  # noqa: PTH100
 
@@ -295,8 +295,8 @@ def _without_references(pairs: list[InspectionPair]) -> list[InspectionPair]:
     images_of: dict[str, set[Path]] = defaultdict(set)
     for pair in pairs:
         for reference in pair.references:
-            images_of[_full(Path(reference))].add(pair.image)
-    return [pair for pair in pairs if not images_of.get(_full(pair.image), set()) - {pair.image}]
+            images_of[full_path(Path(reference))].add(pair.image)
+    return [pair for pair in pairs if not images_of.get(full_path(pair.image), set()) - {pair.image}]
 
 
 def _checked(pair: InspectionPair) -> InspectionPair:

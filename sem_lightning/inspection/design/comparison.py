@@ -77,7 +77,8 @@ def compare_with_design(image: Float32, coverage: Float32, scale: float | None) 
     limited = limit(image, reference, outline, microscope, forgiven)
     known = depth_of(shown) > _UNKNOWN * microscope.rounding
     plain = differs(image, limited, outline, microscope, forgiven)
-    scores = np.where(plain, compare(image, limited, known, 1.0, 0.0), np.float32(0))
+    # what edges may do is forgiven before, so it is not allowed a second time
+    scores = np.where(plain, compare(image, limited, known, at_edges=1.0, near_edges=0.0), np.float32(0))
     edges = measure_edges(image, drawn, shown, microscope)
     return Compared(registration, microscope, drawn, reference, shown, known, scores, edges, forgiven)
 
