@@ -35,7 +35,10 @@ PATH_KEYS = (
     "model.weights_path",
 )
 _CHECKPOINTS = "ckpt"  # the one that may also be a list of paths
-_COMMANDS = ("train", "generate", "preview", "evaluate", "calibrate", "export", "predict", "inspect", "fit", "cloud")
+_COMMANDS = (
+    "train", "generate", "preview", "evaluate", "calibrate", "export", "predict", "inspect", "serve", "watch", "fit",
+    "cloud",
+)  # fmt: skip
 _MOST_CHARACTERS = 10_000  # Hydra's parser takes a second for so many
 _MOST_VALUES = 10_000  # of a sweep
 _NUMBER = r"\s*(?:\w+\s*=\s*)?([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
