@@ -228,7 +228,7 @@ class InspectSettings:
     @property
     def places_bound(self) -> float:
         """The bound on false places of the limits that ``save_limits`` chooses."""
-        from sem_lightning.inspection.inspector import FALSE_PLACES
+        from sem_lightning.inspection.limits import FALSE_PLACES
 
         return FALSE_PLACES if self.false_places is None else self.false_places
 

@@ -28,7 +28,7 @@ from sem_lightning.inspection.design.design import Design
 from sem_lightning.inspection.design.inspecting import inspect_design
 from sem_lightning.inspection.difference import least_log_odds, least_score
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration, highest_of
-from sem_lightning.inspection.limits import InspectionLimits, open_limits
+from sem_lightning.inspection.limits import FALSE_PLACES, InspectionLimits, open_limits
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import find_places, peak_scores
 from sem_lightning.inspection.references import DESIGN, SELF, InspectionPair
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-FALSE_PLACES, FALSE_PLACES_OF_DESIGN = 0.1, 1.0
+FALSE_PLACES_OF_DESIGN = 1.0
 _SAME_SIZE = 0.005  # relative difference of pixel sizes that are equal
 _LARGEST_RATIO = 4.0  # of pixel sizes
 _ASKEW = 0.5  # sine of the angle from which two periods have different directions

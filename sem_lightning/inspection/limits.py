@@ -12,6 +12,7 @@ from sem_lightning.inspection.inspection import DEFECT
 from sem_lightning.io.atomic import write_json
 from sem_lightning.synthesis.defects.mix import GOOD
 
+FALSE_PLACES = 0.1  # to be expected in a clean image, where nothing else is asked for
 BETWEEN = "between the limits"  # reason of an image that is neither good nor a defect
 _KIND, _SCHEMA = "limits of sem-inspect", 1
 _LARGEST_FILE = 1 << 16  # bytes
