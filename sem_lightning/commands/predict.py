@@ -9,7 +9,6 @@ from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.environment import shown
 from sem_lightning.config.schemas import PredictSettings
-from sem_lightning.errors import SettingError
 from sem_lightning.io.find import find_images
 
 if TYPE_CHECKING:
@@ -63,8 +62,6 @@ def _build_predictor(settings: PredictSettings, paths: list[Path]) -> "Predictor
 
     options = {name: getattr(settings, name) for name in _OPTIONS}
     predictor = load(settings.ckpt, crop_data_bar=settings.data_bar == "auto", **options)
-    if predictor.settings.judges_places:
-        raise SettingError("ckpt", "compares an image with its reference: use sem-inspect network=...")
     vote = predictor.adopt_polarity(paths)
     if vote is not None and vote.reason:
         print(f"polarity: {vote.reason}")

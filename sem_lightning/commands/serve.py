@@ -1,17 +1,12 @@
 """``sem-serve``: answer HTTP requests."""
 
-from typing import TYPE_CHECKING
-
 from omegaconf import DictConfig
 
 from sem_lightning.config.app import run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.schemas import ServeSettings
-from sem_lightning.errors import SettingError, UserError
+from sem_lightning.errors import UserError
 from sem_lightning.serving.access import Access, read_key
-
-if TYPE_CHECKING:
-    from sem_lightning.inference.predictor import Predictor
 
 
 def main() -> None:
@@ -27,10 +22,11 @@ def serve(config: DictConfig) -> None:
         from sem_lightning.serving.server import open_port, run_service
     except ModuleNotFoundError as error:
         raise UserError(f"sem-serve needs {error.name}: pip install 'sem-lightning[serve]'") from None
+    from sem_lightning.inference.predictor import load
     from sem_lightning.inspection.inspector import Inspector
 
     port = open_port(settings.host, settings.port)
-    predictor = _load(settings)
+    predictor = load(settings.ckpt, **settings.predictor_options())
     inspector = Inspector(**settings.inspector_options())
     address = port.getsockname()
     name = f"[{address[0]}]" if ":" in address[0] else address[0]
@@ -40,15 +36,6 @@ def serve(config: DictConfig) -> None:
 
     run_service(settings.ckpt, predictor, inspector, settings.limits, access, port, say)
     print("stopped; every request that was taken is answered")
-
-
-def _load(settings: ServeSettings) -> "Predictor":
-    from sem_lightning.inference.predictor import load
-
-    predictor = load(settings.ckpt, **settings.predictor_options())
-    if predictor.settings.judges_places:
-        raise SettingError("ckpt", "compares an image with its reference: use network=...")
-    return predictor
 
 
 if __name__ == "__main__":

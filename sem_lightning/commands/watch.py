@@ -54,10 +54,7 @@ def _judge(settings: WatchSettings) -> Union["Classifying", "Inspecting"]:
     if settings.reference is None:
         from sem_lightning.inference.predictor import load
 
-        predictor = load(settings.ckpt, **settings.predictor_options())
-        if predictor.settings.judges_places:
-            raise SettingError("ckpt", "compares an image with its reference: use network=... and reference=...")
-        return Classifying(predictor)
+        return Classifying(load(settings.ckpt, **settings.predictor_options()))
     from sem_lightning.inspection.inspector import Inspector
 
     return Inspecting(Inspector(**settings.inspector_options()))

@@ -301,7 +301,7 @@ def list_images(images: "str | Path | Image | Sequence[str | Path | Image]") -> 
 
 
 def load(name: str | Path, **options: Any) -> Predictor:
-    """A Predictor for a checkpoint.
+    """A Predictor for a classifier of whole images.
 
     Args:
         name: A checkpoint that ``sem-train`` or ``sem-calibrate`` wrote, a folder that ``sem-export`` wrote, or
@@ -310,9 +310,12 @@ def load(name: str | Path, **options: Any) -> Predictor:
 
     Raises:
         UserError: No such file, or not a checkpoint.
-        SettingError: Options that are invalid or do not fit the classifier.
+        SettingError: A network that compares places of pairs, or options that are invalid or do not fit the classifier.
 
     Example:
         >>> predictor = load("robust", polarity="dark")
     """
-    return Predictor(open_model(name), **options)
+    model = open_model(name)
+    if model.settings.judges_places:
+        raise SettingError("ckpt", f"{name} compares an image with its reference; use it as network=... with a reference")
+    return Predictor(model, **options)

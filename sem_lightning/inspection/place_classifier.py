@@ -6,12 +6,13 @@ from pathlib import Path
 
 from sem_lightning.errors import SettingError
 from sem_lightning.inference.prediction import Prediction
-from sem_lightning.inference.predictor import load
+from sem_lightning.inference.predictor import Predictor
 from sem_lightning.inspection.difference import odds_of_score
 from sem_lightning.inspection.inspection import DEFECT, Place
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import CANDIDATE_SCORE, CANDIDATES, find_peaks
 from sem_lightning.model.packaged import find_checkpoint
+from sem_lightning.runtime.open_model import open_model
 from sem_lightning.synthesis.field import Float32
 
 _NEAR = 4  # pixels between two peaks of one place
@@ -32,7 +33,7 @@ class PlaceClassifier:
     """
 
     def __init__(self, name: str | Path) -> None:
-        self._predictor = load(name, tiling="off")
+        self._predictor = Predictor(open_model(name), tiling="off")
         if not self._predictor.settings.judges_places:
             raise SettingError("network", f"{name} judges whole images; train one with experiment=reference")
         with find_checkpoint(name).open("rb") as stream:

@@ -23,7 +23,7 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.evaluation.compatibility import judged_polarity
 from sem_lightning.evaluation.prediction_collector import PredictionCollector, collect_scores
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
-from sem_lightning.inference.predictor import Predictor
+from sem_lightning.inference.predictor import Predictor, load
 from sem_lightning.io import gray_image
 from sem_lightning.io.gray_image import open_image
 from sem_lightning.io.images import Span, encode_image, read_oriented
@@ -389,6 +389,11 @@ def test_the_order_is_kept_and_every_bad_file_is_named(tmp_path: Path) -> None:
     same(found, Predictor(model).predict([path for path in images if isinstance(path, Path) and path.stem.isdecimal()]))
     with pytest.raises(UserError, match="found no images"):
         predictor.predict(str(tmp_path / "*.tif"))
+
+
+def test_a_network_of_places_judges_no_whole_images() -> None:
+    with pytest.raises(SettingError, match=r"ckpt: places compares an image with its reference"):
+        load("places")
 
 
 def test_files_that_evaluation_cannot_read_are_reported_and_calibration_refuses_them(tmp_path: Path) -> None:
