@@ -7,14 +7,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sem_lightning.decision.intervals import wilson_interval
+from sem_lightning.decision.intervals import mean_rate_interval, wilson_interval
 from sem_lightning.inspection.inspector import Inspector
+from sem_lightning.inspection.limits import FALSE_PLACES
 from sem_lightning.io.gray_image import as_gray_image
 from sem_lightning.synthesis.field import Float32
 from sem_lightning.synthesis.pairs import Pair
 
 CHOICE_SEED, TEST_SEEDS = 2901, (2920, 2921, 2922)
-FALSE_PLACES = 0.1  # the setting of the inspection
 
 
 def to_float(pixels: "np.ndarray[Any, np.dtype[Any]]") -> Float32:
@@ -53,16 +53,11 @@ def best_limit(of_defective: list[float], of_good: list[float]) -> float:
 
 
 def balanced(judged: list[tuple[bool, bool]]) -> str:
-    """Balanced accuracy with a 95 % interval: half of the sum of both rates, by the delta method."""
-    rates, variance = [], 0.0
-    for truth in (True, False):
-        right = [called == truth for is_defect, called in judged if is_defect == truth]
-        rate = sum(right) / len(right) if right else math.nan
-        low, high = wilson_interval(sum(right), len(right))
-        rates.append(rate)
-        variance += ((high - low) / 2) ** 2 / 4
-    value, half = sum(rates) / 2, variance**0.5
-    return f"{value:.3f} [{value - half:.3f}, {min(value + half, 1):.3f}]"
+    """Balanced accuracy with a 95 % interval."""
+    right = [[called == truth for is_defect, called in judged if is_defect == truth] for truth in (True, False)]
+    value = sum(sum(each) / len(each) if each else math.nan for each in right) / 2
+    low, high = mean_rate_interval([(sum(each), len(each)) for each in right])
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def share(hits: Sequence[bool]) -> str:

@@ -1,5 +1,8 @@
 """Confidence intervals of rates, of F1 and of expected numbers."""
 
+import math
+from collections.abc import Sequence
+
 from scipy.stats import binomtest, chi2
 
 
@@ -9,6 +12,22 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
         return 0.0, 1.0
     interval = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def mean_rate_interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    """95 % interval of the mean of independent rates, as balanced accuracy is; (0, 1) if one is without trials.
+
+    By the delta method, from half the widths of the Wilson intervals.
+
+    Args:
+        counts: Successes and trials of each rate.
+    """
+    if any(trials == 0 for _, trials in counts):
+        return 0.0, 1.0
+    mean = sum(successes / trials for successes, trials in counts) / len(counts)
+    widths = [high - low for low, high in (wilson_interval(*each) for each in counts)]
+    half = math.hypot(*widths) / 2 / len(counts)
+    return max(mean - half, 0.0), min(mean + half, 1.0)
 
 
 def f1_interval(hits: int, involved: int) -> tuple[float, float]:

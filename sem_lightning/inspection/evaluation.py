@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sem_lightning.data.labelled_file import name_some
+from sem_lightning.decision.intervals import mean_rate_interval
 from sem_lightning.decision.rate import Rate
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inspection.inspection import DEFECT
@@ -39,12 +40,8 @@ class InspectionEvaluation:
 
     @property
     def balanced_interval(self) -> tuple[float, float]:
-        """95 % interval of it, from the Wilson intervals of both rates by the delta method."""
-        if self.balanced_accuracy is None:
-            return 0.0, 1.0
-        halves = [(high - low) / 2 for low, high in (self.escape.interval, self.not_passed.interval)]
-        half = (halves[0] ** 2 + halves[1] ** 2) ** 0.5 / 2
-        return max(self.balanced_accuracy - half, 0.0), min(self.balanced_accuracy + half, 1.0)
+        """95 % interval of it; see `mean_rate_interval`."""
+        return mean_rate_interval([(each.trials - each.events, each.trials) for each in (self.escape, self.not_passed)])
 
     def __str__(self) -> str:
         rates = [self.unsure, self.escape, self.overkill, *([self.located] if self.located.trials else [])]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from sem_lightning.decision.explanation import explain_rule
-from sem_lightning.decision.intervals import clopper_pearson_upper, f1_interval, wilson_interval
+from sem_lightning.decision.intervals import clopper_pearson_upper, f1_interval, mean_rate_interval, wilson_interval
 from sem_lightning.decision.out_of_distribution import MahalanobisScore
 from sem_lightning.decision.rule import RiskBound, Rule
 
@@ -49,6 +49,14 @@ def test_f1_follows_from_the_share_that_is_right() -> None:
         low, high = wilson_interval(hits, involved)
         assert f1_interval(hits, involved) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
     assert f1_interval(0, 10)[0] == 0 and f1_interval(10, 10)[1] == 1
+
+
+def test_balanced_accuracy_varies_as_the_mean_of_two_rates_does() -> None:
+    half = Z * math.sqrt(0.8 * 0.2 / 10_000 + 0.6 * 0.4 / 5_000) / 2
+    found = mean_rate_interval([(8_000, 10_000), (3_000, 5_000)])
+    assert found == pytest.approx((0.7 - half, 0.7 + half), abs=half / 1000)
+    assert mean_rate_interval([(3, 10), (0, 0)]) == (0.0, 1.0)
+    assert mean_rate_interval([(9, 9), (4, 4)])[1] == 1.0 and mean_rate_interval([(0, 9), (0, 4)])[0] == 0.0
 
 
 def test_a_rule_in_words() -> None:
