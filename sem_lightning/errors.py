@@ -5,6 +5,16 @@ class UserError(Exception):
     """An error that the user can fix. The message names what was found, what is allowed, and the fix."""
 
 
+def missing_extra(extra: str, needed_for: str) -> UserError:
+    """The error where a package of an extra is not installed.
+
+    Args:
+        extra: A key of ``project.optional-dependencies`` in ``pyproject.toml``.
+        needed_for: What needs it: a command, a key with its value, or a file.
+    """
+    return UserError(f"{needed_for} needs an extra: pip install 'sem-lightning[{extra}]'")
+
+
 class NotMeasuredError(UserError):
     """The image does not show the structure to be measured."""
 

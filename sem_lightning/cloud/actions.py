@@ -12,7 +12,7 @@ from sem_lightning.cloud.rehearsal import rehearse
 from sem_lightning.cloud.step_checks import check_step
 from sem_lightning.cloud.steps import ACTIONS, Step, lint, plan
 from sem_lightning.config.environment import shown
-from sem_lightning.errors import UserError
+from sem_lightning.errors import UserError, missing_extra
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -56,7 +56,7 @@ def _require_sdk() -> None:
         import azure.ai.ml
         import azure.identity  # noqa: F401
     except ImportError:
-        raise UserError("sem-cloud needs an extra: pip install 'sem-lightning[azure]'") from None
+        raise missing_extra("azure", "sem-cloud") from None
     for name in ("azure", "azure.ai.ml", "msrest"):
         logging.getLogger(name).setLevel(logging.ERROR)  # warnings about names of anonymous parts
 

@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 from sem_lightning.config.app import run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.schemas import ServeSettings
-from sem_lightning.errors import UserError
+from sem_lightning.errors import missing_extra
 from sem_lightning.serving.access import Access, read_key
 
 
@@ -20,8 +20,8 @@ def serve(config: DictConfig) -> None:
     access = Access(settings.host, read_key())
     try:
         from sem_lightning.serving.server import open_port, run_service
-    except ModuleNotFoundError as error:
-        raise UserError(f"sem-serve needs {error.name}: pip install 'sem-lightning[serve]'") from None
+    except ModuleNotFoundError:
+        raise missing_extra("serve", "sem-serve") from None
     from sem_lightning.inference.predictor import load
     from sem_lightning.inspection.inspector import Inspector
 

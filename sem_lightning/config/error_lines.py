@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sem_lightning.config.environment import hide_variables
 from sem_lightning.config.overrides import explain
-from sem_lightning.errors import UserError
+from sem_lightning.errors import UserError, missing_extra
 from sem_lightning.io.atomic import printable
 
 _NO_PLACE = re.compile(r"invalid literal for int\(\) with base 10: '(\w+)'")
@@ -41,7 +41,7 @@ def _in_one_line(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and (missing := _MISSING_OPTION.search(str(error))):
         group, option = missing.groups()
         if group.startswith("hydra/") and option in _EXTRAS:
-            return f"{group[6:]}: {option} needs an extra: pip install 'sem-lightning[{_EXTRAS[option]}]'"
+            return str(missing_extra(_EXTRAS[option], f"{group[6:]}: {option}"))
         options = [line.strip() for line in str(error).splitlines() if line.startswith("\t") and "=" not in line]
         return f"{group}: found {option!r}, expected one of {', '.join(options)}"
     if isinstance(error, OverrideParseException) and error.override:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sem_lightning.errors import UserError
+from sem_lightning.errors import UserError, missing_extra
 from sem_lightning.model.network import ClassifierNetwork
 from sem_lightning.runtime.graph_network import INPUT, OUTPUTS
 
@@ -75,7 +75,7 @@ def openvino_graph(graph: bytes, name: str) -> tuple[bytes, bytes]:
     try:
         import openvino
     except ImportError:
-        raise UserError(f"{name}: needs an extra: pip install 'sem-lightning[openvino]'") from None
+        raise missing_extra("openvino", name) from None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.xml"
         openvino.save_model(openvino.Core().read_model(graph), path, compress_to_fp16=False)

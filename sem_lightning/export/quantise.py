@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sem_lightning.errors import UserError
+from sem_lightning.errors import missing_extra
 from sem_lightning.runtime.graph_network import INPUT
 from sem_lightning.synthesis.field import Float32
 
@@ -33,7 +33,7 @@ def quantise(graph: bytes, images: Sequence[Float32], form: str) -> bytes:
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError:
-        raise UserError("precision=int8 needs an extra: pip install 'sem-lightning[onnx]'") from None
+        raise missing_extra("onnx", "precision=int8") from None
     batches = iter([np.stack(images[i : i + _AT_ONCE])[:, None] for i in range(0, len(images), _AT_ONCE)])
 
     class Batches:

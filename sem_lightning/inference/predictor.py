@@ -317,5 +317,7 @@ def load(name: str | Path, **options: Any) -> Predictor:
     """
     model = open_model(name)
     if model.settings.judges_places:
-        raise SettingError("ckpt", f"{name} compares an image with its reference; use it as network=... with a reference")
+        raise SettingError(
+            "ckpt", f"{name} compares an image with its reference; use it as network=... with a reference"
+        )
     return Predictor(model, **options)

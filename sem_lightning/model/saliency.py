@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from torch import Tensor, nn
 
-from sem_lightning.errors import UserError
+from sem_lightning.errors import missing_extra
 
 _SMOOTHING = 1 / 32  # share of the image; finer detail of the gradient is noise
 
@@ -18,7 +18,7 @@ def check_captum() -> None:
     try:
         import captum.attr  # noqa: F401
     except ImportError:
-        raise UserError("explaining needs the extra: pip install 'sem-lightning[explain]'") from None
+        raise missing_extra("explain", "explain") from None
 
 
 def saliency(network: nn.Module, images: Tensor, targets: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sem_lightning.errors import SettingError, UserError
+from sem_lightning.errors import SettingError, missing_extra
 
 _STRIDES = (8, 16, 32)
 
@@ -25,7 +25,7 @@ class TimmBackbone(nn.Module):
         try:
             import timm
         except ImportError:
-            raise UserError("model=timm needs an extra: pip install 'sem-lightning[timm]'") from None
+            raise missing_extra("timm", "model=timm") from None
         if name not in timm.list_models():
             near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "see timm.list_models()"
             raise SettingError("name", f"found {name!r}, which is none of timm's networks; near: {near}")

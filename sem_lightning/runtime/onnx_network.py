@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sem_lightning.errors import UserError
+from sem_lightning.errors import UserError, missing_extra
 from sem_lightning.runtime.graph_network import INPUT, OUTPUTS, GraphNetwork, check_names, thread_count
 from sem_lightning.runtime.network import InferenceNetwork
 from sem_lightning.synthesis.field import Float32
@@ -28,7 +28,7 @@ class OnnxNetwork(GraphNetwork):
         try:
             import onnxruntime
         except ImportError:
-            raise UserError(f"{name}: needs an extra: pip install 'sem-lightning[onnx]'") from None
+            raise missing_extra("onnx", name) from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = thread_count() or 0
         options.log_severity_level = 3  # its warnings are about the speed of single nodes

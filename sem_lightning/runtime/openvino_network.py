@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sem_lightning.errors import UserError
+from sem_lightning.errors import UserError, missing_extra
 from sem_lightning.runtime.graph_network import OUTPUTS, GraphNetwork, check_names, thread_count
 from sem_lightning.runtime.network import InferenceNetwork
 from sem_lightning.synthesis.field import Float32
@@ -37,7 +37,7 @@ class OpenVINONetwork(GraphNetwork):
         try:
             import openvino
         except ImportError:
-            raise UserError(f"{name}: needs an extra: pip install 'sem-lightning[openvino]'") from None
+            raise missing_extra("openvino", name) from None
         core = openvino.Core()
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UserError(f"{name}: is in bf16, which this processor cannot; export it again with precision=fp32")

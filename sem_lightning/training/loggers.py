@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 
-from sem_lightning.errors import SettingError
+from sem_lightning.errors import SettingError, missing_extra
 from sem_lightning.training.run_settings import LoggerSettings
 
 
@@ -15,7 +15,7 @@ def build_logger(settings: LoggerSettings, output: Path) -> Logger | None:
     """The logger of the settings.
 
     Raises:
-        SettingError: See `build_mlflow_logger`.
+        UserError: See `build_mlflow_logger`.
     """
     if settings.kind == "tensorboard":
         return TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False)
@@ -28,10 +28,11 @@ def build_mlflow_logger() -> Logger:
     """A logger for the run ``MLFLOW_RUN_ID``, which Azure ML sets for its jobs, or for a new run.
 
     Raises:
-        SettingError: MLflow is not installed, or ``MLFLOW_TRACKING_URI`` is not set or not usable.
+        UserError: The extra ``mlflow`` is not installed.
+        SettingError: ``MLFLOW_TRACKING_URI`` is not set or not usable.
     """
     if importlib.util.find_spec("mlflow") is None:
-        raise SettingError("logger", "mlflow needs an extra: pip install 'sem-lightning[mlflow]'")
+        raise missing_extra("mlflow", "logger: mlflow")
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         raise SettingError("logger", "mlflow needs to know where to write: set MLFLOW_TRACKING_URI")

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.errors import SettingError, UserError
+from sem_lightning.errors import SettingError, UserError, missing_extra
 from sem_lightning.synthesis.field import FieldOfView
 from sem_lightning.synthesis.patterns.local_width import local_widths
 from sem_lightning.synthesis.patterns.pattern import PatternSettings
@@ -172,7 +172,8 @@ def read_chip(file: str, layer: int, datatype: int, cell: str | None) -> Chip:
     """The polygons of one layer of a GDSII or OASIS file.
 
     Raises:
-        SettingError: A missing extra, a missing or invalid file, an unknown cell or an empty layer.
+        UserError: The extra ``layout`` is not installed.
+        SettingError: A missing or invalid file, an unknown cell or an empty layer.
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -185,7 +186,7 @@ def read_chip(file: str, layer: int, datatype: int, cell: str | None) -> Chip:
 @functools.lru_cache(maxsize=2)
 def _read_chip(path: str, changed: int, layer: int, datatype: int, cell: str | None) -> Chip:
     if importlib.util.find_spec("gdstk") is None:
-        raise SettingError("file", "reading layouts needs the extra: pip install 'sem-lightning[layout]'")
+        raise missing_extra("layout", path)
     found = _ask_reader(path, layer, datatype, cell)
     boxes = np.array([[*points.min(axis=0), *points.max(axis=0)] for points in found])
     return Chip(found, boxes)
