@@ -1,7 +1,5 @@
 """The Inspector: compares images with references of the same place."""
 
-import itertools
-import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,15 +22,15 @@ from sem_lightning.inspection.compared_reference import (
     describe_periods,
     name_odd_ones,
 )
+from sem_lightning.inspection.comparing import ComparedReferences, compare_references, compare_self
 from sem_lightning.inspection.design.design import Design
 from sem_lightning.inspection.design.inspecting import inspect_design
 from sem_lightning.inspection.difference import least_log_odds, least_score
-from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, Registration, highest_of
+from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, highest_of
 from sem_lightning.inspection.limits import FALSE_PLACES, InspectionLimits, open_limits
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import find_places, peak_scores
 from sem_lightning.inspection.references import DESIGN, SELF, InspectionPair
-from sem_lightning.inspection.registration import Shift, find_periods, register, register_near
 from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError
 from sem_lightning.metrology.usability import find_fault
@@ -45,9 +43,6 @@ if TYPE_CHECKING:
 Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 FALSE_PLACES_OF_DESIGN = 1.0
-_SAME_SIZE = 0.005  # relative difference of pixel sizes that are equal
-_LARGEST_RATIO = 4.0  # of pixel sizes
-_ASKEW = 0.5  # sine of the angle from which two periods have different directions
 
 
 @dataclass(frozen=True)
@@ -126,8 +121,9 @@ class Inspector:
             names = tuple(str(each.path) if each.path else "array" for each in references)
         fault = find_fault(opened.pixels)
         if fault is not None:
-            return self._conclude(opened, names, fault, [], None, [])
-        return self._inspect_references(opened, names, references) if references else self._inspect_self(opened)
+            return self._conclude(opened, names, ComparedReferences(fault))
+        compared = compare_references(opened, names, references) if references else compare_self(opened)
+        return self._conclude(opened, names, compared)
 
     def inspect_design(self, image: Image, design: Design) -> Inspection:
         """Compare an image with its design.
@@ -179,68 +175,28 @@ class Inspector:
             found = image if isinstance(image, GrayImage) else as_gray_image(image)
         return found if self.pixel_size is None else replace(found, pixel_size=self.pixel_size)
 
-    def _inspect_references(
-        self, image: GrayImage, names: tuple[str, ...], references: Sequence[GrayImage]
-    ) -> Inspection:
-        compared: list[ComparedReference] = []
-        refused: list[tuple[str, str]] = []
-        remarks: list[str] = []
-        registration = None
-        for name, reference in zip(names, references, strict=True):
-            fault = _find_reference_fault(image, reference)
-            if fault is None:
-                pixels, said = _at_pixel_size(reference, image)
-                remarks += [f"{name}: {each}" for each in said]
-                registration = register(image.pixels, pixels)
-                fault = registration.fault
-                if fault is None:
-                    compared.append(ComparedReference.of(name, image.pixels, pixels, registration))
-            if fault is not None:
-                refused.append((name, fault))
-        if not compared:
-            return self._conclude(image, names, refused[0][1], [], registration, remarks)
-        remarks += [f"{name}: not used, {fault}" for name, fault in refused]
-        return self._conclude(image, names, None, compared, compared[0].registration, remarks)
-
-    def _inspect_self(self, image: GrayImage) -> Inspection:
-        compared = []
-        for shift in _neighbours(find_periods(image.pixels)):
-            registration = register_near(image.pixels, image.pixels, shift)
-            if registration.fault is None and math.hypot(*registration.shift) > math.hypot(*shift) / 2:
-                compared.append(ComparedReference.of(SELF, image.pixels, image.pixels, registration))
-        fault = None if compared else "no period"
-        return self._conclude(image, (SELF,), fault, compared, compared[0].registration if compared else None, [])
-
-    def _conclude(
-        self,
-        image: GrayImage,
-        names: tuple[str, ...],
-        fault: str | None,
-        compared: Sequence[ComparedReference],
-        registration: Registration | None,
-        remarks: list[str],
-    ) -> Inspection:
-        scores, judged = None, _Judged(UNSURE_NAME, fault)
-        if compared:
-            scores = combine_scores(compared)
-            area = float(np.count_nonzero(np.any([each.shown for each in compared], axis=0)))
-            judged = self._judge(image.pixels, compared[0], scores, area)
+    def _conclude(self, image: GrayImage, names: tuple[str, ...], found: ComparedReferences) -> Inspection:
+        scores, judged, remarks = None, _Judged(UNSURE_NAME, found.fault), list(found.remarks)
+        if found.compared:
+            scores, first = combine_scores(found.compared), found.compared[0]
+            area = float(np.count_nonzero(np.any([each.shown for each in found.compared], axis=0)))
+            judged = self._judge(image.pixels, first, scores, area)
             if names != (SELF,):
                 least = least_score(self.false_places, area)
-                remarks = [*remarks, *name_odd_ones(compared, scores, least), *describe_periods(compared[0])]
+                remarks += [*name_odd_ones(found.compared, scores, least), *describe_periods(first)]
         return Inspection(
             path=image.path,
             references=names,
             decision=judged.decision,
             reason=judged.reason,
             places=judged.places,
-            registration=registration,
+            registration=found.registration,
             shape=(image.pixels.shape[0], image.pixels.shape[1]),
             pixel_size=image.pixel_size,
             data_bar_rows=image.data_bar_rows,
             remarks=tuple(remarks),
             image=image.pixels,
-            reference=np.where(compared[0].shown, compared[0].reference, np.float32(np.nan)) if compared else None,
+            reference=None if scores is None else np.where(first.shown, first.reference, np.float32(np.nan)),
             difference=scores,
             peaks=judged.peaks,
             network=self._network,
@@ -266,48 +222,3 @@ class Inspector:
         else:
             places = tuple(place for place in rated if place.log_odds is not None and place.log_odds >= least)
         return _Judged(decision, reason, places, peaks)
-
-
-def _find_reference_fault(image: GrayImage, reference: GrayImage) -> str | None:
-    """Why a reference cannot be used, before it is registered."""
-    if image.pixels.shape == reference.pixels.shape and np.array_equal(image.pixels, reference.pixels):
-        return "same image"
-    fault = find_fault(reference.pixels)
-    if fault is not None:
-        return f"reference {fault}"
-    if image.pixel_size and reference.pixel_size:
-        ratio = reference.pixel_size / image.pixel_size
-        if not 1 / _LARGEST_RATIO <= ratio <= _LARGEST_RATIO:
-            return "other magnification"
-    return None
-
-
-def _at_pixel_size(reference: GrayImage, image: GrayImage) -> tuple[Float32, list[str]]:
-    """The reference at the image's pixel size, and what was done."""
-    if not image.pixel_size or not reference.pixel_size:
-        return reference.pixels, []
-    ratio = reference.pixel_size / image.pixel_size
-    if abs(ratio - 1) <= _SAME_SIZE:
-        return reference.pixels, []
-    how = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
-    scaled = cv2.resize(reference.pixels, None, fx=ratio, fy=ratio, interpolation=how)
-    return np.asarray(scaled, np.float32), [
-        f"scaled from {reference.pixel_size:.4g} to {image.pixel_size:.4g} nm a pixel"
-    ]
-
-
-def _neighbours(periods: Sequence[Shift]) -> list[Shift]:
-    """Shifts to the cells that a cell is compared with: two on either side, and one in a second direction.
-
-    A cell at the border has neighbours on one side only. With two of them it differs from one if that one has a defect,
-    and from both if it has a defect itself.
-    """
-    if not periods:
-        return []
-    (x, y), chosen = periods[0], []
-    for steps in (1, -1, 2, -2):
-        chosen.append((steps * x, steps * y))
-    askew = ((a, b) for a, b in periods if abs(a * y - b * x) > _ASKEW * math.hypot(a, b) * math.hypot(x, y))
-    for a, b in itertools.islice(askew, 1):
-        chosen += [(a, b), (-a, -b)]
-    return chosen
