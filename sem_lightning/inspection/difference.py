@@ -27,11 +27,12 @@ _LEAST_SPREAD = 1e-4  # of white
 _SCORES = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0)
 # Places above these in a million pixels of clean pairs
 _RATES = (110.9, 24.5, 5.72, 1.64, 0.64, 0.40, 0.20, 0.13, 0.07)
-# The same rates for the network in the package: by itself, and joined with the difference (`PlaceClassifier.rate`)
+# The same rates for the network in the package: by itself, and joined with the difference and the pair's noise
+# (`PlaceClassifier.rate`)
 _NETWORK_LOG_ODDS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 _NETWORK_RATES = (83.5, 48.6, 19.3, 7.03, 2.48, 0.80, 0.23)
 _LOG_ODDS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
-_RATES_BY_ODDS = (103.0, 71.4, 33.0, 12.7, 4.48, 1.44, 0.40, 0.07)
+_RATES_BY_ODDS = (95.9, 77.0, 46.4, 17.5, 5.82, 1.54, 0.27, 0.03)
 
 
 def compare(

@@ -1,6 +1,7 @@
 """Names places: what a place where an image differs from its reference shows."""
 
 import hashlib
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from sem_lightning.runtime.open_model import open_model
 from sem_lightning.synthesis.field import Float32
 
 _NEAR = 4  # pixels between two peaks of one place
+# The surroundings of a place do not tell the network how noisy a pair is, and its odds are too high where there is little
+# noise: rough edges are then as clear as defects are. The odds are those of this noise, times the pair's noise; the power
+# of 1 was chosen on 720 pairs of dense metal (seeds 2901 and 2998) and 240 of other defects (2998).
+_USUAL_NOISE = 0.33  # of the contrast
 
 
 class PlaceClassifier:
@@ -44,6 +49,7 @@ class PlaceClassifier:
 
         The odds are those of the network, or those that stand for as many false places as the score does, if these are
         higher: a plain difference counts even if the network does not know such a defect, and is then called `DEFECT`.
+        Both are multiplied by the pair's noise.
 
         Peaks that lie on each other or nearly so are one place, with the class of the one with the highest odds. Those
         with the highest odds come first.
@@ -54,13 +60,13 @@ class PlaceClassifier:
         """
         seen = find_peaks(scores, CANDIDATE_SCORE, CANDIDATES)
         found = self._predictor.stream([pictures.at(*place.middle) for place in seen])
-        rated = []
+        by_noise, rated = math.log(pictures.noise / _USUAL_NOISE), []
         for place, prediction in zip(seen, found, strict=True):
             assert isinstance(prediction, Prediction)  # arrays are always readable
             odds, by_score = -float(prediction.log_odds_good or 0.0), odds_of_score(place.score)
             defects = list(prediction.probabilities.items())[1:]
             label = max(defects, key=lambda each: each[1])[0] if odds >= min(by_score, 0.0) else DEFECT
-            rated.append(replace(place, label=label, log_odds=round(max(odds, by_score), 3)))
+            rated.append(replace(place, label=label, log_odds=round(max(odds, by_score) + by_noise, 3)))
         kept: list[Place] = []
         for place in sorted(rated, key=lambda place: -(place.log_odds or 0.0)):
             near = [number for number, other in enumerate(kept) if place.overlaps(other, _NEAR)]

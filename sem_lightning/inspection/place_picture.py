@@ -1,12 +1,13 @@
 """A place of a pair as one grey picture, for a network that compares."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sem_lightning.inspection.brightness import match_brightness
+from sem_lightning.inspection.brightness import match_brightness, sample
 from sem_lightning.synthesis.field import Float32
 
 SIDE = 64  # pixels of a place's surroundings
@@ -15,6 +16,8 @@ _DARKEST, _BRIGHTEST = 1.0, 99.0  # percentiles of the image that become 0.1 and
 _MIDDLE = np.float32(0.5)
 _SCORE_RANGE = 16.0  # scores from -8 to 8 are shown
 _UNSHOWN = np.float32(0.5)
+_NORMAL_MEDIAN = 0.6745  # of a standard normal distribution's absolute value
+_LEAST_NOISE, _MOST_NOISE = 0.12, 3.0  # of the contrast; the former is the median of simulated low noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +29,15 @@ class PairPictures:
         reference: The registered reference with the image's brightness, stretched in the same way.
         difference: Their difference, slightly smoothed; 0.5 is none.
         scores: The scores of `sem_lightning.inspection.difference.compare`; 0.5 is 0.
+        noise: Standard deviation of the noise as a share of the contrast, of the image or the reference, whichever is
+            noisier, from 0.12 to 3.
     """
 
     image: Float32
     reference: Float32
     difference: Float32
     scores: Float32
+    noise: float
 
     @staticmethod
     def of(image: Float32, reference: Float32, shown: npt.NDArray[np.bool_], scores: Float32) -> "PairPictures":
@@ -50,6 +56,7 @@ class PairPictures:
             known.astype(np.float32),
             np.clip(difference, 0, 1).astype(np.float32),
             np.clip(scores / _SCORE_RANGE + _MIDDLE, 0, 1).astype(np.float32),
+            max(_noise_of(image, seen, shown), _noise_of(reference, smooth, shown)),
         )
 
     def at(self, x: float, y: float) -> Float32:
@@ -60,6 +67,17 @@ class PairPictures:
                 [cut(self.difference, x, y), cut(self.scores, x, y)],
             ]
         )
+
+
+def _noise_of(pixels: Float32, smooth: Float32, shown: npt.NDArray[np.bool_]) -> float:
+    """Noise as a share of the contrast, from differences of neighbouring pixels, of which few lie on edges."""
+    steps = np.diff(pixels, axis=1)[shown[:, 1:]]
+    levels = smooth[shown]
+    if not len(steps):
+        return _LEAST_NOISE
+    noise = float(np.median(np.abs(steps[sample(len(steps))]))) / _NORMAL_MEDIAN / math.sqrt(2)
+    low, high = np.percentile(levels[sample(len(levels))], [5, 95])
+    return float(np.clip(noise / max(float(high - low), 1e-3), _LEAST_NOISE, _MOST_NOISE))
 
 
 def cut(pixels: Float32, x: float, y: float) -> Float32:
