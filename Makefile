@@ -12,7 +12,7 @@ train: $(VENV)/core
 	$(BIN)/python train.py trainer.accelerator=cpu
 
 test: lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -21,7 +21,7 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 
 coverage: $(VENV)/dev
-	$(BIN)/pytest -n 2 --cov=sem_lightning --cov-report=term-missing:skip-covered --cov-fail-under=90
+	$(BIN)/pytest -n 2 --dist worksteal --cov=sem_lightning --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 docs: $(VENV)/docs
 	$(BIN)/python docs/build_reference.py

@@ -254,6 +254,7 @@ def metadata(stub: AzureStub) -> dict[str, Any]:
     """Options of a client that talks to the stub alone."""
     return {
         "enable_telemetry": False,
+        "retry_backoff_factor": 0.001,  # seconds
         "cloud": f"Loopback {stub.url}",  # the SDK remembers clouds by their names
         "cloud_metadata": {
             "azure_portal": stub.url,

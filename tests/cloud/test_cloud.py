@@ -2,8 +2,12 @@
 
 import _thread
 import json
+import shlex
+import subprocess
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -11,14 +15,25 @@ import numpy as np
 import pytest
 import yaml
 from azure.ai.ml import load_job
+from azure.ai.ml.entities import PipelineJob
 from azure.identity import EnvironmentCredential
 from azure_stub import NAMES, WORKSPACE, AzureStub, Credential, metadata, serve
 from conftest import Run
 
-from sem_lightning.cloud import score, submission, workspace
+from sem_lightning.cloud import rehearsal, score, submission, workspace
+from sem_lightning.cloud.azure_settings import AzureSettings
+from sem_lightning.cloud.jobs import build_job
+from sem_lightning.cloud.steps import Step, plan
+from sem_lightning.config.compose import config_folder
+from sem_lightning.errors import UserError
 from sem_lightning.model.classifier import load_classifier
 
 TINY = ("imaging.image_size=64", "num_per_class=10", "shares={train: 0.4, val: 0.2, test: 0.2, calibration: 0.2}")
+SETTINGS = AzureSettings(
+    **yaml.safe_load((config_folder() / "cloud" / "azure.yaml").read_text())
+    | {key.removeprefix("cloud."): value for key, value in (each.split("=") for each in NAMES)}
+    | {"compute": "cpu-cluster"}
+)
 QUICK = (
     "model=resnet18_small",
     "data.batch_size=8",
@@ -39,6 +54,20 @@ def azure(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     server.shutdown()
     server.server_close()
     assert not stub.unknown, stub.unknown
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> PipelineJob:
+    """A job whose code is one file."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "train.py").touch()
+    return build_job([Step("train", "train", ())], SETTINGS, tmp_path / "code", "train")
+
+
+def send(job: PipelineJob, folder: Path) -> None:
+    client = workspace.connect(SETTINGS)
+    workspace.check_workspace(client, SETTINGS)
+    submission.submit(client, job, folder)
 
 
 def written(folder: Path) -> Path:
@@ -78,11 +107,35 @@ def test_folders_here_are_uploaded_and_own_configs_come_along(run: Run, tmp_path
     assert "123" not in Path("a, b (1)/code/conf/noise/high.yaml").read_text()
 
 
-def test_the_steps_run_here_as_they_are_wired_there(run: Run) -> None:
+def test_a_step_runs_here_in_a_process_with_the_code_that_would_be_uploaded(run: Run) -> None:
     here = ("local=true", "num_workers=1", 'hydra.run.dir="John\'s a, b (1)"')
-    done = run("cloud", "action=pipeline", *here, *TINY, *QUICK)
+    done = run("cloud", "action=generate", *here, *TINY)
     assert done.code == 0, done.err
-    folder = Path("John's a, b (1)")
+    assert len(list(Path("John's a, b (1)/images/set/gap").glob("*.png"))) == 10
+    with pytest.raises(UserError, match="step odd: its command failed with exit code 1"):
+        rehearsal.rehearse([Step("odd", "no_such_command", ())], Path("odd"), ())
+
+
+@pytest.fixture
+def one_process(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that run here do so in this process, which has imported already what each would import."""
+
+    def run_line(command: list[str], cwd: Path, env: dict[str, str], check: bool) -> "subprocess.CompletedProcess[str]":
+        _, _, module, *arguments = shlex.split(command[-1])
+        with monkeypatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of MLflow about its files
+            for name in ("MLFLOW_TRACKING_URI", "MLFLOW_ALLOW_FILE_STORE"):
+                patch.setenv(name, env[name])
+            done = run(module.rpartition(".")[2], *arguments)
+        assert done.code == 0, done.err
+        return subprocess.CompletedProcess(command, done.code)
+
+    monkeypatch.setattr(rehearsal, "subprocess", SimpleNamespace(run=run_line))
+
+
+def test_the_steps_run_here_as_they_are_wired_there(one_process: None, tmp_path: Path) -> None:
+    folder = tmp_path / "John's a, b (1)"
+    rehearsal.rehearse(plan("pipeline", ("num_workers=1", *TINY, *QUICK)), folder, ())
     trained = json.loads((folder / "run" / "result.json").read_text())
     judged = json.loads((folder / "report" / "report.json").read_text())
     assert trained["test_images"] == 6
@@ -115,7 +168,7 @@ def test_a_failed_job_is_an_exit_code(run: Run, azure: AzureStub) -> None:
 
 
 def test_a_log_that_ends_before_the_job_does_is_no_end(
-    run: Run, azure: AzureStub, monkeypatch: pytest.MonkeyPatch
+    azure: AzureStub, monkeypatch: pytest.MonkeyPatch, job: PipelineJob, tmp_path: Path, capsys: Any
 ) -> None:
     azure.job_states = ["Finalizing", "Finalizing", "Completed"]
     answer = azure.answer
@@ -127,8 +180,9 @@ def test_a_log_that_ends_before_the_job_does_is_no_end(
 
     monkeypatch.setattr(azure, "answer", going_on)
     monkeypatch.setattr(submission, "_POLL", 0.01)
-    done = run("cloud", "action=train", "wait=true", *NAMES, *QUICK)
-    assert done.code == 0 and "Completed" in done.out, done.err
+    client = workspace.connect(SETTINGS)
+    submission.wait_for(client, submission.submit(client, job, tmp_path))
+    assert "Completed" in capsys.readouterr().out
 
 
 def test_ctrl_c_while_waiting_says_how_to_stop_the_job(run: Run, azure: AzureStub, monkeypatch: Any) -> None:
@@ -150,6 +204,7 @@ def test_ctrl_c_while_waiting_says_how_to_stop_the_job(run: Run, azure: AzureStu
 
 
 REFUSED = {"error": {"code": "AuthorizationFailed", "message": "you may not"}}
+NO_QUOTA = {"error": {"code": "QuotaExceeded", "message": "Quota of 4 cores exceeded"}}
 
 
 @pytest.mark.parametrize(
@@ -161,17 +216,31 @@ REFUSED = {"error": {"code": "AuthorizationFailed", "message": "you may not"}}
         ("PUT .*/jobs/", 429, "takes no more requests for now"),
         ("PUT .*/jobs/", 503, "try again later"),
         ("PUT .*/jobs/", 403, "you may not"),
+        ("PUT .*/jobs/", 400, "quota does not suffice"),
     ],
 )
-def test_what_azure_refuses_is_one_line(run: Run, azure: AzureStub, pattern: str, status: int, said: str) -> None:
-    azure.answers = [(pattern, status, REFUSED)]
-    done = run("cloud", "action=train", *NAMES, *QUICK)
-    assert done.code == 1 and said in done.err.splitlines()[-1], done.err
-    if "jobs" in pattern and status != 403:  # what may pass is tried again
+def test_what_azure_refuses_is_one_line(
+    azure: AzureStub, job: PipelineJob, tmp_path: Path, pattern: str, status: int, said: str
+) -> None:
+    azure.answers = [(pattern, status, NO_QUOTA if status == 400 else REFUSED)]
+    with pytest.raises(UserError, match=said) as refused:
+        send(job, tmp_path)
+    assert "\n" not in str(refused.value)
+    if "jobs" in pattern and status in (429, 503):  # what may pass is tried again
         assert len(azure.sent(pattern)) > 1
 
 
-def test_throttling_that_passes_is_not_noticed(run: Run, azure: AzureStub, monkeypatch: Any) -> None:
+def test_an_expired_token_is_named(run: Run, azure: AzureStub) -> None:
+    expired = {"error": {"code": "ExpiredAuthenticationToken", "message": "The access token expired."}}
+    azure.answers = [("GET .*/workspaces/litho$", 401, expired)]
+    done = run("cloud", "action=train", *NAMES, *QUICK)
+    assert done.code == 1 and "the token has expired" in done.err
+    assert not azure.sent("PUT")
+
+
+def test_throttling_that_passes_is_not_noticed(
+    azure: AzureStub, monkeypatch: pytest.MonkeyPatch, job: PipelineJob, tmp_path: Path
+) -> None:
     azure.answers = [("GET .*/workspaces/litho$", 429, REFUSED)]
     answer = azure.answer
 
@@ -181,20 +250,9 @@ def test_throttling_that_passes_is_not_noticed(run: Run, azure: AzureStub, monke
         return found
 
     monkeypatch.setattr(azure, "answer", relenting)
-    assert run("cloud", "action=train", *NAMES, *QUICK).code == 0
+    send(job, tmp_path)
+    assert len(azure.sent("PUT .*/jobs/")) == 1
     assert [path for method, path, _ in azure.requests[:2]] == [WORKSPACE, WORKSPACE]  # asked, and asked again
-
-
-def test_a_quota_and_an_expired_token_are_named(run: Run, azure: AzureStub) -> None:
-    azure.answers = [
-        ("PUT .*/jobs/", 400, {"error": {"code": "QuotaExceeded", "message": "Quota of 4 cores exceeded"}})
-    ]
-    done = run("cloud", "action=train", *NAMES, *QUICK)
-    assert done.code == 1 and "quota does not suffice" in done.err
-    expired = {"error": {"code": "ExpiredAuthenticationToken", "message": "The access token expired."}}
-    azure.answers = [("GET .*/workspaces/litho$", 401, expired)]
-    done = run("cloud", "action=train", *NAMES, *QUICK)
-    assert done.code == 1 and "the token has expired" in done.err
 
 
 @pytest.mark.parametrize(
@@ -236,16 +294,18 @@ def test_a_mistake_is_one_line_before_anything_is_sent(
     assert not azure.sent("PUT|POST|DELETE")
 
 
-def test_no_credentials_and_no_network_are_named(run: Run, azure: AzureStub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credentials_and_no_network_are_named(
+    azure: AzureStub, monkeypatch: pytest.MonkeyPatch, job: PipelineJob, tmp_path: Path
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(workspace, "make_credential", EnvironmentCredential)
-        done = run("cloud", "action=train", *NAMES, *QUICK)
-        assert done.code == 1 and "log in with az login" in done.err.splitlines()[-1]
+        with pytest.raises(UserError, match="log in with az login"):
+            send(job, tmp_path)
     azure.url = "https://127.0.0.1:9"  # nobody listens
     options = metadata(azure) | {"retry_total": 0}
     monkeypatch.setattr(workspace, "client_options", lambda: options)
-    done = run("cloud", "action=train", *NAMES, *QUICK)
-    assert done.code == 1 and "cannot be reached" in done.err.splitlines()[-1], done.err
+    with pytest.raises(UserError, match="cannot be reached"):
+        send(job, tmp_path)
 
 
 def test_a_workspace_is_found_by_its_config_json_in_a_folder_above(run: Run, azure: AzureStub, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from conftest import TINY, Run, make_classifier
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sem_lightning.data import datamodule
 from sem_lightning.data.splits import EpochSampler
 
 REPOSITORY = Path(__file__).parents[2]
@@ -113,13 +114,9 @@ def test_frozen_batch_norms_stay_so_when_processes_share_them() -> None:
     assert norms and not any(norm.training for norm in norms)
 
 
-def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "train.py"), *TINY, "trainer=ddp_cpu", "data.batch_size=7", "logger=none"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=200,
-    )
-    assert done.returncode == 1
-    assert "error: data.batch_size: found 7, expected a multiple of the 2 processes" in done.stderr
+def test_a_batch_that_does_not_divide_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datamodule, "world_size", lambda: 2)
+    for size in (7, 2):
+        done = run("train", *TINY, f"data.batch_size={size}")
+        assert done.code == 1 and done.err.count("\n") == 1
+        assert done.err.startswith(f"error: data.batch_size: found {size}, expected a multiple of the 2 processes")
