@@ -12,9 +12,10 @@ from sem_lightning.runtime.network import InferenceNetwork
 from sem_lightning.synthesis.field import Float32
 
 # A batch of larger images has about as many pixels as one of images of the training size. The last digits of a
-# convolution depend on the batch size. So every batch of one shape has the same size and is padded if necessary: the
-# scores of an image do not depend on the other images. (With a timm network whose activations are not ReLU the last
-# digit may still differ, because these activations round differently at the end of a vector register.)
+# convolution depend on the batch size, unless the network says `any_batch`. So every batch of one shape has the same
+# size and is padded if necessary: the scores of an image do not depend on the other images. (With a timm network whose
+# activations are not ReLU the last digit may still differ, because these activations round differently at the end of a
+# vector register.)
 _SMALLEST_BATCH = 2
 
 
@@ -98,7 +99,8 @@ class NetworkRunner:
 
     def _run(self, batch: list[_Input]) -> None:
         arrays = [each.image for each in batch]
-        arrays += arrays[:1] * (self._size_of_batch(arrays[0]) - len(arrays))
+        if not self.network.any_batch:
+            arrays += arrays[:1] * (self._size_of_batch(arrays[0]) - len(arrays))
         images = np.stack(arrays)[:, None]
         found = self.network(images)
         logits = found.logits

@@ -25,6 +25,7 @@ class GraphNetwork(ABC):
     """
 
     batch_size = _BATCH
+    any_batch = False
 
     def __init__(self, with_torch: Callable[[], InferenceNetwork] | None = None) -> None:
         self._with_torch = with_torch

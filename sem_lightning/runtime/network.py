@@ -30,9 +30,12 @@ class InferenceNetwork(Protocol):
 
     Attributes:
         batch_size: Number of images of the training size that it runs at once.
+        any_batch: Whether an image has the same numbers in any batch, to the last bit. If not, all batches are made
+            equally long.
     """
 
     batch_size: int
+    any_batch: bool
 
     def __call__(self, images: Float32) -> NetworkArrays:
         """Run images, float32 [B, 1, H, W], of any brightness scale."""

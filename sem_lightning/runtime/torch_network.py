@@ -35,6 +35,8 @@ class TorchNetwork:
         SettingError: The device is not available.
     """
 
+    any_batch = False
+
     def __init__(self, trained: ClassifierNetwork, device: str) -> None:
         self.device = torch.device(choose_device(device))
         self.batch_size = _BATCH.get(self.device.type, _BATCH_ELSEWHERE)

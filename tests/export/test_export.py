@@ -79,7 +79,9 @@ def test_a_folder_answers_as_the_checkpoint(form: str, made: Made) -> None:
 def test_an_image_has_the_same_scores_beside_any_others(form: str, made: Made) -> None:
     images = images_of_many_sizes()
     predictor = load(made(form, "fp32"))
-    together = predictor.predict(images)
+    for _ in range(2):  # OpenVINO divides images among streams only after some
+        together = predictor.predict(images * 3)[-len(images) :]
+    predictor = load(made(form, "fp32"))
     for image, other in zip(images, together, strict=True):
         (alone,) = predictor.predict(image)
         # ONNX Runtime's last digit depends on an image's place in the batch where sides are no multiples of 16
