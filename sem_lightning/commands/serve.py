@@ -19,22 +19,20 @@ def serve(config: DictConfig) -> None:
     settings: ServeSettings = build(config, "")
     access = Access(settings.host, read_key())
     try:
+        from sem_lightning.serving.opening import open_service
         from sem_lightning.serving.server import open_port, run_service
     except ModuleNotFoundError:
         raise missing_extra("serve", "sem-serve") from None
-    from sem_lightning.inference.predictor import load
-    from sem_lightning.inspection.inspector import Inspector
-
     port = open_port(settings.host, settings.port)
-    predictor = load(settings.ckpt, **settings.predictor_options())
-    inspector = Inspector(**settings.inspector_options())
+    options = settings.predictor_options(), settings.inspector_options()
+    service = open_service(settings.ckpt, *options, settings.limits, access)
     address = port.getsockname()
     name = f"[{address[0]}]" if ":" in address[0] else address[0]
 
     def say() -> None:
         print(f"{settings.ckpt} at http://{name}:{address[1]}; Ctrl-C ends it", flush=True)
 
-    run_service(settings.ckpt, predictor, inspector, settings.limits, access, port, say)
+    run_service(service, settings.limits, port, say)
     print("stopped; every request that was taken is answered")
 
 

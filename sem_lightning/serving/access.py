@@ -4,28 +4,45 @@ import hmac
 import ipaddress
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.serving.refusal import RefusedError
 
-KEY_VARIABLE = "SEM_SERVE_KEY"
+KEY_VARIABLE, FILE_VARIABLE = "SEM_SERVE_KEY", "SEM_SERVE_KEY_FILE"
 _SHORTEST_KEY = 16
 _BEARER = "bearer "
 
 
 def read_key() -> str | None:
-    """The key in the environment; ``None`` without one.
+    """The key in the environment, or in the file that the environment names, as containers get secrets.
+
+    Returns:
+        The key; ``None`` without one.
 
     Raises:
-        UserError: It is too short, or cannot be sent in a header.
+        UserError: Both are given, the file cannot be read, or the key is too short or cannot be sent in a header.
     """
-    key = os.environ.get(KEY_VARIABLE, "")
-    if key and (len(key) < _SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key):
+    key, file = os.environ.get(KEY_VARIABLE, ""), os.environ.get(FILE_VARIABLE, "")
+    source = KEY_VARIABLE
+    if key and file:
+        raise UserError(f"{FILE_VARIABLE}: found a file, and a key in {KEY_VARIABLE}; set one of both")
+    if file:
+        source = f"{FILE_VARIABLE}: {file}"
+        key = _read_file(file)
+    if (key or file) and (len(key) < _SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key):
         raise UserError(
-            f"{KEY_VARIABLE}: found a key of {len(key)} characters, expected {_SHORTEST_KEY} or more of ASCII without "
-            "spaces"
+            f"{source}: found a key of {len(key)} characters, expected {_SHORTEST_KEY} or more of ASCII without spaces"
         )
     return key or None
+
+
+def _read_file(file: str) -> str:
+    try:
+        return Path(file).expanduser().read_text("utf-8").removesuffix("\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no text"
+        raise UserError(f"{FILE_VARIABLE}: {file}: {reason}") from None
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,7 @@ class Access:
 
     Attributes:
         host: Where the service listens.
-        key: Of the clients; ``None`` lets anybody ask who uses the name of this machine.
+        key: Of the clients; ``None`` lets anybody on this machine ask who uses its own name.
 
     Raises:
         SettingError: A host that other machines reach, without a key.
@@ -48,16 +65,24 @@ class Access:
             raise SettingError(
                 "host",
                 f"{self.host} is reached by other machines, which needs a key: set the environment variable "
-                f"{KEY_VARIABLE}, or use 127.0.0.1",
+                f"{KEY_VARIABLE} or {FILE_VARIABLE}, or use 127.0.0.1",
             )
 
-    def check(self, authorization: str, asked_host: str) -> None:
-        """Check the headers ``Authorization`` and ``Host``.
+    def check(self, authorization: str, asked_host: str, client: str) -> None:
+        """Check a request.
+
+        Args:
+            authorization: The header ``Authorization``.
+            asked_host: The header ``Host``.
+            client: The address from which the request comes.
 
         Raises:
-            RefusedError: No key, another one, or, without keys, a name that a foreign web page has given this machine.
+            RefusedError: No key, another one, or, without keys, another machine, or a name that a foreign web page has
+                given this machine.
         """
         if self.key is None:
+            if not _is_loopback(client):
+                raise RefusedError(403, f"without a key only this machine is answered: set {KEY_VARIABLE}")
             if not _is_loopback(_without_port(asked_host)):
                 raise RefusedError(403, "host: without a key only localhost and loopback addresses are answered")
             return

@@ -58,8 +58,17 @@ class Service:
         variables = {"classifier": classifier, "needs_key": access.key is not None, "version": __version__}
         self._page = render_html("serving/page.html.j2", variables)
 
-    def application(self) -> FastAPI:
-        """The application for an ASGI server."""
+    @property
+    def is_ready(self) -> bool:
+        """Whether images are judged."""
+        return self._worker.is_ready
+
+    def application(self, with_metrics: bool = True) -> FastAPI:
+        """The application for an ASGI server.
+
+        Args:
+            with_metrics: Whether ``/metrics`` is answered, by this process for itself.
+        """
         app = FastAPI(
             title="sem-lightning",
             version=__version__,
@@ -77,7 +86,10 @@ class Service:
             responses=PROBLEMS,
             openapi_extra={"requestBody": REQUEST_BODY},
         )
-        for path, handler in (("/health", self.health), ("/ready", self.ready), ("/metrics", self.metrics)):
+        monitored = {"/health": self.health, "/ready": self.ready} | (
+            {"/metrics": self.metrics} if with_metrics else {}
+        )
+        for path, handler in monitored.items():
             app.add_api_route(path, handler, methods=["GET"], response_class=Response)
         app.add_api_route("/", self.page, methods=["GET"], include_in_schema=False)
         return app
@@ -103,7 +115,7 @@ class Service:
 
     async def ready(self) -> Response:
         """200 while images are judged, 503 otherwise."""
-        return _json(200, {"status": "ready"}) if self._worker.is_ready else _json(503, {"error": "not ready"})
+        return _json(200, {"status": "ready"}) if self.is_ready else _json(503, {"error": "not ready"})
 
     async def metrics(self, request: Request) -> Response:
         """Counters in Prometheus' text format."""
@@ -118,7 +130,8 @@ class Service:
         return HTMLResponse(self._page, headers={"Content-Security-Policy": _PAGE_POLICY})
 
     def _check(self, request: Request) -> None:
-        self._access.check(request.headers.get("authorization", ""), request.headers.get("host", ""))
+        client = "" if request.client is None else request.client.host
+        self._access.check(request.headers.get("authorization", ""), request.headers.get("host", ""), client)
 
     async def _answers(self, request: Request) -> list[Answer]:
         """The answers to a request, in the order of its images.

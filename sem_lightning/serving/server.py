@@ -3,24 +3,15 @@
 import logging
 import math
 import socket
-import sys
 from collections.abc import Callable
 
-import numpy as np
 import uvicorn
 
 from sem_lightning.errors import SettingError
-from sem_lightning.inference.predictor import Predictor
-from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.processes import allow_to_finish
-from sem_lightning.serving.access import Access
 from sem_lightning.serving.app import Service
 from sem_lightning.serving.limits import ServiceLimits
-from sem_lightning.serving.metrics import ServiceMetrics
 from sem_lightning.serving.protocol import bounded_protocol
-from sem_lightning.serving.worker import Worker
-
-_SWITCH = 0.0005  # seconds, in place of 5 ms: the judging thread waits so long for Python after each layer
 
 
 def open_port(host: str, port: int) -> socket.socket:
@@ -43,32 +34,17 @@ def open_port(host: str, port: int) -> socket.socket:
     return opened
 
 
-def run_service(
-    name: str,
-    predictor: Predictor,
-    inspector: Inspector,
-    limits: ServiceLimits,
-    access: Access,
-    port: socket.socket,
-    on_start: Callable[[], object],
-) -> None:
+def run_service(service: Service, limits: ServiceLimits, port: socket.socket, on_start: Callable[[], object]) -> None:
     """Answer requests until Ctrl-C or SIGTERM, and then those that were taken.
 
     Args:
-        name: Of the classifier.
-        predictor: Judges images alone; it judges one before the first request.
-        inspector: Compares images with references.
+        service: What answers.
         limits: Of requests.
-        access: Who may ask.
         port: See `open_port`.
         on_start: Called before the first request is taken.
     """
-    list(predictor.stream([np.zeros((predictor.settings.image_size,) * 2, np.uint8)]))
-    metrics = ServiceMetrics()
-    service = Service(Worker(predictor, inspector, limits, metrics), limits, access, metrics, name)
     patience = math.ceil(limits.seconds) + 1
     allow_to_finish(2 * patience)
-    sys.setswitchinterval(_SWITCH)
     for each in ("uvicorn", "python_multipart"):
         logging.getLogger(each).setLevel(logging.ERROR)  # hostile requests would fill the log
     config = uvicorn.Config(
