@@ -24,7 +24,6 @@ from sem_lightning.inspection.compared_reference import (
 )
 from sem_lightning.inspection.comparing import ComparedReferences, compare_references, compare_self
 from sem_lightning.inspection.design.design import Design
-from sem_lightning.inspection.design.inspecting import inspect_design
 from sem_lightning.inspection.difference import least_log_odds, least_score
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, highest_of
 from sem_lightning.inspection.limits import FALSE_PLACES, InspectionLimits, open_limits
@@ -138,6 +137,8 @@ class Inspector:
         """
         if self.limits is not None:
             raise SettingError("limits", "hold for comparisons with images, not with a design")
+        from sem_lightning.inspection.design.inspecting import inspect_design  # imports what no reference needs
+
         return inspect_design(self._open(image), design, self.false_places_of_design)
 
     def stream(

@@ -1,9 +1,9 @@
 """From an image and its design to an inspection."""
 
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inspection.design.comparison import Compared, compare_with_design
@@ -77,7 +77,7 @@ def least_design_score(false_places: float, area: float, outline: float) -> floa
         area: Pixels that are compared.
         outline: Pixels of these on the design's outline.
     """
-    noise = _SPREAD * float(norm.isf(min(false_places * _SPOT / (2 * max(area, _SPOT)), 0.25)))
+    noise = -_SPREAD * NormalDist().inv_cdf(min(false_places * _SPOT / (2 * max(area, _SPOT)), 0.25))
     return max(noise, at_rate(false_places * 1e6 / max(outline, 1), _SCORES, _RATES))
 
 
