@@ -31,16 +31,15 @@ UNUSED = {
         "libs/libopenvino_tensorflow_lite_frontend.so*",
         "libs/libopenvino_gguf_frontend.so*",
     ),
-    "scipy": tuple(
-        "cluster constants datasets differentiate fftpack integrate interpolate io linalg misc ndimage odr optimize signal "
-        "sparse spatial stats".split()
-    ),  # all but fft, and what it imports
+    "scipy": ("*",),
     "PIL": ("_avif*.so", "_imagingft*.so"),
     "pillow.libs": ("libavif*", "libharfbuzz*", "libfreetype*"),
     "imagecodecs": ("_*.so",),
     "imagecodecs.libs": ("*",),
 }
-KEPT = {  # codecs of LZW, PackBits, Deflate and JPEG
+KEPT = {  # beginnings of names
+    "scipy": ("_", "fft", "special", "version"),  # fft, and what it imports
+    # codecs of LZW, PackBits, Deflate and JPEG
     "imagecodecs": ("_shared", "_imcd", "_deflate", "_zlib", "_jpeg8"),
     "imagecodecs.libs": ("libdeflate", "libjpeg"),
 }

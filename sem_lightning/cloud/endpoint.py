@@ -3,6 +3,7 @@
 import base64
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from sem_lightning.cloud.workspace import explain_azure
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.io.atomic import write_atomically
 from sem_lightning.model.checkpoint import load_model, save_rule
+from sem_lightning.runtime.exported_folder import read_exported, write_exported
 
 SCRIPT = "sem_lightning/cloud/score.py"
+_RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}  # by format of an exported folder
 _MAX_REQUEST = 1_500_000  # bytes that a managed endpoint accepts
 
 
@@ -27,17 +30,20 @@ def build_endpoint(
 ) -> tuple[ManagedOnlineEndpoint, ManagedOnlineDeployment]:
     """The endpoint, with keys, and a deployment of the classifier ``settings.model`` with our scoring script.
 
-    A classifier file is copied into ``folder`` in the format that a pipeline registers.
+    A classifier file is copied into ``folder`` in the format that a pipeline registers, an exported folder as it is;
+    unless torch runs it, its environment does without torch.
 
     Raises:
-        SettingError: ``cloud.model`` is neither a registered model nor a classifier file.
+        SettingError: ``cloud.model`` is neither a registered model nor a classifier file or folder.
+        UserError: The file or folder is damaged.
     """
+    model, runtime = _find_model(settings, folder)
     endpoint = ManagedOnlineEndpoint(name=settings.endpoint, auth_mode="key")
     deployment = ManagedOnlineDeployment(
         name=settings.deployment,
         endpoint_name=settings.endpoint,
-        model=_find_model(settings, folder),
-        environment=make_environment(settings, serving=True),
+        model=model,
+        environment=make_environment(settings, serving=True, runtime=runtime),
         code_configuration=CodeConfiguration(code=str(code), scoring_script=SCRIPT),
         instance_type=settings.endpoint_instance_type,
         instance_count=settings.endpoint_instance_count,
@@ -47,19 +53,27 @@ def build_endpoint(
     return endpoint, deployment
 
 
-def _find_model(settings: AzureSettings, folder: Path) -> str | Model:
-    path = Path(settings.model).expanduser()
-    if path.is_file():
-        (folder / "model").mkdir()
-        save_rule(path, load_model(path).rule, folder / "model" / MODEL_FILE)  # like a pipeline
-        return Model(path=str((folder / "model").resolve()), name=settings.register_as, type="custom_model")
+def _find_model(settings: AzureSettings, folder: Path) -> tuple[str | Model, str | None]:
+    """The model, and the package that runs its network in place of torch, if one does."""
+    path, copy = Path(settings.model).expanduser(), folder / "model"
+    if path.is_file() or path.is_dir():
+        runtime = None
+        if path.is_dir():
+            exported = read_exported(path)
+            runtime = _RUNTIMES.get(exported.format)
+            write_exported(replace(exported, folder=copy))
+        else:
+            copy.mkdir()
+            save_rule(path, load_model(path).rule, copy / MODEL_FILE)  # like a pipeline
+        return Model(path=str(copy.resolve()), name=settings.register_as, type="custom_model"), runtime
     wanted = settings.model.removeprefix("azureml:")
     name, mark, version = wanted.rpartition("@" if "@" in wanted else ":")
     if not (name and version) or "/" in wanted or (mark == "@" and version != "latest"):
         raise SettingError(
-            "cloud.model", f"found {settings.model!r}, expected NAME@latest, NAME:VERSION, or a classifier's file"
+            "cloud.model",
+            f"found {settings.model!r}, expected NAME@latest, NAME:VERSION, or a classifier's file or folder",
         )
-    return f"azureml:{wanted}"
+    return f"azureml:{wanted}", None
 
 
 def write_endpoint(endpoint: ManagedOnlineEndpoint, deployment: ManagedOnlineDeployment, folder: Path) -> list[Path]:

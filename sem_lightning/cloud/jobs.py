@@ -84,9 +84,9 @@ def _add_step(step: Step, settings: AzureSettings, environment: Environment, cod
     return sweep
 
 
-def make_environment(settings: AzureSettings, serving: bool) -> Environment:
-    """The environment: our packages on the image of the settings."""
-    conda = conda_file(serving)
+def make_environment(settings: AzureSettings, serving: bool, runtime: str | None = None) -> Environment:
+    """The environment: our packages (see `conda_file`) on the image of the settings."""
+    conda = conda_file(serving, runtime)
     name = "sem-lightning-serving" if serving else "sem-lightning"
     return Environment(name=name, version=version_of(conda, settings.image), image=settings.image, conda_file=conda)
 

@@ -16,6 +16,7 @@ from sem_lightning.version import PACKAGE_FOLDER
 _PYTHON = "3.11"
 _EXTRAS = ("mlflow", "layout", "explain")  # extras for jobs
 _HEADLESS = {"opencv-python": "opencv-python-headless"}  # without GUI libraries, which images lack
+_OF_TRAINING = {"lightning", "matplotlib", "rich", "tensorboard", "torch", "torchmetrics", "torchvision"}
 _MLFLOW = "azureml-mlflow>=1.55"  # lets MLflow write to the workspace
 _SERVER = "azureml-inference-server-http>=1.0"  # runs the scoring script of an endpoint
 
@@ -30,13 +31,20 @@ def stage_code(folder: Path, own: Sequence[Path] = ()) -> Path:
     return folder
 
 
-def conda_file(serving: bool) -> dict[str, Any]:
-    """The packages of ``pyproject.toml`` as a conda environment, for jobs or for an endpoint."""
+def conda_file(serving: bool, runtime: str | None = None) -> dict[str, Any]:
+    """The packages of ``pyproject.toml`` as a conda environment.
+
+    Args:
+        serving: For an endpoint rather than for jobs.
+        runtime: Package that runs the network in place of torch (``onnxruntime``, ``openvino``); what only training needs
+            is then left out.
+    """
     wanted = [_SERVER] if serving else [_MLFLOW]
     for text in metadata.requires("sem-lightning") or ():
         requirement = Requirement(text)
         extra = [name for name in _EXTRAS if requirement.marker and requirement.marker.evaluate({"extra": name})]
-        if requirement.marker is None or (extra and not serving):
+        is_core = requirement.marker is None and not (runtime and requirement.name in _OF_TRAINING)
+        if is_core or requirement.name == runtime or (extra and not serving):
             name = _HEADLESS.get(requirement.name, requirement.name)
             wanted.append(f"{name}{requirement.specifier}")
     return {

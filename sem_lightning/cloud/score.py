@@ -6,6 +6,8 @@ optional. Response 200: ``decision`` (a class, or ``unsure``), ``reason`` (why i
 ``unsure``, else null), ``label`` (the most probable class), ``probabilities``,
 ``ood_score``, ``regions``. Response 400, for an invalid request: ``{"error": {"message": ...}}``.
 
+The classifier is a file or a folder of sem-export, which needs no torch.
+
 Azure calls `init` once and `run` for each request. ``AZUREML_MODEL_DIR`` names the classifier's folder.
 """
 
@@ -20,8 +22,9 @@ from typing import Any
 from sem_lightning.errors import UserError
 from sem_lightning.inference.prediction import UnreadableImage
 from sem_lightning.inference.predictor import Predictor
-from sem_lightning.model.checkpoint import load_model
 from sem_lightning.polarity import POLARITIES
+from sem_lightning.runtime.exported_folder import DESCRIPTION
+from sem_lightning.runtime.open_model import open_model
 
 MAX_BYTES = 64 << 20  # limit of a request
 _SUFFIXES = (".safetensors", ".ckpt")
@@ -35,10 +38,13 @@ def init() -> None:
         UserError: There is no classifier, or several.
     """
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
-    found = sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES)
+    exported = [path.parent for path in folder.rglob(DESCRIPTION)]
+    files = [path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.parent not in exported]
+    found = [*exported, *files]
     if len(found) != 1:
-        raise UserError(f"{folder}: found {len(found)} classifiers, expected one {' or '.join(_SUFFIXES)}")
-    model = load_model(found[0])
+        allowed = ", ".join((*_SUFFIXES, "folder of sem-export"))
+        raise UserError(f"{folder}: found {len(found)} classifiers, expected one of {allowed}")
+    model = open_model(found[0])
     _predictors.clear()
     for polarity in (None, *POLARITIES) if model.settings.polarity is not None else (None,):
         _predictors[polarity] = Predictor(model, polarity=polarity)

@@ -86,11 +86,9 @@ class Service:
             responses=PROBLEMS,
             openapi_extra={"requestBody": REQUEST_BODY},
         )
-        monitored = {"/health": self.health, "/ready": self.ready} | (
-            {"/metrics": self.metrics} if with_metrics else {}
-        )
-        for path, handler in monitored.items():
-            app.add_api_route(path, handler, methods=["GET"], response_class=Response)
+        for path, handler in (("/health", self.health), ("/ready", self.ready), ("/metrics", self.metrics)):
+            if with_metrics or handler != self.metrics:
+                app.add_api_route(path, handler, methods=["GET"], response_class=Response)
         app.add_api_route("/", self.page, methods=["GET"], include_in_schema=False)
         return app
 

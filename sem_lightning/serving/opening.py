@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from sem_lightning.errors import SettingError
 from sem_lightning.inference.predictor import load
 from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.serving.access import Access
@@ -36,8 +35,6 @@ def open_service(
         SettingError: Options that do not fit it, or it compares images.
     """
     predictor = load(ckpt, **predictor_options)
-    if predictor.settings.judges_places:
-        raise SettingError("ckpt", "compares an image with its reference: use network=...")
     inspector = Inspector(**inspector_options)
     list(predictor.stream([np.zeros((predictor.settings.image_size,) * 2, np.uint8)]))
     metrics = ServiceMetrics()

@@ -2,8 +2,10 @@
 
 import _thread
 import json
+import os
 import shlex
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from azure.ai.ml.entities import PipelineJob
 from azure.identity import EnvironmentCredential
 from azure_stub import NAMES, WORKSPACE, AzureStub, Credential, metadata, serve
 from conftest import Run
+from packaging.requirements import Requirement
 
 from sem_lightning.cloud import rehearsal, score, submission, workspace
 from sem_lightning.cloud.azure_settings import AzureSettings
@@ -26,7 +29,11 @@ from sem_lightning.cloud.jobs import build_job
 from sem_lightning.cloud.steps import Step, plan
 from sem_lightning.config.compose import config_folder
 from sem_lightning.errors import UserError
+from sem_lightning.export.graph import onnx_graph
+from sem_lightning.inference.predictor import load
+from sem_lightning.model.checkpoint import load_model
 from sem_lightning.model.classifier import load_classifier
+from sem_lightning.runtime.exported_folder import ExportedModel, write_exported
 
 TINY = ("imaging.image_size=64", "num_per_class=10", "shares={train: 0.4, val: 0.2, test: 0.2, calibration: 0.2}")
 SETTINGS = AzureSettings(
@@ -370,6 +377,39 @@ def test_a_classifier_is_deployed_asked_and_deleted(
     assert run("cloud", "action=delete", *NAMES).code == 0
     done = run("cloud", "action=delete", *NAMES)
     assert done.code == 1 and "endpoint sem-lightning: not found" in done.err
+
+
+def test_an_exported_folder_is_deployed_without_torch_and_answers_as_its_checkpoint(
+    run: Run, azure: AzureStub, checkpoint: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    model = load_model(checkpoint)
+    files = {"network.onnx": onnx_graph(model.net, model.settings.image_size)}
+    write_exported(ExportedModel(model.settings, model.rule, "onnx", "fp32", files, {}, tmp_path / "line"))
+    done = run("cloud", "action=deploy", "cloud.model=line", "dry_run=true", "hydra.run.dir=dry", *NAMES)
+    assert done.code == 0 and not azure.requests, done.err
+    deployment = yaml.safe_load(Path("dry/deployment.yml").read_text())
+    packages = deployment["environment"]["conda_file"]["dependencies"][2]["pip"]
+    named = {Requirement(each).name for each in packages}
+    assert "onnxruntime" in named and not {"torch", "lightning", "opencv-python", "openvino"} & named
+
+    cv2.imwrite("scan.png", np.random.default_rng(0).integers(0, 255, (80, 90), np.uint8))
+    program = (  # what the endpoint does, with the code and the model that are uploaded
+        "import base64, json, sys; from sem_lightning.cloud import score; score.init()\n"
+        "image = base64.b64encode(open(sys.argv[1], 'rb').read()).decode()\n"
+        "print(json.dumps(score.score(json.dumps({'image': image}).encode())), 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "scan.png")]
+    paths = {"PYTHONPATH": str(Path("dry/code").resolve()), "AZUREML_MODEL_DIR": deployment["model"]["path"]}
+    asked = subprocess.run(command, env=os.environ | paths, capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+    (status, answer), imported = json.loads(asked.stdout.rpartition(" ")[0]), asked.stdout.split()[-1]
+    (said,) = load(checkpoint, device="cpu").predict(tmp_path / "scan.png")
+    assert status == 200 and imported == "False" and answer["decision"] == said.decision
+    assert answer["probabilities"] == pytest.approx(said.probabilities, abs=1e-4)
+    (tmp_path / "line" / "network.onnx").write_bytes(b"")
+    done = run("cloud", "action=deploy", "cloud.model=line", "dry_run=true", *NAMES)
+    assert done.code == 1 and "network.onnx: damaged" in done.err
 
 
 @pytest.mark.parametrize(
