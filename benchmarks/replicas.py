@@ -137,7 +137,7 @@ def deployed(replicas: int) -> Iterator[int]:
         yield port
     finally:
         serve.shutdown()
-        ray.shutdown()
+        ray.shutdown()  # type: ignore[no-untyped-call]
 
 
 def running() -> list[int]:

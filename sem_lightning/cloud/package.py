@@ -36,8 +36,8 @@ def conda_file(serving: bool, runtime: str | None = None) -> dict[str, Any]:
 
     Args:
         serving: For an endpoint rather than for jobs.
-        runtime: Package that runs the network in place of torch (``onnxruntime``, ``openvino``); what only training needs
-            is then left out.
+        runtime: Package that runs the network in place of torch, ``onnxruntime`` or ``openvino``; what only training
+            needs is then left out.
     """
     wanted = [_SERVER] if serving else [_MLFLOW]
     for text in metadata.requires("sem-lightning") or ():
@@ -50,7 +50,7 @@ def conda_file(serving: bool, runtime: str | None = None) -> dict[str, Any]:
     return {
         "name": "sem-lightning",
         "channels": ["conda-forge"],
-        "dependencies": [f"python={_PYTHON}", "pip", {"pip": sorted(wanted)}],
+        "dependencies": [f"python={_PYTHON}", "pip", {"pip": sorted(set(wanted))}],
     }
 
 

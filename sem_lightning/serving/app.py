@@ -4,10 +4,10 @@ import asyncio
 import json
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
@@ -17,6 +17,7 @@ from sem_lightning.io.html_page import render_html
 from sem_lightning.serving.access import Access
 from sem_lightning.serving.limits import ServiceLimits
 from sem_lightning.serving.metrics import ServiceMetrics
+from sem_lightning.serving.pictures import draw_png
 from sem_lightning.serving.refusal import RefusedError
 from sem_lightning.serving.requests import HeldBytes, SentImages, read_body, read_images
 from sem_lightning.serving.schema import PROBLEMS, REQUEST_BODY, Answers
@@ -29,6 +30,7 @@ _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob:; connect-src 'self'; "
     "frame-ancestors 'none'"
 )
+_Found = TypeVar("_Found")
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -90,6 +92,7 @@ class Service:
             if with_metrics or handler != self.metrics:
                 app.add_api_route(path, handler, methods=["GET"], response_class=Response)
         app.add_api_route("/", self.page, methods=["GET"], include_in_schema=False)
+        app.add_api_route("/picture", self.picture, methods=["POST"], include_in_schema=False)
         return app
 
     async def predict(self, request: Request) -> Response:
@@ -127,6 +130,20 @@ class Service:
         """A form to try an image."""
         return HTMLResponse(self._page, headers={"Content-Security-Policy": _PAGE_POLICY})
 
+    async def picture(self, request: Request) -> Response:
+        """The file in the body as PNG."""
+        try:
+            self._check(request)
+            async with asyncio.timeout(self._limits.seconds):
+                with self._held.share() as share:
+                    body = await read_body(request, self._limits, share)
+                    png = await self._in_reader(draw_png, body, self._limits.pixels)
+        except TimeoutError:
+            return _json(503, {"error": f"no picture within {self._limits.seconds:g} s; try again"})
+        except RefusedError as refusal:
+            return _json(refusal.status, {"error": refusal.reason})
+        return Response(png, media_type="image/png")
+
     def _check(self, request: Request) -> None:
         client = "" if request.client is None else request.client.host
         self._access.check(request.headers.get("authorization", ""), request.headers.get("host", ""), client)
@@ -145,15 +162,15 @@ class Service:
                 with self._held.share() as share:
                     body = await read_body(request, self._limits, share)
                     status, late = 503, f"no answer within {self._limits.seconds:g} s; try again"
-                    sent = await self._read(request.headers.get("content-type", ""), body)
+                    content_type = request.headers.get("content-type", "")
+                    sent = await self._in_reader(read_images, content_type, body, self._limits)
                     del body
                     return await self._judge(sent)
         except TimeoutError:
             raise RefusedError(status, late) from None
 
-    async def _read(self, content_type: str, body: bytes) -> SentImages:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, read_images, content_type, body, self._limits)
+    async def _in_reader(self, function: Callable[..., _Found], *arguments: Any) -> _Found:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)
 
     async def _judge(self, sent: SentImages) -> list[Answer]:
         jobs = [Job(image, sent.references) for image in sent.images]

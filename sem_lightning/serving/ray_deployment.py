@@ -52,7 +52,7 @@ def application(arguments: Mapping[str, Any]) -> "Application":
         if key in rest:
             raise SettingError(key, "Ray listens for the service: serve start --http-host and --http-port")
     settings = build(compose("serve", list(_overrides(rest))), "")
-    ckpt, network = (_absolute(each) for each in (settings.ckpt, settings.network))
+    ckpt, network = _absolute(settings.ckpt), settings.network and _absolute(settings.network)
     limits, predictor = settings.limits, settings.predictor_options()
     inspector = settings.inspector_options() | {"network": network}
 
@@ -76,7 +76,9 @@ def application(arguments: Mapping[str, Any]) -> "Application":
             if not self.app.state.service.is_ready:
                 raise RuntimeError("no images are judged any longer")
 
-    return Classifier.bind()
+    made: Any = Classifier  # the decorator says it returns the class
+    bound: Application = made.bind()
+    return bound
 
 
 def _open(ckpt: str, predictor: Mapping[str, Any], inspector: Mapping[str, Any], limits: Any) -> "FastAPI":
@@ -110,8 +112,6 @@ def _overrides(arguments: Mapping[str, Any], group: str = "") -> Iterator[str]:
             yield f"{group}{key}={'null' if value is None else value}"
 
 
-def _absolute(name: str | None) -> str | None:
+def _absolute(name: str) -> str:
     """A path for processes that run in other folders; names of classifiers in the package stay."""
-    if name is None or name in PACKAGED:
-        return name
-    return str(Path(name).expanduser().resolve())
+    return name if name in PACKAGED else str(Path(name).expanduser().resolve())

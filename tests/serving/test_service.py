@@ -7,9 +7,13 @@ import signal
 import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from conftest import Run
 from hostile import ALLOWED, fault_of, hostile_requests, images, multipart, of_form, request, send
@@ -57,6 +61,24 @@ def test_a_reference_gives_places_and_registration(started: Started) -> None:
     assert status == 200 and answer["decision"] in ("good", "defect", "unsure") and "registration" in answer
     status, found = started.ask(multipart(("image", "a", data), ("reference", "b", data)), FORM)
     assert found["answers"][0]["reason"] == "same image"
+
+
+def test_the_page_gets_pictures_of_files_that_browsers_do_not_show(started: Started) -> None:
+    url = f"http://127.0.0.1:{started.port}/picture"
+    for data in images().values():
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=60) as answer:
+            found = cv2.imdecode(np.frombuffer(answer.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+        assert (
+            found is not None
+            and found.shape == (64, 64)
+            and found.dtype == np.uint8
+            and (found.min(), found.max()) == (0, 255)
+        )
+    for body, status in ((b"no image", 422), (bytes(1_000_001), 413)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(url, body), timeout=60)
+        assert refused.value.code == status and b"error" in refused.value.read()
+        refused.value.close()
 
 
 def test_it_describes_itself_and_counts(started: Started) -> None:
