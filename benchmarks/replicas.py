@@ -136,8 +136,8 @@ def deployed(replicas: int) -> Iterator[int]:
         serve.run(application({"replicas": replicas, "limits": {"seconds": 60}}))  # no 429 on a busy machine
         yield port
     finally:
-        serve.shutdown()
-        ray.shutdown()  # type: ignore[no-untyped-call]
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
 
 
 def running() -> list[int]:
