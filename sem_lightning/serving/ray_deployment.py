@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sem_lightning.checks import between
-from sem_lightning.errors import SettingError, UserError
+from sem_lightning.errors import SettingError, missing_extra
 from sem_lightning.model.packaged import PACKAGED
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
 
 _OF_RAY = ("host", "port")
-_EXTRA = "the service on Ray needs {}: pip install 'sem-lightning[ray,serve]'"
+_EXTRA = ("ray,serve", "the service on Ray")
 _LOOK = 2.0  # seconds between two looks at a replica
 
 
@@ -41,8 +41,8 @@ def application(arguments: Mapping[str, Any]) -> "Application":
     """
     try:
         from ray import serve
-    except ModuleNotFoundError as error:
-        raise UserError(_EXTRA.format(error.name)) from None
+    except ModuleNotFoundError:
+        raise missing_extra(*_EXTRA) from None
     from sem_lightning.config.build import build  # imports Hydra only if needed
     from sem_lightning.config.compose import compose
 
@@ -86,8 +86,8 @@ def _open(ckpt: str, predictor: Mapping[str, Any], inspector: Mapping[str, Any],
     try:
         from sem_lightning.serving.access import Access, read_key
         from sem_lightning.serving.opening import open_service
-    except ModuleNotFoundError as error:
-        raise UserError(_EXTRA.format(error.name)) from None
+    except ModuleNotFoundError:
+        raise missing_extra(*_EXTRA) from None
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # hostile requests would fill the log
     service = open_service(ckpt, predictor, inspector, limits, Access("localhost", read_key()))
     app = service.application(with_metrics=False)  # a request reaches one of several replicas; Ray counts them all

@@ -34,7 +34,7 @@ def test_mistakes_are_named_before_anything_is_deployed(arguments: dict[str, Any
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"needs ray: pip install 'sem-lightning\[ray,serve\]'"):
+    with pytest.raises(UserError, match=r"on Ray needs an extra: pip install 'sem-lightning\[ray,serve\]'"):
         application({})
 
 
