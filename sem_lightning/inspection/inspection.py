@@ -85,7 +85,8 @@ class Place:
         score: Standard deviations of a clean pair's differences by which the strongest part differs.
         area: Pixels that differ.
         brighter: Whether the image is brighter there than its reference.
-        log_odds: Natural logarithm of the odds that it is a defect, see `PlaceClassifier.rate`; ``None`` without a network.
+        log_odds: Natural logarithm of the odds that it is a defect, see `PlaceClassifier.rate`; ``None`` without a
+            network.
         layout: Its middle (x, y) in the layout, um, or in a mask's pixels; ``None`` where no design is compared.
     """
 

@@ -17,9 +17,9 @@ from sem_lightning.runtime.open_model import open_model
 from sem_lightning.synthesis.field import Float32
 
 _NEAR = 4  # pixels between two peaks of one place
-# The surroundings of a place do not tell the network how noisy a pair is, and its odds are too high where there is little
-# noise: rough edges are then as clear as defects are. The odds are those of this noise, times the pair's noise; the power
-# of 1 was chosen on 720 pairs of dense metal (seeds 2901 and 2998) and 240 of other defects (2998).
+# The surroundings of a place do not tell the network how noisy a pair is, and its odds are too high where there is
+# little noise: rough edges are then as clear as defects are. The odds are those of this noise, times the pair's noise;
+# the power of 1 was chosen on 720 pairs of dense metal (seeds 2901 and 2998) and 240 of other defects (2998).
 _USUAL_NOISE = 0.33  # of the contrast
 
 
