@@ -1,6 +1,7 @@
 """The plug-in package of docs/extending.md, made from the page's own blocks, installed, and used by real commands."""
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -9,8 +10,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, Run
+
+from sem_lightning.errors import UserError
+from sem_lightning.synthesis.simulator import Scene
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 _METADATA = "Metadata-Version: 2.1\nName: my-sem-parts\nVersion: 0.1.0\n"
@@ -24,14 +30,16 @@ class Workplace:
     folder: Path
     installed: Path
 
-    def run(self, line: str, *more: str, plugged: bool = True) -> "subprocess.CompletedProcess[str]":
+    def environment(self) -> dict[str, str]:
+        paths = (str(PAGE.parent.parent), str(self.installed))
+        return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+    def run(self, line: str, *more: str) -> "subprocess.CompletedProcess[str]":
         command, *arguments = shlex.split(line)
         module = f"sem_lightning.commands.{command.removeprefix('sem-')}"
-        paths = [str(PAGE.parent.parent), *([str(self.installed)] if plugged else [])]
         return subprocess.run(
             [sys.executable, "-m", module, *arguments, *more],
-            cwd=self.folder, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
-            capture_output=True, text=True, check=False,
+            cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
 
 
@@ -91,33 +99,35 @@ def test_a_set_of_own_parts_replays(workplace: Workplace) -> None:
         "stored = [cv2.imread('rings/' + each['filename'], -1) for each in lines]\n"
         "assert all((a == b).all() for a, b in zip(images, stored, strict=True)), 'differs'\n"
     )
-    paths = [str(PAGE.parent.parent), str(workplace.installed)]
-    for known, code in ((paths, 0), (paths[:1], 1)):
-        replay = subprocess.run(
-            [sys.executable, "-c", program],
-            cwd=workplace.folder, env=os.environ | {"PYTHONPATH": os.pathsep.join(known)},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert replay.returncode == code, replay.stderr
-    assert "'rings', which no installed package registers" in replay.stderr
+    replay = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=workplace.folder, env=workplace.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert replay.returncode == 0, replay.stderr
+    first = json.loads((workplace.folder / "rings" / "metadata.jsonl").read_text().splitlines()[0])
+    with pytest.raises(UserError, match="'rings', which no installed package registers"):
+        Scene.from_dict(first.get("scene", first))  # here, where it is not installed
 
 
-def test_training_and_prediction_with_own_network_callback_and_logger(workplace: Workplace, page: str) -> None:
+def test_training_and_prediction_with_own_network_callback_and_logger(
+    workplace: Workplace, page: str, run: Run
+) -> None:
     line = next(line for line in page.splitlines() if "callbacks.own" in line and line.startswith("sem-train "))
     trained = workplace.run(line, "logger=json_lines", "hydra.run.dir=run", "logger.every_n_steps=1", *_NETWORK)
     assert trained.returncode == 0, trained.stderr
     curves = (workplace.folder / "metrics.jsonl").read_text()
     assert "train/weight_norm" in curves and "train/loss" in curves
-    made = workplace.run("sem-generate num_per_class=1 num_workers=1 shards=1 output=images imaging.image_size=64")
-    assert made.returncode == 0, made.stderr
-    predict = "sem-predict ckpt=run/checkpoints/best.ckpt images=images"
-    predicted = workplace.run(predict)
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    cv2.imwrite(str(workplace.folder / "scan.png"), noise)
+    predict = ("ckpt=run/checkpoints/best.ckpt", "images=scan.png")
+    predicted = workplace.run("sem-predict", *predict)
     assert predicted.returncode == 0, predicted.stderr
-    assert len((workplace.folder / "predictions.csv").read_text().splitlines()) == 4
-    refused = workplace.run(predict, "output=none.csv", plugged=False)
-    assert refused.returncode == 1
-    assert len(refused.stderr.splitlines()) == 1
-    assert refused.stderr.startswith("error: run/checkpoints/best.ckpt: network: found 'tiny_cnn', expected one of ")
+    assert len((workplace.folder / "predictions.csv").read_text().splitlines()) == 2
+    os.chdir(workplace.folder)
+    refused = run("predict", *predict, "output=none.csv")  # here, where the plug-in is not installed
+    assert refused.code == 1
+    assert len(refused.err.splitlines()) == 1
+    assert refused.err.startswith("error: run/checkpoints/best.ckpt: network: found 'tiny_cnn', expected one of ")
     assert not (workplace.folder / "none.csv").exists()
 
 

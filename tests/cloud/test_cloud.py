@@ -177,10 +177,12 @@ def test_a_failed_job_is_an_exit_code(run: Run, azure: AzureStub) -> None:
 def test_a_log_that_ends_before_the_job_does_is_no_end(
     azure: AzureStub, monkeypatch: pytest.MonkeyPatch, job: PipelineJob, tmp_path: Path, capsys: Any
 ) -> None:
-    azure.job_states = ["Finalizing", "Finalizing", "Completed"]
+    azure.job_states = [*["Finalizing"] * 8, "Completed"]
     answer = azure.answer
 
     def going_on(method: str, path: str, query: str, body: bytes) -> Any:
+        if path.startswith("/history/"):
+            return 200, {"runId": path.split("/")[-2], "status": "Completed", "logFiles": {}}, {}
         if method == "GET" and "/jobs/" in path and len(azure.job_states) > 1:
             azure.job_states.pop(0)
         return answer(method, path, query, body)
