@@ -1,5 +1,6 @@
 """Intervals against published and exact values; the rule in words."""
 
+import itertools
 import math
 
 import numpy as np
@@ -54,9 +55,20 @@ def test_f1_follows_from_the_share_that_is_right() -> None:
 def test_balanced_accuracy_varies_as_the_mean_of_two_rates_does() -> None:
     half = Z * math.sqrt(0.8 * 0.2 / 10_000 + 0.6 * 0.4 / 5_000) / 2
     found = mean_rate_interval([(8_000, 10_000), (3_000, 5_000)])
-    assert found == pytest.approx((0.7 - half, 0.7 + half), abs=half / 1000)
+    assert found == pytest.approx((0.7 - half, 0.7 + half), abs=half / 50)
     assert mean_rate_interval([(3, 10), (0, 0)]) == (0.0, 1.0)
     assert mean_rate_interval([(9, 9), (4, 4)])[1] == 1.0 and mean_rate_interval([(0, 9), (0, 4)])[0] == 0.0
+
+
+def test_the_interval_of_balanced_accuracy_holds_it_as_often_as_it_says() -> None:
+    trials, rates = (40, 20), (0.85, 0.6)
+    found = 0.0
+    for counts in itertools.product(*(range(number + 1) for number in trials)):
+        low, high = mean_rate_interval(list(zip(counts, trials, strict=True)))
+        if low <= sum(rates) / 2 <= high:
+            found += math.prod(binom.pmf(counts, trials, rates))
+    assert 0.94 < found < 0.97
+    assert mean_rate_interval([(30, 30), (30, 30)])[0] < 0.93
 
 
 def test_a_rule_in_words() -> None:
