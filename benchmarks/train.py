@@ -3,6 +3,7 @@
 python benchmarks/train.py            # waiting for data, the loop's overhead, memory; about 4 minutes
 python benchmarks/train.py --race     # seconds until 0.893 and 0.99 for the paper's and the default recipe; 10 minutes
 python benchmarks/train.py --neighbour   # images/s alone and beside a busy process, training and prediction; 7 minutes
+python benchmarks/train.py --networks    # weights and multiply-adds of each network for an image of 128 x 128; seconds
 
 The overhead, logging included, is measured against a bare PyTorch loop (forward, losses, backward, Adam) on the same
 batches in the same run, in alternating rounds. Memory is what train.py and its worker processes hold together, pages
@@ -28,6 +29,7 @@ import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
 
 from sem_lightning.config.compose import compose_simulator
 from sem_lightning.config.training import compose_training
@@ -36,6 +38,7 @@ from sem_lightning.evaluation.prediction_collector import PredictionCollector
 from sem_lightning.inference.predictor import Predictor, load
 from sem_lightning.model.classifier import SEMClassifier
 from sem_lightning.model.mask_loss import mask_loss
+from sem_lightning.model.network import NETWORKS, build_network
 from sem_lightning.training.callbacks import ImageCounter
 from sem_lightning.training.start import build_classifier
 from sem_lightning.training.trainer import quiet_lightning
@@ -219,6 +222,17 @@ def speed_of(work: str, beside: bool, policy: str) -> float:
     return float(done.stdout.split()[-1])
 
 
+def count_networks() -> None:
+    """Print weights and multiply-adds of convolutions and linear layers, for three classes."""
+    print("| network | weights, M | multiply-adds, M |\n| --- | ---: | ---: |")
+    for name in NETWORKS:
+        net = build_network(name, None, 3, "average").eval()
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            net(torch.rand(1, 1, 128, 128))
+        weights, operations = sum(each.numel() for each in net.parameters()), counter.get_total_flops() // 2
+        print(f"| {name} | {weights / 1e6:.2f} | {operations / 1e6:.1f} |")
+
+
 class Race(Callback):
     """Accuracy on unseen images against training seconds, without the time of the test."""
 
@@ -263,6 +277,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--race", action="store_true", help="seconds until 0.893 and 0.99 instead")
     parser.add_argument("--neighbour", action="store_true", help="speed beside a busy process instead")
+    parser.add_argument("--networks", action="store_true", help="weights and multiply-adds of each network instead")
     parser.add_argument("--speed", choices=["train", "predict"], help=argparse.SUPPRESS)
     quiet_lightning()
     options = parser.parse_args()
@@ -272,6 +287,8 @@ def main() -> None:
         measure_speed(options.speed)
     elif options.neighbour:
         measure_neighbour()
+    elif options.networks:
+        count_networks()
     else:
         measure_waiting()
         measure_overhead()

@@ -44,7 +44,7 @@ def test_it_gives_torchvisions_feature_maps(reference: nn.Module, shape: tuple[i
     reference.eval()
 
 
-@pytest.mark.parametrize(("blocks", "width"), [((1, 1, 1, 1), 64), ((2, 2, 2, 2), 32)])
+@pytest.mark.parametrize(("blocks", "width"), [((1, 1, 1, 1), 64), ((2, 2, 2, 2), 32), ((1, 1, 1, 1), 32)])
 def test_strides_and_channels_of_the_others(blocks: tuple[int, int, int, int], width: int) -> None:
     net = GrayResNet(blocks, width).eval()
     maps = net(torch.rand(2, 1, 64, 96))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from sem_lightning.errors import UserError
@@ -35,6 +36,15 @@ def test_it_is_resnet18_for_one_channel() -> None:
     count = sum(p.numel() for part in (net.backbone, net.class_head) for p in part.parameters())
     assert count == sum(p.numel() for p in reference.parameters()) - 2 * 64 * 7 * 7
     assert sum(p.numel() for p in net.parameters()) * 4 < 50e6
+
+
+def test_the_student_needs_less_than_a_fifth_of_the_operations() -> None:
+    counts = []
+    for network in ("resnet18", "resnet10_small"):
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            make_network(network).eval()(torch.rand(1, 1, 128, 128))
+        counts.append(counter.get_total_flops())
+    assert counts[1] < counts[0] / 5
 
 
 def test_outputs() -> None:
