@@ -60,7 +60,7 @@ class PlaceClassifier:
             scores: float32 [H, W], see `compare`.
         """
         seen = find_peaks(scores, CANDIDATE_SCORE, CANDIDATES)
-        found = self._predictor.stream([pictures.at(*place.middle) for place in seen])
+        found = self._predictor.stream(pictures.at(*place.middle) for place in seen)  # no sequence: no thread
         by_noise, rated = math.log(pictures.noise / _USUAL_NOISE), []
         for place, prediction in zip(seen, found, strict=True):
             assert isinstance(prediction, Prediction)  # arrays are always readable

@@ -85,4 +85,4 @@ def cut(pixels: Float32, x: float, y: float) -> Float32:
     left, top = round(x) - SIDE // 2, round(y) - SIDE // 2
     rows = np.clip(np.arange(top, top + SIDE), 0, pixels.shape[0] - 1)
     columns = np.clip(np.arange(left, left + SIDE), 0, pixels.shape[1] - 1)
-    return np.asarray(pixels[np.ix_(rows, columns)])
+    return np.asarray(pixels[rows].take(columns, axis=1))

@@ -1,5 +1,6 @@
 """Finds how a reference lies on an image: shift, rotation, scale, and the displacement of each row."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ _TURNS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # degrees
 _SCALES = (0.97, 0.985, 1.0, 1.015, 1.03)
 _CANDIDATES = 3
 _SURE = 0.8  # correlation from which the search over turns and scales is left out
+_TRIAL_STEPS = (3, 5, 1e-6)  # of candidates, most of which are another place, where the steps go on without end
+_BEHIND = 0.1  # correlation behind that of the best candidate after its trial, from which one is given up
 _STEPS = (3, 60, 1e-6)  # OpenCV's criteria of the refinement: both kinds, steps, increase of the correlation
 _FINE_STEPS = (3, 25, 1e-6)
 _MOST_PERIODS = 64
@@ -201,7 +204,10 @@ def _search(level: Level, turns: Sequence[float], scales: Sequence[float]) -> tu
             found = find_peaks(*correlate_overlap(level.image, turned, _REACH), _CANDIDATES)
             starts += [(peak.correlation, around @ square(shifted(peak.x, peak.y))) for peak in found]
     starts.sort(key=lambda start: -start[0])
-    refined = [level.refine(matrix, _STEPS) for _, matrix in starts[:_CANDIDATES]]
+    candidates = [matrix for _, matrix in starts[:_CANDIDATES]]
+    tried = [level.refine(matrix, _TRIAL_STEPS)[1] for matrix in candidates]
+    chosen = itertools.compress(candidates, (each >= max(tried) - _BEHIND for each in tried))
+    refined = [level.refine(matrix, _STEPS) for matrix in chosen]
     return max(refined, key=lambda each: each[1])
 
 
