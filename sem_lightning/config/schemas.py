@@ -4,6 +4,7 @@ Values are in ``conf/``. The groups are typed by the classes that they configure
 mistakes are reported within a second.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ from sem_lightning.training.run_settings import CallbackSettings, LoggerSettings
 if TYPE_CHECKING:
     from sem_lightning.inspection.design import Design
     from sem_lightning.inspection.inspector import Inspector
+    from sem_lightning.inspection.references import InspectionPair
+    from sem_lightning.io.result_files import Inputs
 
 
 @dataclass
@@ -242,6 +245,16 @@ class InspectSettings:
 
         network = None if self.reference == "design" else self.network  # a design names its places itself
         return Inspector(self.false_places, self.pixel_size, self.data_bar == "auto", network, self.limits)
+
+    def files_read(self, pairs: "Sequence[InspectionPair]") -> "Inputs":
+        """The files that the command reads, by the keys that name them."""
+        named = {key: getattr(self, key) for key in ("images", "reference", "network", "labels", "limits")}
+        named["design.file"] = self.design.file
+        return [
+            *((key, [Path(name).expanduser()]) for key, name in named.items() if name),
+            ("images", [pair.image for pair in pairs]),
+            ("reference", [path for pair in pairs if isinstance(pair.references, tuple) for path in pair.references]),
+        ]
 
     def _check_limits(self) -> None:
         share("confidence", self.confidence)

@@ -174,6 +174,20 @@ def test_bad_files_have_a_row_and_lose_nothing_of_the_rest(run: Run, tmp_path: P
             ("images=a", "reference=b", "labels=a/l.csv", "save_limits=inspection.csv", "false_places=3"),
             "save_limits: would be written to the same file",
         ),
+        (("images=a", "reference=b", "output=a/0.png"), "output: would overwrite a/0.png, which images=... reads"),
+        (
+            ("images=a", "reference=b", "report=b/link.png"),
+            "report: would overwrite b/0.png, which reference=... reads",
+        ),
+        (("images=pairs.csv", "jsonl=pairs.csv"), "jsonl: would overwrite pairs.csv, which images=... reads"),
+        (
+            ("images=a", "reference=b", "labels=a/l.csv", "output=a/l.csv"),
+            "output: would overwrite a/l.csv, which labels=... reads",
+        ),
+        (
+            ("images=a", "reference=x_overlays/1_{name}.png", "overlays=true", "output=x.csv"),
+            "overlays: would overwrite x_overlays/1_0.png, which reference=... reads",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(
@@ -185,10 +199,15 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     (tmp_path / "note.txt").write_text("no image")
     for listing in (tmp_path / "l.csv", tmp_path / "a" / "l.csv"):
         listing.write_text("file,label\n0.png,good\n")
-    before = sorted(tmp_path.rglob("*"))
+    (tmp_path / "pairs.csv").write_text("image,reference\na/0.png,b/0.png\n")
+    (tmp_path / "b" / "link.png").symlink_to("0.png")
+    (tmp_path / "x_overlays").mkdir()
+    (tmp_path / "x_overlays" / "1_0.png").write_text("x")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
     done = run("inspect", *arguments)
     assert done.code == 1 and done.err.startswith("error: ") and said in done.err
-    assert done.err.count("\n") == 1 and sorted(tmp_path.rglob("*")) == before
+    assert done.err.count("\n") == 1
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
 def test_labels_give_rates_and_limits_that_decide_later(run: Run, tmp_path: Path) -> None:
