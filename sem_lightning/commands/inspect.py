@@ -55,9 +55,12 @@ def _open_labels(settings: InspectSettings, pairs: list[InspectionPair]) -> Outc
     from sem_lightning.inspection.limits_choice import check_counts
 
     labels = read_labels(str(settings.labels))
-    counts = labels.count([pair.image for pair in pairs])
+    images = [pair.image for pair in pairs]
+    good, defective = labels.count(images)
+    if missing := labels.missing(images):
+        print(f"labels: {len(missing)} of the labelled images are not inspected, such as {shown(missing[0])}")
     if settings.save_limits:
-        check_counts(*counts, settings.places_bound, settings.confidence, settings.max_escape)
+        check_counts(good, defective, *settings.bounds)
     return Outcomes(labels)
 
 
@@ -68,7 +71,7 @@ def _evaluate(settings: InspectSettings, outcomes: Outcomes, limits: Path | None
 
     print(evaluate_inspections(outcomes))
     if limits is not None:
-        chosen = choose_limits(outcomes, settings.places_bound, settings.confidence, settings.max_escape)
+        chosen = choose_limits(outcomes, *settings.bounds)
         chosen.save(limits)
         print(f"{chosen}\n{shown(limits)} holds these limits")
 
