@@ -7,6 +7,8 @@ from omegaconf import DictConfig, ListConfig
 from sem_lightning.config.app import run_command
 from sem_lightning.config.build import build, build_simulator, check_seed, require
 from sem_lightning.config.environment import shown
+from sem_lightning.data.data_settings import FolderSettings
+from sem_lightning.io.result_files import check_targets
 from sem_lightning.model.model_settings import check_view_scales
 
 
@@ -20,7 +22,12 @@ def calibrate(config: DictConfig) -> None:
     decision, settings = build(config.decision, "decision"), build(config.data, "data")
     check_view_scales(config.view_scales)
     ckpt = require(config, "ckpt")
+    names = list(ckpt) if isinstance(ckpt, ListConfig) else [ckpt]
     target = Path(str(require(config, "output"))).expanduser()
+    images = Path(settings.root).expanduser().rglob("*") if isinstance(settings, FolderSettings) else ()
+    check_targets(
+        [("output", target)], [("ckpt", [Path(str(name)).expanduser() for name in names]), ("data.root", images)]
+    )
     from sem_lightning.decision.explanation import explain_rule
     from sem_lightning.evaluation.calibrate import AVERAGED, in_order
     from sem_lightning.evaluation.calibrate import calibrate as give_rule
@@ -30,7 +37,7 @@ def calibrate(config: DictConfig) -> None:
 
     device = choose_device(config.device)
     alike = AVERAGED if config.view_scales is not None else (*AVERAGED, "view_scales")
-    opened = in_order(open_models(list(ckpt) if isinstance(ckpt, ListConfig) else [ckpt], alike, load_model))
+    opened = in_order(open_models(names, alike, load_model))
     path, model = opened[0]
     seed = model.settings.seed if config.seed is None else check_seed(config)
     source = open_source(build_simulator(config), settings, model, seed)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -10,10 +9,9 @@ from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.environment import shown
 from sem_lightning.config.schemas import InspectSettings
+from sem_lightning.inspection.labels import read_labels
+from sem_lightning.inspection.outcomes import Outcomes
 from sem_lightning.inspection.references import InspectionPair, find_pairs
-
-if TYPE_CHECKING:
-    from sem_lightning.inspection.outcomes import Outcomes
 
 
 def main() -> None:
@@ -36,10 +34,11 @@ def inspect(config: DictConfig) -> None:
 
     names = (settings.jsonl, settings.report, settings.save_limits)
     lines, page, limits = (Path(name).expanduser() if name else None for name in names)
-    writer = InspectionWriter(output, lines, page, edges=design is not None, limits=limits)
+    inputs = settings.files_read(pairs)
+    writer = InspectionWriter(output, lines, page, design is not None, limits, inputs)
     inspector = settings.open_inspector()
     report = InspectionReport() if page else None
-    drawn = Overlays(overlays) if settings.overlays else None
+    drawn = Overlays(overlays, inputs) if settings.overlays else None
     sinks: list[Sink] = [each for each in (writer, report, drawn, outcomes) if each is not None]
     with writer.open():
         unusable = inspect_pairs(inspector, pairs, design, sinks)
@@ -51,27 +50,28 @@ def inspect(config: DictConfig) -> None:
     exit_with_unusable(unusable)
 
 
-def _open_labels(settings: InspectSettings, pairs: list[InspectionPair]) -> "Outcomes":
+def _open_labels(settings: InspectSettings, pairs: list[InspectionPair]) -> Outcomes:
     """What collects the outcomes. Too few labels for the bounds are refused before anything is compared."""
-    from sem_lightning.inspection.labels import read_labels
     from sem_lightning.inspection.limits_choice import check_counts
-    from sem_lightning.inspection.outcomes import Outcomes
 
     labels = read_labels(str(settings.labels))
-    counts = labels.count([pair.image for pair in pairs])
+    images = [pair.image for pair in pairs]
+    good, defective = labels.count(images)
+    if missing := labels.missing(images):
+        print(f"labels: {len(missing)} of the labelled images are not inspected, such as {shown(missing[0])}")
     if settings.save_limits:
-        check_counts(*counts, settings.places_bound, settings.confidence, settings.max_escape)
+        check_counts(good, defective, *settings.bounds)
     return Outcomes(labels)
 
 
-def _evaluate(settings: InspectSettings, outcomes: "Outcomes", limits: Path | None) -> None:
+def _evaluate(settings: InspectSettings, outcomes: Outcomes, limits: Path | None) -> None:
     """Print the rates; choose, write and print the limits."""
     from sem_lightning.inspection.evaluation import evaluate_inspections
     from sem_lightning.inspection.limits_choice import choose_limits
 
     print(evaluate_inspections(outcomes))
     if limits is not None:
-        chosen = choose_limits(outcomes, settings.places_bound, settings.confidence, settings.max_escape)
+        chosen = choose_limits(outcomes, *settings.bounds)
         chosen.save(limits)
         print(f"{chosen}\n{shown(limits)} holds these limits")
 

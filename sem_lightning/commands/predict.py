@@ -39,7 +39,8 @@ def predict(config: DictConfig) -> None:
     predictor = _build_predictor(settings, paths)
     lines = Path(settings.jsonl).expanduser() if settings.jsonl else None
     boxes = output.with_name(f"{output.stem}_regions.csv") if settings.tiling == "on" or settings.explain else None
-    writer = PredictionWriter(predictor.classes, output, lines, boxes)
+    inputs = (("images", [Path(settings.images).expanduser(), *paths]), ("ckpt", [Path(settings.ckpt).expanduser()]))
+    writer = PredictionWriter(predictor.classes, output, lines, boxes, inputs)
     if settings.explain:
         clear_overlays(overlays)
     unreadable: list[str] = []

@@ -4,6 +4,7 @@ Values are in ``conf/``. The groups are typed by the classes that they configure
 mistakes are reported within a second.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ from sem_lightning.training.run_settings import CallbackSettings, LoggerSettings
 if TYPE_CHECKING:
     from sem_lightning.inspection.design import Design
     from sem_lightning.inspection.inspector import Inspector
+    from sem_lightning.inspection.references import InspectionPair
+    from sem_lightning.io.result_files import Inputs
 
 
 @dataclass
@@ -209,15 +212,13 @@ class InspectSettings:
     labels: str | None = MISSING
     save_limits: str | None = MISSING
     max_escape: float | None = MISSING
-    confidence: float = MISSING
+    confidence: float | None = MISSING
     limits: str | None = MISSING
     design: DesignSettings = field(default_factory=DesignSettings)
 
     def __post_init__(self) -> None:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
-        if (self.reference == "design") != (self.design.file is not None):
-            needed = "a layout or a mask" if self.design.file is None else "none, or reference=design"
-            raise SettingError("design.file", f"found {self.design.file}, expected {needed}")
+        self._check_design()
         if self.false_places is not None:
             between("false_places", self.false_places, 1e-4, 100, "places in a clean image")
         if self.pixel_size is not None:
@@ -226,11 +227,12 @@ class InspectSettings:
         self._check_limits()
 
     @property
-    def places_bound(self) -> float:
-        """The bound on false places of the limits that ``save_limits`` chooses."""
-        from sem_lightning.inspection.limits import FALSE_PLACES
+    def bounds(self) -> tuple[float, float, float | None]:
+        """Of the limits that ``save_limits`` chooses: on false places, its confidence, and on escapes."""
+        from sem_lightning.inspection.limits import CONFIDENCE, FALSE_PLACES
 
-        return FALSE_PLACES if self.false_places is None else self.false_places
+        false_places = FALSE_PLACES if self.false_places is None else self.false_places
+        return false_places, CONFIDENCE if self.confidence is None else self.confidence, self.max_escape
 
     def open_inspector(self) -> "Inspector":
         """The Inspector with these settings.
@@ -243,12 +245,33 @@ class InspectSettings:
         network = None if self.reference == "design" else self.network  # a design names its places itself
         return Inspector(self.false_places, self.pixel_size, self.data_bar == "auto", network, self.limits)
 
+    def files_read(self, pairs: "Sequence[InspectionPair]") -> "Inputs":
+        """The files that the command reads, by the keys that name them."""
+        named = {key: getattr(self, key) for key in ("images", "reference", "network", "labels", "limits")}
+        named["design.file"] = self.design.file
+        return [
+            *((key, [Path(name).expanduser()]) for key, name in named.items() if name),
+            ("images", [pair.image for pair in pairs]),
+            ("reference", [path for pair in pairs if isinstance(pair.references, tuple) for path in pair.references]),
+        ]
+
+    def _check_design(self) -> None:
+        if self.reference == "design":
+            if self.design.file is None:
+                raise SettingError("design.file", "needs a value with reference=design: a layout or a mask")
+            return
+        for key, value in vars(self.design).items():
+            if value is not None:
+                raise SettingError(f"design.{key}", f"found {value}, expected none, or reference=design")
+
     def _check_limits(self) -> None:
-        share("confidence", self.confidence)
-        if self.max_escape is not None:
-            share("max_escape", self.max_escape)
-            if self.save_limits is None:
-                raise SettingError("max_escape", f"found {self.max_escape:g}, expected none without save_limits")
+        for key, bound in (("confidence", self.confidence), ("max_escape", self.max_escape)):
+            if bound is not None:
+                share(key, bound)
+                if self.save_limits is None:
+                    raise SettingError(key, f"found {bound:g}, expected none without save_limits")
+        if self.limits is not None and self.false_places is not None and self.save_limits is None:
+            raise SettingError("false_places", f"found {self.false_places:g}, expected none with limits, which decide")
         if self.save_limits is not None:
             _check_file_name("save_limits", self.save_limits)
             if self.labels is None:

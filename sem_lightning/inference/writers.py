@@ -9,7 +9,7 @@ from typing import Any
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inference.prediction import Prediction, UnreadableImage
 from sem_lightning.io.csv_rows import write_row
-from sem_lightning.io.result_files import DecisionCount, check_targets, open_together, write_json_line
+from sem_lightning.io.result_files import DecisionCount, Inputs, check_targets, open_together, write_json_line
 
 _REGION_COLUMNS = ("x", "y", "width", "height", "label", "score")
 
@@ -22,16 +22,19 @@ class PredictionWriter:
         table: CSV ``path,label,confidence,decision``, ``p_<class>`` for each class, and ``reason``.
         lines: JSON lines with all results, also for unreadable files; ``None`` writes none.
         regions: CSV ``path,x,y,width,height,label,score``, a row for each suspicious region; ``None`` writes none.
+        inputs: What is read, and must not be overwritten.
 
     Raises:
-        SettingError: Two of the files have the same name, or a folder has that name.
+        SettingError: Two of the files have the same name, a folder has that name, or one of them is read.
     """
 
-    def __init__(self, classes: list[str], table: Path, lines: Path | None, regions: Path | None) -> None:
+    def __init__(
+        self, classes: list[str], table: Path, lines: Path | None, regions: Path | None, inputs: Inputs = ()
+    ) -> None:
         self._classes = classes
         self._count = DecisionCount()
         self._table_path, self._lines_path, self._regions_path = table, lines, regions
-        check_targets([("output", table), ("output", regions), ("jsonl", lines)])
+        check_targets([("output", table), ("output", regions), ("jsonl", lines)], inputs)
 
     @contextlib.contextmanager
     def open(self) -> Iterator["PredictionWriter"]:

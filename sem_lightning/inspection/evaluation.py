@@ -44,7 +44,8 @@ class InspectionEvaluation:
         return mean_rate_interval([(each.trials - each.events, each.trials) for each in (self.escape, self.not_passed)])
 
     def __str__(self) -> str:
-        rates = [self.unsure, self.escape, self.overkill, *([self.located] if self.located.trials else [])]
+        lacking = [name for name, rate in (("defective", self.escape), ("good", self.overkill)) if not rate.trials]
+        rates = [each for each in (self.unsure, self.escape, self.overkill, self.located) if each.trials]
         lines = [
             f"{rate.name}: {rate.events} of {rate.trials} {rate.definition}{_number(rate.value, rate.interval)}"
             for rate in rates
@@ -53,7 +54,9 @@ class InspectionEvaluation:
             total = self.unsure.trials + len(self.unlabelled)
             named = name_some([*self.unlabelled])
             lines.insert(0, f"without a label, left out: {len(self.unlabelled)} of {total} images: {named}")
-        return "\n".join([*lines, f"balanced accuracy{_number(self.balanced_accuracy, self.balanced_interval)}"])
+        mean = _number(self.balanced_accuracy, self.balanced_interval)
+        none = f": - (no image is labelled {' or '.join(lacking)})"
+        return "\n".join([*lines, f"balanced accuracy{mean or none}"])
 
 
 def evaluate_inspections(outcomes: Outcomes) -> InspectionEvaluation:

@@ -67,6 +67,11 @@ class Labels:
             )
         return found.count(False), found.count(True)
 
+    def missing(self, images: Sequence[Path]) -> list[str]:
+        """The images with a label that are not among some images, from the working folder."""
+        there = {full_path(image) for image in images}
+        return [os.path.relpath(image) for image in self._truths if image not in there]
+
 
 def read_labels(table: str | Path) -> Labels:
     """Read a table with the columns ``image`` and ``label``, relative to its own folder.

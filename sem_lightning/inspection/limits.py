@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from sem_lightning.errors import SettingError, UserError
 from sem_lightning.inspection.inspection import DEFECT
 from sem_lightning.io.atomic import write_json
 from sem_lightning.synthesis.defects.mix import GOOD
+from sem_lightning.version import __version__
 
 FALSE_PLACES = 0.1  # to be expected in a clean image, where nothing else is asked for
+CONFIDENCE = 0.95  # of the bounds, where no other is asked for
 BETWEEN = "between the limits"  # reason of an image that is neither good nor a defect
 _KIND, _SCHEMA = "limits of sem-inspect", 1
 _LARGEST_FILE = 1 << 16  # bytes
+_HIGHEST = 1e6  # of scores and log odds
+_ROUNDING = 1 + 1e-9  # of a bound
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,16 @@ class InspectionLimits:
         if not isinstance(self.version, str) or not isinstance(self.network, str | None):
             raise ValueError("network or version is no text")
         shares = (self.max_escape, self.escape_bound, self.confidence)
-        if not (all(each is None or 0 < each <= 1 for each in shares) and self.false_places > 0):
+        if not (all(each is None or 0 < each <= 1 for each in shares) and 1e-4 <= self.false_places <= 100):
             raise ValueError("a bound is out of range")
+        kept = [(self.false_places_bound, self.false_places), (self.escape_bound, self.max_escape)]
+        if not all(bound is None or most is None or 0 <= bound <= most * _ROUNDING for bound, most in kept):
+            raise ValueError("a bound is not the promised one")
+        if not all(abs(each) <= _HIGHEST for each in (self.defect_from, self.good_below or 0.0)):
+            raise ValueError(f"a limit is beyond {_HIGHEST:g}")
+        parts = [(self.overkill, self.clean_pairs), (self.escapes, self.defective_pairs)]
+        if not all(part <= whole for part, whole in parts):
+            raise ValueError("a count is larger than the number of pairs")
         if (self.max_escape is None) != (self.good_below is None):
             raise ValueError("good_below and max_escape do not go together")
 
@@ -153,10 +166,19 @@ def open_limits(path: str | Path) -> InspectionLimits:
             raise ValueError(f"its kind is not {_KIND!r}")
         if content.pop("schema", None) != _SCHEMA:
             raise ValueError(f"its schema is not {_SCHEMA}")
-        return InspectionLimits(**content)
+        limits = InspectionLimits(**content)
+        _check_version(limits.version)
+        return limits
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         reason = str(error).splitlines()[0].removeprefix("InspectionLimits.__init__() ")
         raise UserError(f"{path}: no limits that save_limits=... has written ({reason}); choose them again") from None
+
+
+def _check_version(version: str) -> None:
+    """Refuse limits of a later package, whose scores may be others."""
+    found, ours = (re.match(r"(\d{1,6})\.(\d{1,6})", each) for each in (version, __version__))
+    if found is None or (ours is not None and tuple(map(int, found.groups())) > tuple(map(int, ours.groups()))):
+        raise ValueError(f"its version is {version[:20]!r}, this is {__version__}")
 
 
 def _refuse(constant: str) -> None:

@@ -12,7 +12,7 @@ from sem_lightning.decision.risk_control import allowed_escapes, allowed_events,
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.inspection import DEFECT, highest_of
-from sem_lightning.inspection.limits import FALSE_PLACES, InspectionLimits
+from sem_lightning.inspection.limits import CONFIDENCE, FALSE_PLACES, InspectionLimits
 from sem_lightning.inspection.outcomes import Outcomes
 from sem_lightning.inspection.places import CANDIDATE_SCORE
 from sem_lightning.synthesis.defects.mix import GOOD
@@ -22,7 +22,10 @@ _EVEN = 0.0  # log odds, where no place of the clean pairs asks for a limit
 
 
 def choose_limits(
-    outcomes: Outcomes, false_places: float = FALSE_PLACES, confidence: float = 0.95, max_escape: float | None = None
+    outcomes: Outcomes,
+    false_places: float = FALSE_PLACES,
+    confidence: float = CONFIDENCE,
+    max_escape: float | None = None,
 ) -> InspectionLimits:
     """Limits that labelled pairs allow, for ``Inspector(limits=...)``.
 

@@ -11,6 +11,7 @@ from sem_lightning.inspection.inspector import Inspector
 from sem_lightning.inspection.panels import draw_overlay
 from sem_lightning.inspection.references import InspectionPair
 from sem_lightning.inspection.writers import UNREADABLE
+from sem_lightning.io.result_files import Inputs, check_spared
 
 
 class Sink(Protocol):
@@ -28,9 +29,14 @@ class Overlays:
 
     Args:
         folder: It is made with the first picture.
+        inputs: What is read, and must not lie in the folder.
+
+    Raises:
+        SettingError: Something in the folder is read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, inputs: Inputs) -> None:
+        check_spared([("overlays", folder)], inputs)
         clear_overlays(folder)
         self._folder = folder
         self._number = 0

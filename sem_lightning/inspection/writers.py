@@ -14,7 +14,7 @@ from sem_lightning.inspection.inspection import DEFECT, Deviations, EdgePlacemen
 from sem_lightning.inspection.references import InspectionPair
 from sem_lightning.io.atomic import check_writable
 from sem_lightning.io.csv_rows import as_cell, write_row
-from sem_lightning.io.result_files import DecisionCount, check_targets, open_together, write_json_line
+from sem_lightning.io.result_files import DecisionCount, Inputs, check_targets, open_together, write_json_line
 from sem_lightning.synthesis.defects.mix import GOOD
 
 UNREADABLE = "unreadable"  # reason of a pair of which a file cannot be used
@@ -45,13 +45,14 @@ class InspectionWriter:
         edges: Whether ``<table>_edges.csv`` is written, with the columns ``path`` and `EDGE_COLUMNS`: a row for each
             point of a design's outline.
         limits: File of the limits, which is none of the others, either; ``None`` if none are chosen.
+        inputs: What is read, and must not be overwritten.
 
     ``<table>_places.csv`` has the columns ``path`` and `PLACE_COLUMNS`, a row for each place. A table that is a device
     or a pipe has none beside it.
 
     Raises:
-        SettingError: Two of the files have the same name, a folder has that name, or the report or the limits cannot be
-            written.
+        SettingError: Two of the files have the same name, a folder has that name, one of them is read, or the report or
+            the limits cannot be written.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class InspectionWriter:
         page: Path | None = None,
         edges: bool = False,
         limits: Path | None = None,
+        inputs: Inputs = (),
     ) -> None:
         self.count = DecisionCount()
         self._table_path, self._lines_path = table, lines
@@ -69,7 +71,7 @@ class InspectionWriter:
         self._edges_path = table.with_name(f"{table.stem}_edges.csv") if edges and not is_device else None
         tables = [("output", path) for path in (table, self._places_path, self._edges_path)]
         later = (("report", page), ("save_limits", limits))
-        check_targets([*tables, ("jsonl", lines), *later])
+        check_targets([*tables, ("jsonl", lines), *later], inputs)
         for key, path in later:
             if path is not None:
                 check_writable(key, path.absolute().parent)

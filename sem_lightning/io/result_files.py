@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,16 +12,21 @@ from typing import Any, TextIO
 
 from sem_lightning.errors import SettingError
 from sem_lightning.io.atomic import atomic_file
+from sem_lightning.io.find import is_inside
+
+Targets = Sequence[tuple[str, Path | None]]  # the setting that names each file; None for one that is not written
+Inputs = Sequence[tuple[str, Iterable[Path]]]  # a setting, and the files that are read because of it
 
 
-def check_targets(targets: Sequence[tuple[str, Path | None]]) -> None:
-    """Check that files can be written beside each other.
+def check_targets(targets: Targets, inputs: Inputs = ()) -> None:
+    """Check that files can be written beside each other, and over none that is read.
 
     Args:
-        targets: The setting that names each file, and the file; ``None`` for one that is not written.
+        targets: What is written.
+        inputs: What is read.
 
     Raises:
-        SettingError: Two of the files have the same name, or a folder has that name.
+        SettingError: Two of the files have the same name, a folder has that name, or one of them is read.
     """
     seen = set()
     for key, path in targets:
@@ -32,6 +38,38 @@ def check_targets(targets: Sequence[tuple[str, Path | None]]) -> None:
         seen.add(place)
         if path.is_dir():
             raise SettingError(key, f"{path} is a folder; name a file")
+    check_spared(targets, inputs)
+
+
+def check_spared(targets: Targets, inputs: Inputs) -> None:
+    """Check that nothing is written over a file that is read, by whatever name or link.
+
+    Args:
+        targets: Files that would be written, and folders that would be emptied.
+        inputs: What is read; names that do not exist do not count.
+
+    Raises:
+        SettingError: One of the targets is read, or holds what is read.
+    """
+    there = [(key, path, path.stat()) for key, path in targets if path is not None and path.exists()]
+    there = [each for each in there if stat.S_ISREG(each[2].st_mode) or stat.S_ISDIR(each[2].st_mode)]
+    if not there:
+        return
+    for source, files in inputs:
+        for file in files:
+            for key, path, facts in there:
+                if _is_lost(file, path, facts):
+                    raise SettingError(key, f"would overwrite {file}, which {source}=... reads; name another")
+
+
+def _is_lost(file: Path, target: Path, facts: os.stat_result) -> bool:
+    """Whether a file is the target, or lies in it."""
+    if stat.S_ISDIR(facts.st_mode):
+        return os.path.lexists(file) and is_inside(file, Path(os.path.realpath(target)))
+    try:
+        return os.path.samestat(file.stat(), facts)
+    except (OSError, ValueError):  # it is not there
+        return False
 
 
 @contextlib.contextmanager

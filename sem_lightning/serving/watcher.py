@@ -8,8 +8,9 @@ from pathlib import Path
 
 from sem_lightning.errors import SettingError
 from sem_lightning.inspection.references import InspectionPair, reference_finder
+from sem_lightning.io.result_files import check_spared
 from sem_lightning.serving.arrivals import Arrival, Arrivals, FileState, digest, name_in
-from sem_lightning.serving.journal import Answered, Journal, Publication
+from sem_lightning.serving.journal import TABLE, Answered, Journal, Publication
 from sem_lightning.serving.verdicts import Classifying, Inspecting, Verdict
 
 _AT_ONCE = 32  # files whose answers are published together
@@ -68,6 +69,7 @@ class Watcher:
             raise SettingError("output", f"{output} holds the watched folder; name one beside it or in it")
         if reference is not None:
             reference_finder(folder, reference)
+            check_spared([("output", output / TABLE)], [("reference", [Path(reference).expanduser()])])
         self.count: Counter[str] = Counter()
         self._folder = folder
         self._journal = journal

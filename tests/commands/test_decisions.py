@@ -100,6 +100,11 @@ def test_a_folder_of_training_images_divided_otherwise_is_refused(run: Run, tmp_
         done = run("evaluate", best, *folder, change)
         assert done.code == 1 and "ckpt: it was trained on this folder, divided with seed=3" in done.err
     assert run("calibrate", best, *folder, "decision=argmax", "output=small.safetensors").code == 0
+    picture = next(tmp_path.glob("set/*/*.png"))
+    for target, source in ((picture, "data.root"), (tmp_path / "small.safetensors", "ckpt")):
+        before = target.read_bytes()
+        done = run("calibrate", "ckpt=small.safetensors", *folder, "decision=argmax", f"output={target}")
+        assert done.code == 1 and f"which {source}=... reads" in done.err and target.read_bytes() == before
     assert run("evaluate", "ckpt=small.safetensors", *folder).code == 0  # it knows its seed, too
     done = run("evaluate", "ckpt=small.safetensors", *folder, "seed=0")
     assert done.code == 1 and "ckpt: it was trained on this folder, divided with seed=3" in done.err

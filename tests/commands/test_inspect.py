@@ -161,6 +161,12 @@ def test_bad_files_have_a_row_and_lose_nothing_of_the_rest(run: Run, tmp_path: P
         (("images=a", "reference=b", "save_limits=m.json"), "save_limits: needs labels=..."),
         (("images=a", "reference=b", "max_escape=0.1"), "max_escape: found 0.1, expected none without save_limits"),
         (("images=a", "reference=b", "confidence=1"), "confidence: found 1, expected a share between 0 and 1"),
+        (("images=a", "reference=b", "confidence=0.5"), "confidence: found 0.5, expected none without save_limits"),
+        (
+            ("images=a", "reference=b", "limits=l.csv", "false_places=1"),
+            "false_places: found 1, expected none with limits",
+        ),
+        (("images=a", "reference=b", "design.layer=10/0"), "design.layer: found 10/0, expected none, or reference"),
         (("images=a", "reference=b", "limits=l.csv"), "l.csv: no limits that save_limits=... has written"),
         (
             ("images=a", "reference=b", "labels=a/l.csv", "save_limits=m.json", "false_places=0.1"),
@@ -174,6 +180,20 @@ def test_bad_files_have_a_row_and_lose_nothing_of_the_rest(run: Run, tmp_path: P
             ("images=a", "reference=b", "labels=a/l.csv", "save_limits=inspection.csv", "false_places=3"),
             "save_limits: would be written to the same file",
         ),
+        (("images=a", "reference=b", "output=a/0.png"), "output: would overwrite a/0.png, which images=... reads"),
+        (
+            ("images=a", "reference=b", "report=b/link.png"),
+            "report: would overwrite b/0.png, which reference=... reads",
+        ),
+        (("images=pairs.csv", "jsonl=pairs.csv"), "jsonl: would overwrite pairs.csv, which images=... reads"),
+        (
+            ("images=a", "reference=b", "labels=a/l.csv", "output=a/l.csv"),
+            "output: would overwrite a/l.csv, which labels=... reads",
+        ),
+        (
+            ("images=a", "reference=x_overlays/1_{name}.png", "overlays=true", "output=x.csv"),
+            "overlays: would overwrite x_overlays/1_0.png, which reference=... reads",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(
@@ -185,22 +205,30 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     (tmp_path / "note.txt").write_text("no image")
     for listing in (tmp_path / "l.csv", tmp_path / "a" / "l.csv"):
         listing.write_text("file,label\n0.png,good\n")
-    before = sorted(tmp_path.rglob("*"))
+    (tmp_path / "pairs.csv").write_text("image,reference\na/0.png,b/0.png\n")
+    (tmp_path / "b" / "link.png").symlink_to("0.png")
+    (tmp_path / "x_overlays").mkdir()
+    (tmp_path / "x_overlays" / "1_0.png").write_text("x")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
     done = run("inspect", *arguments)
     assert done.code == 1 and done.err.startswith("error: ") and said in done.err
-    assert done.err.count("\n") == 1 and sorted(tmp_path.rglob("*")) == before
+    assert done.err.count("\n") == 1
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
 def test_labels_give_rates_and_limits_that_decide_later(run: Run, tmp_path: Path) -> None:
     write_pairs(tmp_path)
-    (tmp_path / "labels.csv").write_text("image,label,x,y,width,height\na/0.png,OK\na/1.png,particle,84,64,13,13\n")
+    (tmp_path / "labels.csv").write_text(
+        "image,label,x,y,width,height\na/0.png,OK\na/1.png,particle,84,64,13,13\na/9.png,particle\n"
+    )
     (tmp_path / "a" / "2.png").write_bytes((tmp_path / "a" / "0.png").read_bytes())
     (tmp_path / "b" / "2.png").write_bytes((tmp_path / "b" / "0.png").read_bytes())
     pairs = ("images=a", "reference=b", "network=null")
     chosen = ("save_limits=new/limits.json", "false_places=0.07", "max_escape=0.96", "confidence=0.05")
     done = run("inspect", *pairs, "labels=labels.csv", *chosen)
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[1:7] == [
+    assert "labels: 1 of the labelled images are not inspected, such as a/9.png\n" in done.out
+    assert done.out.splitlines()[2:8] == [
         "3 images in inspection.csv: good 2, defect 1, unsure 0",
         "without a label, left out: 1 of 3 images: a/2.png",
         "unsure: 0 of 2 images: 0.000 [0.000, 0.658]",
@@ -289,7 +317,7 @@ def test_designs_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
     library.new_cell("TOP").add(corner)
     library.write_gds(tmp_path / "chip.gds")
     for given, words in [
-        (("reference=design",), "design.file: found None, expected a layout or a mask"),
+        (("reference=design",), "design.file: needs a value with reference=design: a layout or a mask"),
         (("reference=b", "design.file=chip.gds"), "design.file: found chip.gds, expected none, or reference=design"),
         (("reference=design", "design.file=none.gds", "design.layer=10"), "design.file: none.gds is not a file"),
         (

@@ -190,6 +190,7 @@ def test_a_data_bar_is_left_out(run: Run, checkpoint: Path, tmp_path: Path) -> N
         (["polarity=grey"], "polarity: found 'grey', expected one of bright, dark, auto"),
         (["output=."], "output: found '.', expected the name of a file"),
         (["jsonl=predictions.csv"], "jsonl: would be written to the same file"),
+        (["output=a.png"], "output: would overwrite a.png, which images=... reads; name another"),
         (["output=folder"], "output: folder is a folder; name a file"),
         (["ckpt=notes.md"], "notes.md: not a checkpoint of sem-lightning"),
     ],
