@@ -150,7 +150,7 @@ def describe_row(inspection: Inspection) -> list[object]:
         "" if highest is None or math.isinf(highest) else round(highest, 2),
         "" if strongest is None else strongest.label,
         _join(inspection.references),
-        *("" if found is None else found[column] for column in _REGISTRATION),
+        *("" if found is None or found[column] is None else found[column] for column in _REGISTRATION),
         "" if inspection.compared is None else round(inspection.compared, 4),
         *describe_edges(inspection.edges).values(),
         "; ".join(inspection.remarks),
@@ -185,7 +185,7 @@ def _write_edges(stream: TextIO, path: Path | None, edges: EdgePlacement) -> Non
         write_row(stream, [path or "array", *_round_place(place), *cells, edges.unit])
 
 
-def describe_registration(registration: Registration | None) -> dict[str, float] | None:
+def describe_registration(registration: Registration | None) -> dict[str, float | None] | None:
     """How the reference lies on the image, by column; ``None`` if it does not."""
     if registration is None or registration.fault is not None:
         return None
@@ -197,7 +197,7 @@ def describe_registration(registration: Registration | None) -> dict[str, float]
         "scale": round(registration.scale, 5),
         "correlation": round(registration.correlation, 4),
         "overlap": round(registration.overlap, 4),
-        "residual": round(registration.residual, 3),
+        "residual": None if math.isnan(registration.residual) else round(registration.residual, 3),
     }
 
 
