@@ -54,12 +54,17 @@ def compare(
     Returns:
         float32 [H, W], positive where the image is brighter; 0 where nothing can be compared.
     """
-    inside = np.ones((2 * _BORDER + 1, 2 * _BORDER + 1), np.uint8)
-    used = cv2.erode(shown.astype(np.uint8), inside, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+    used = find_compared(shown)
     if np.count_nonzero(used) < _FEWEST:
         return np.zeros(image.shape, np.float32)
     scores = [_compare_at(image, reference, used, scale, (at_edges, near_edges)) for scale in _SCALES]
     return np.asarray(np.where(np.abs(scores[0]) >= np.abs(scores[1]), scores[0], scores[1]), np.float32)
+
+
+def find_compared(shown: Bools) -> Bools:
+    """Where `compare` compares: what the reference shows, without a strip of 6 pixels along its edge."""
+    inside = np.ones((2 * _BORDER + 1, 2 * _BORDER + 1), np.uint8)
+    return cv2.erode(shown.astype(np.uint8), inside, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
 
 
 def _compare_at(image: Float32, reference: Float32, used: Bools, scale: float, edges: tuple[float, float]) -> Float32:

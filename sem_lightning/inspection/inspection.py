@@ -12,6 +12,7 @@ from sem_lightning.synthesis.field import Float32
 
 Matrix = npt.NDArray[np.float64]
 
+_MOSTLY = 0.9  # share of an image from which it counts as compared
 DEFECT = "defect"  # decision on an image with at least one place, and label of a place whose class is not known
 
 
@@ -202,6 +203,7 @@ class Inspection:
         peaks: What could be a place at some limit, the highest first: scores, or with a network log odds. ``None`` if
             the two could not be compared, and for designs.
         network: SHA-256 of the network's file; ``None`` without one.
+        compared: Share of the image that was compared, to which the decision is limited; ``None`` if none was.
     """
 
     path: Path | None
@@ -220,11 +222,22 @@ class Inspection:
     edges: EdgePlacement | None = None
     peaks: tuple[float, ...] | None = None
     network: str | None = None
+    compared: float | None = None
+
+    @property
+    def is_partly_compared(self) -> bool:
+        """Whether more than a tenth of the image was not compared, so that ``good`` says nothing of that part."""
+        return self.compared is not None and self.compared < _MOSTLY
 
     @property
     def highest(self) -> float | None:
         """The highest of the peaks, whatever the limit is; minus infinity where a network found nothing to look at."""
         return None if self.peaks is None else highest_of(self.peaks)
+
+
+def describe_compared(compared: float) -> list[str]:
+    """A remark on the share of an image that was compared, if more than a tenth was not."""
+    return [f"compared {math.floor(100 * compared)} % of the image"] if compared < _MOSTLY else []
 
 
 def highest_of(peaks: tuple[float, ...]) -> float:

@@ -24,8 +24,8 @@ from sem_lightning.inspection.compared_reference import (
 )
 from sem_lightning.inspection.comparing import ComparedReferences, compare_references, compare_self
 from sem_lightning.inspection.design.design import Design
-from sem_lightning.inspection.difference import least_log_odds, least_score
-from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, highest_of
+from sem_lightning.inspection.difference import find_compared, least_log_odds, least_score
+from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, describe_compared, highest_of
 from sem_lightning.inspection.limits import FALSE_PLACES, InspectionLimits, open_limits
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import find_places, peak_scores
@@ -177,10 +177,12 @@ class Inspector:
         return found if self.pixel_size is None else replace(found, pixel_size=self.pixel_size)
 
     def _conclude(self, image: GrayImage, names: tuple[str, ...], found: ComparedReferences) -> Inspection:
-        scores, judged, remarks = None, _Judged(UNSURE_NAME, found.fault), list(found.remarks)
+        scores, judged, remarks, compared = None, _Judged(UNSURE_NAME, found.fault), list(found.remarks), None
         if found.compared:
             scores, first = combine_scores(found.compared), found.compared[0]
             area = float(np.count_nonzero(np.any([each.shown for each in found.compared], axis=0)))
+            compared = float(np.mean(np.any([find_compared(each.shown) for each in found.compared], axis=0)))
+            remarks += describe_compared(compared)
             judged = self._judge(image.pixels, first, scores, area)
             if names != (SELF,):
                 least = least_score(self.false_places, area)
@@ -201,6 +203,7 @@ class Inspector:
             difference=scores,
             peaks=judged.peaks,
             network=self._network,
+            compared=compared,
         )
 
     def _judge(self, image: Float32, compared: ComparedReference, scores: Float32, area: float) -> _Judged:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from sem_lightning.inspection.inspection import Matrix
+from sem_lightning.inspection.large_defect import Part
 from sem_lightning.metrology.orientation import LINES_FROM, find_orientation
 from sem_lightning.synthesis.field import Float32
 
@@ -68,16 +69,25 @@ class Level:
         """A transform between full pixels as one between the level's pixels."""
         return (np.linalg.inv(self.from_reference) @ square(matrix) @ self.from_image)[:2]
 
-    def refine(self, matrix: Matrix, criteria: tuple[int, int, float]) -> tuple[Matrix, float]:
+    def refine(
+        self, matrix: Matrix, criteria: tuple[int, int, float], left_out: Part | None = None
+    ) -> tuple[Matrix, float]:
         """The transform near a first one with the highest correlation; -1 as correlation if none is found.
+
+        A part of the image may be left out.
 
         It maximises the enhanced correlation coefficient (G. Evangelidis, E. Psarakis, IEEE Trans. Pattern Anal. Mach.
         Intell. 30, 1858 (2008)).
         """
-        start, everywhere = matrix.astype(np.float32), np.full(self.reference.shape, 255, np.uint8)
+        start, used = matrix.astype(np.float32), np.full(self.reference.shape, 255, np.uint8)
+        if left_out is not None:
+            sides = self.reference.shape[::-1]
+            used = cv2.warpAffine(
+                left_out.mask(self.image.shape), matrix, sides, flags=cv2.INTER_NEAREST, borderValue=255
+            )
         try:
             correlation, found = cv2.findTransformECC(
-                self.image, self.reference, start, cv2.MOTION_AFFINE, criteria, everywhere, 3
+                self.image, self.reference, start, cv2.MOTION_AFFINE, criteria, used, 3
             )
         except cv2.error:  # no overlap, or the steps do not converge
             return matrix, -1.0

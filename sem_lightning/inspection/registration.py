@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.inspection.inspection import Matrix, Registration
+from sem_lightning.inspection.large_defect import correlate_without_part, cut_off
 from sem_lightning.inspection.levels import Level, about_middle, shifted, square, warped
 from sem_lightning.inspection.overlap_correlation import Peak, correlate_overlap, find_peaks
 from sem_lightning.inspection.reliability import split_half_reliability
@@ -56,6 +57,12 @@ def register(image: Float32, reference: Float32) -> Registration:
     found = _register(image, reference, Level.coarse(image, reference))
     if found.fault is None:
         return found
+    cut = [cut_off(each) for each in (image, reference)]
+    if any(each is not None for each in cut):  # a defect of high contrast hides the pattern
+        dimmed = [each if other is None else other for each, other in zip((image, reference), cut, strict=True)]
+        again = _register(*dimmed, Level.coarse(*dimmed))
+        if again.fault is None:
+            return again
     lines = Level.of_lines(image, reference)  # where only lines are shown, the transform above may stretch along them
     again = found if lines.across_lines is None else _register(image, reference, lines)
     return again if again.fault is None else found
@@ -144,17 +151,21 @@ def _finish(
     least_correlation: float = LEAST_CORRELATION,
 ) -> Registration:
     """The transform refined at full resolution, with the shifts of the rows and the verdict on it."""
-    correlation = _correlate(coarse, matrix)
-    found = coarse.full(matrix)
     factor = float(coarse.from_image[0, 0])
+    # of the correlation that noise leaves to two images of the same place
+    reliability = math.sqrt(math.prod(split_half_reliability(each, factor) for each in (image, reference)))
+    correlation, part = _correlate(coarse, matrix), None
+    if correlation < least_correlation * reliability:
+        moved, shown = _laid(coarse, matrix)
+        correlation, part = correlate_without_part(coarse.image, moved, shown)
+        matrix, _ = coarse.refine(matrix, _STEPS, part)
+    found = coarse.full(matrix)
     for finer, criteria in ((2.0, _STEPS), (1.0, _FINE_STEPS)):
         if finer < factor or finer == 1:
             level = Level.of(image, reference, finer, coarse.across_lines)
-            found = level.full(level.refine(level.own(found), criteria)[0])
+            found = level.full(level.refine(level.own(found), criteria, part)[0])
     moved, shown = warp(reference, found, image.shape)
     overlap = float(shown.mean())
-    # of the correlation that noise leaves to two images of the same place
-    reliability = math.sqrt(math.prod(split_half_reliability(each, factor) for each in (image, reference)))
     fault = _find_fault(found, correlation / reliability, reliability, overlap, least_correlation)
     if fault == OTHER_PLACE and coarse.across_lines is None:
         lowest = float(correlate_overlap(coarse.image, coarse.reference, _REACH)[0].min())
@@ -167,11 +178,16 @@ def _finish(
 
 def _correlate(level: Level, matrix: Matrix) -> float:
     """Correlation of both where they overlap."""
-    moved = warped(level.reference, matrix, level.image.shape)
-    shown = warped(np.ones_like(level.reference), matrix, level.image.shape, cv2.BORDER_CONSTANT) > 0.99
+    moved, shown = _laid(level, matrix)
     if np.count_nonzero(shown) < 2 or min(np.ptp(level.image[shown]), np.ptp(moved[shown])) == 0:
         return 0.0
     return float(np.corrcoef(level.image[shown], moved[shown])[0, 1])
+
+
+def _laid(level: Level, matrix: Matrix) -> tuple[Float32, npt.NDArray[np.bool_]]:
+    """The reference as it lies on the image, and where it shows something."""
+    shown = warped(np.ones_like(level.reference), matrix, level.image.shape, cv2.BORDER_CONSTANT) > 0.99
+    return warped(level.reference, matrix, level.image.shape), shown
 
 
 def _find_fault(

@@ -117,7 +117,8 @@ def _row_of(inspection: Inspection) -> list[str]:
     found = describe_registration(inspection.registration)
     numbers = [""] * 6 if found is None else [
         f"{found['shift_x']:.1f}, {found['shift_y']:.1f}", f"{found['rotation_deg']:.2f}°", f"{found['scale']:.4f}",
-        f"{found['correlation']:.3f}", f"{found['overlap']:.0%}", f"{found['residual']:.2f}",
+        f"{found['correlation']:.3f}", f"{found['overlap']:.0%}",
+        "" if found["residual"] is None else f"{found['residual']:.2f}",
     ]  # fmt: skip
     places = inspection.places
     strongest = f"{places[0].label} {places[0].score:.1f}" if places else ""

@@ -14,7 +14,7 @@ _LARGEST = 3.0  # pixels; larger shifts of a row are no jitter
 _OUTLIER = 3.0  # standard deviations of noise
 _NEIGHBOURS = 4.0  # rows; standard deviation of the mean of neighbouring rows
 _DRIFT = 1.0  # pixels; standard deviation of shifts that neighbouring rows share
-_BLOCKS = 4  # along each side, for the residual
+_BLOCKS = (4, 2)  # along each side, for the residual: larger ones where small ones show too few edges
 _FEWEST_BLOCKS = 3
 
 
@@ -30,7 +30,8 @@ def align_rows(image: Float32, moved: Float32, shown: npt.NDArray[np.bool_]) -> 
         shown: bool [H, W], where it shows something.
 
     Returns:
-        float32 [H], pixels to the right; and the root mean square of the shifts that blocks of the image still need.
+        float32 [H], pixels to the right; and the root mean square of the shifts that blocks of the image still
+        need; NaN if too few show edges in two directions.
     """
     smooth, reference = _smooth(image), _smooth(moved)
     reference = match_brightness(reference, smooth, shown)
@@ -38,7 +39,9 @@ def align_rows(image: Float32, moved: Float32, shown: npt.NDArray[np.bool_]) -> 
     for _ in range(_ROUNDS):
         measured, variance = _measure_rows(smooth, shift_rows(reference, shifts), shown)
         shifts = np.clip(_shrink(shifts + measured, variance), -_LARGEST, _LARGEST).astype(np.float32)
-    return shifts, _residual(smooth, shift_rows(reference, shifts), shown)
+    moved = shift_rows(reference, shifts)
+    residuals = (_residual(smooth, moved, shown, blocks) for blocks in _BLOCKS)
+    return shifts, next((each for each in residuals if not np.isnan(each)), float("nan"))
 
 
 def shift_rows(image: Float32, shifts: Float32) -> Float32:
@@ -94,13 +97,13 @@ def _shrink(shifts: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) 
     return np.asarray(mean + rest * jitter / (jitter + variance), np.float64)
 
 
-def _residual(image: Float32, reference: Float32, shown: npt.NDArray[np.bool_]) -> float:
+def _residual(image: Float32, reference: Float32, shown: npt.NDArray[np.bool_], blocks: int) -> float:
     """Root mean square of the shifts that blocks still need, of those that show edges in two directions."""
     difference, weight, spread = _differences(image, reference, shown)
     x, y = _gradient(reference, across=True), _gradient(reference, across=False)
     squares = []
-    for rows in np.array_split(np.arange(image.shape[0]), _BLOCKS):
-        for columns in np.array_split(np.arange(image.shape[1]), _BLOCKS):
+    for rows in np.array_split(np.arange(image.shape[0]), blocks):
+        for columns in np.array_split(np.arange(image.shape[1]), blocks):
             if not len(rows) or not len(columns):
                 continue
             part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))

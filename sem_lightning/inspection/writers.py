@@ -23,7 +23,8 @@ _MEASURED = {"epe": "displacements", "cd": "cd_errors", "space": "space_errors"}
 _OF_EACH = ("mean", "3sigma", "worst", "worst_x", "worst_y", "worst_layout_x", "worst_layout_y")
 _EDGES = (*(f"{name}_{column}" for name in _MEASURED for column in _OF_EACH), "edge_unit")
 COLUMNS = (
-    "path", "decision", "reason", "places", "score", "highest", "label", "reference", *_REGISTRATION, *_EDGES,
+    "path", "decision", "reason", "places", "score", "highest", "label", "reference", *_REGISTRATION, "compared",
+    *_EDGES,
     "remarks",
 )  # fmt: skip
 PLACE_COLUMNS = (
@@ -65,6 +66,7 @@ class InspectionWriter:
         inputs: Inputs = (),
     ) -> None:
         self.count = DecisionCount()
+        self._partly = 0
         self._table_path, self._lines_path = table, lines
         is_device = table.exists() and not (table.is_file() or table.is_dir())
         self._places_path = None if is_device else table.with_name(f"{table.stem}_places.csv")
@@ -98,6 +100,7 @@ class InspectionWriter:
     def add(self, inspection: Inspection) -> None:
         """Write the result of the next pair."""
         self.count.add(inspection.decision, inspection.reason)
+        self._partly += inspection.is_partly_compared
         write_row(self._table, describe_row(inspection))
         if self._places is not None:
             for place in inspection.places:
@@ -119,19 +122,21 @@ class InspectionWriter:
         """
         self.count.add(UNSURE_NAME, reason)
         references = _references(pair.references)
-        blank = [""] * (len(_REGISTRATION) + len(_EDGES))
+        blank = [""] * (len(_REGISTRATION) + 1 + len(_EDGES))
         write_row(self._table, [pair.image, UNSURE_NAME, reason, 0, "", "", "", _join(references), *blank, error])
         if self._lines is not None:
             content = {"path": str(pair.image), "references": references, "decision": UNSURE_NAME}
             write_json_line(self._lines, {**content, "reason": reason, "error": error})
 
     def summary(self, table: str) -> str:
-        """How many images were decided how, and why those that are unsure are.
+        """How many images were decided how, why those that are unsure are, and how many were compared in part.
 
         Args:
             table: The table's name, as it is shown.
         """
-        return self.count.in_words(table, (GOOD, DEFECT, UNSURE_NAME))
+        said = self.count.in_words(table, (GOOD, DEFECT, UNSURE_NAME))
+        images = f"{self._partly} images were" if self._partly > 1 else "1 image was"
+        return f"{said}; {images} compared on less than 90 %" if self._partly else said
 
 
 def describe_row(inspection: Inspection) -> list[object]:
@@ -147,7 +152,8 @@ def describe_row(inspection: Inspection) -> list[object]:
         "" if highest is None or math.isinf(highest) else round(highest, 2),
         "" if strongest is None else strongest.label,
         _join(inspection.references),
-        *("" if found is None else found[column] for column in _REGISTRATION),
+        *("" if found is None or found[column] is None else found[column] for column in _REGISTRATION),
+        "" if inspection.compared is None else round(inspection.compared, 4),
         *describe_edges(inspection.edges).values(),
         "; ".join(inspection.remarks),
     ]
@@ -181,7 +187,7 @@ def _write_edges(stream: TextIO, path: Path | None, edges: EdgePlacement) -> Non
         write_row(stream, [path or "array", *_round_place(place), *cells, edges.unit])
 
 
-def describe_registration(registration: Registration | None) -> dict[str, float] | None:
+def describe_registration(registration: Registration | None) -> dict[str, float | None] | None:
     """How the reference lies on the image, by column; ``None`` if it does not."""
     if registration is None or registration.fault is not None:
         return None
@@ -193,7 +199,7 @@ def describe_registration(registration: Registration | None) -> dict[str, float]
         "scale": round(registration.scale, 5),
         "correlation": round(registration.correlation, 4),
         "overlap": round(registration.overlap, 4),
-        "residual": round(registration.residual, 3),
+        "residual": None if math.isnan(registration.residual) else round(registration.residual, 3),
     }
 
 
@@ -229,6 +235,7 @@ def describe_inspection(inspection: Inspection) -> dict[str, Any]:
         "decision": inspection.decision,
         "reason": inspection.reason,
         "highest": inspection.highest,
+        "compared": inspection.compared,
         "places": [describe_place(place, inspection.pixel_size) for place in inspection.places],
         "registration": details,
         "height": inspection.shape[0],

@@ -53,7 +53,7 @@ class Registration(BaseModel):
     scale: float
     correlation: float
     overlap: float
-    residual: float
+    residual: float | None
 
 
 class Answer(BaseModel):

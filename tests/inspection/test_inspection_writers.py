@@ -29,7 +29,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_rows_places_and_lines(tmp_path: Path) -> None:
     table, lines = tmp_path / "new" / "out.csv", tmp_path / "lines.jsonl"
     with InspectionWriter(table, lines).open() as writer:
-        writer.add(make_inspection(peaks=(9.123456, 4.0)))
+        writer.add(make_inspection(peaks=(9.123456, 4.0), compared=0.89123))
         writer.add(make_inspection(**UNSURE, registration=None, pixel_size=None, remarks=()))
         writer.add_unusable(InspectionPair(Path("c.tif"), (), NO_REFERENCE), NO_REFERENCE, "c.tif: no reference: none")
         writer.add_unusable(InspectionPair(Path("d.tif"), "self"), UNREADABLE, "d.tif: the file is empty")
@@ -38,7 +38,7 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
         assert stream.readline() == ",".join(COLUMNS) + "\n"
     assert ",".join(COLUMNS) == (
         "path,decision,reason,places,score,highest,label,reference,shift_x,shift_y,rotation_deg,scale,correlation,overlap,"
-        "residual,epe_mean,epe_3sigma,epe_worst,epe_worst_x,epe_worst_y,epe_worst_layout_x,epe_worst_layout_y,cd_mean,"
+        "residual,compared,epe_mean,epe_3sigma,epe_worst,epe_worst_x,epe_worst_y,epe_worst_layout_x,epe_worst_layout_y,cd_mean,"
         "cd_3sigma,cd_worst,cd_worst_x,cd_worst_y,cd_worst_layout_x,cd_worst_layout_y,space_mean,space_3sigma,"
         "space_worst,space_worst_x,space_worst_y,space_worst_layout_x,space_worst_layout_y,edge_unit,remarks"
     )
@@ -47,7 +47,7 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
         "path": "a.tif", "decision": "defect", "reason": "", "places": "1", "score": "9.12", "highest": "9.12",
         "label": "bridge",
         "reference": "b.tif", "shift_x": "3.0", "shift_y": "-2.0", "rotation_deg": "1.0", "scale": "1.01",
-        "correlation": "0.95", "overlap": "0.9", "residual": "0.04", "edge_unit": "",
+        "correlation": "0.95", "overlap": "0.9", "residual": "0.04", "compared": "0.8912", "edge_unit": "",
         "remarks": "A remark.",
     }  # fmt: skip
     assert [(row["path"], row["decision"], row["reason"], row["shift_x"]) for row in rows[1:]] == [
@@ -70,7 +70,8 @@ def test_rows_places_and_lines(tmp_path: Path) -> None:
     assert found[2] == {"path": "c.tif", "references": [], "decision": "unsure", "reason": NO_REFERENCE,
                         "error": "c.tif: no reference: none"}  # fmt: skip
     assert writer.summary("out.csv") == (
-        "4 images in out.csv: good 0, defect 1, unsure 3 (no overlap 1, no reference 1, unreadable 1)"
+        "4 images in out.csv: good 0, defect 1, unsure 3 (no overlap 1, no reference 1, unreadable 1); "
+        "1 image was compared on less than 90 %"
     )
 
 

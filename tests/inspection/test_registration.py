@@ -134,3 +134,15 @@ def test_an_array_repeats_itself_and_blots_do_not() -> None:
     assert 0.8 * pitch < np.hypot(*shortest) < 1.25 * pitch
     blots = cv2.GaussianBlur(np.random.default_rng(0).random((256, 256), np.float32), (0, 0), 8)
     assert find_periods((blots > np.median(blots)).astype(np.float32)) == []
+
+
+@pytest.mark.parametrize("in_reference", [False, True])
+def test_a_large_defect_is_no_other_place(in_reference: bool) -> None:
+    simulator = PairSimulator.compose("pattern=routing", "defect=basic", "imaging.image_size=192", "noise=low")
+    pair = simulator.sample(3, "good", seed=0)
+    image, reference = pictures(pair)
+    cv2.circle(reference if in_reference else image, (96, 96), 20, 1.0, -1)
+    found = register(image, reference)
+    assert found.fault is None and error(found.matrix, pair) < 1.5
+    other = pictures(simulator.sample(4, "good", seed=0))[1]
+    assert register(image, other).fault is not None

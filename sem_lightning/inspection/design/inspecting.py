@@ -11,7 +11,7 @@ from sem_lightning.inspection.design.critical_dimension import measure_widths
 from sem_lightning.inspection.design.design import Design, Raster
 from sem_lightning.inspection.design.edge_placement import find_rim
 from sem_lightning.inspection.design.labels import label
-from sem_lightning.inspection.difference import at_rate
+from sem_lightning.inspection.difference import at_rate, find_compared
 from sem_lightning.inspection.inspection import (
     DEFECT,
     Deviations,
@@ -20,6 +20,7 @@ from sem_lightning.inspection.inspection import (
     Matrix,
     Place,
     Registration,
+    describe_compared,
 )
 from sem_lightning.inspection.places import find_places
 from sem_lightning.io.gray_image import GrayImage
@@ -91,6 +92,7 @@ def _conclude(
 ) -> Inspection:
     compared = found if isinstance(found, Compared) else None
     registration = compared.registration if compared else found if isinstance(found, Registration) else None
+    share = float(np.mean(find_compared(compared.known))) if compared else 0.0
     if registration is not None:
         middles = np.array([p.middle for p in places]).reshape(-1, 2)
         located = raster.locate(_move(middles, registration.matrix))
@@ -105,11 +107,12 @@ def _conclude(
         shape=(image.pixels.shape[0], image.pixels.shape[1]),
         pixel_size=image.pixel_size,
         data_bar_rows=image.data_bar_rows,
-        remarks=_remark(compared, image.pixel_size) if compared else (),
+        remarks=(*describe_compared(share), *_remark(compared, image.pixel_size)) if compared else (),
         image=image.pixels,
         reference=np.where(compared.shown, compared.reference, np.float32(np.nan)) if compared else None,
         difference=compared.scores if compared else None,
         edges=_summarize(compared, raster, image.pixel_size) if compared else None,
+        compared=share if compared else None,
     )
 
 
