@@ -1,6 +1,7 @@
 """Compares an image with its registered reference: how unlikely each difference is in a pair without defects."""
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -65,6 +66,12 @@ def find_compared(shown: Bools) -> Bools:
     """Where `compare` compares: what the reference shows, without a strip of 6 pixels along its edge."""
     inside = np.ones((2 * _BORDER + 1, 2 * _BORDER + 1), np.uint8)
     return cv2.erode(shown.astype(np.uint8), inside, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+
+
+def share_compared(shown: Sequence[Bools]) -> float:
+    """Share of an image, without the strip along its own edge, that is compared with at least one of its references."""
+    compared = np.any([find_compared(each) for each in shown], axis=0)
+    return float(np.count_nonzero(compared) / max(np.count_nonzero(find_compared(np.ones_like(compared))), 1))
 
 
 def _compare_at(image: Float32, reference: Float32, used: Bools, scale: float, edges: tuple[float, float]) -> Float32:

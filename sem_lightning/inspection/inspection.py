@@ -203,7 +203,8 @@ class Inspection:
         peaks: What could be a place at some limit, the highest first: scores, or with a network log odds. ``None`` if
             the two could not be compared, and for designs.
         network: SHA-256 of the network's file; ``None`` without one.
-        compared: Share of the image that was compared, to which the decision is limited; ``None`` if none was.
+        compared: Share of the image, without its border, that was compared, to which the decision is limited; ``None``
+            if none was.
     """
 
     path: Path | None

@@ -24,7 +24,7 @@ from sem_lightning.inspection.compared_reference import (
 )
 from sem_lightning.inspection.comparing import ComparedReferences, compare_references, compare_self
 from sem_lightning.inspection.design.design import Design
-from sem_lightning.inspection.difference import find_compared, least_log_odds, least_score
+from sem_lightning.inspection.difference import least_log_odds, least_score, share_compared
 from sem_lightning.inspection.inspection import DEFECT, Inspection, Place, describe_compared, highest_of
 from sem_lightning.inspection.limits import FALSE_PLACES, InspectionLimits, open_limits
 from sem_lightning.inspection.place_picture import PairPictures
@@ -181,7 +181,7 @@ class Inspector:
         if found.compared:
             scores, first = combine_scores(found.compared), found.compared[0]
             area = float(np.count_nonzero(np.any([each.shown for each in found.compared], axis=0)))
-            compared = float(np.mean(np.any([find_compared(each.shown) for each in found.compared], axis=0)))
+            compared = share_compared([each.shown for each in found.compared])
             remarks += describe_compared(compared)
             judged = self._judge(image.pixels, first, scores, area)
             if names != (SELF,):

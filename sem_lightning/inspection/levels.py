@@ -82,9 +82,9 @@ class Level:
         start, used = matrix.astype(np.float32), np.full(self.reference.shape, 255, np.uint8)
         if left_out is not None:
             sides = self.reference.shape[::-1]
-            used = cv2.warpAffine(
-                left_out.mask(self.image.shape), matrix, sides, flags=cv2.INTER_NEAREST, borderValue=255
-            )
+            mask = left_out.mask(self.image.shape)
+            moved = cv2.warpAffine(mask, matrix, sides, flags=cv2.INTER_NEAREST, borderValue=255)
+            used = np.asarray(moved, np.uint8)
         try:
             correlation, found = cv2.findTransformECC(
                 self.image, self.reference, start, cv2.MOTION_AFFINE, criteria, used, 3

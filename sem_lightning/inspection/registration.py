@@ -59,8 +59,8 @@ def register(image: Float32, reference: Float32) -> Registration:
         return found
     cut = [cut_off(each) for each in (image, reference)]
     if any(each is not None for each in cut):  # a defect of high contrast hides the pattern
-        dimmed = [each if other is None else other for each, other in zip((image, reference), cut, strict=True)]
-        again = _register(*dimmed, Level.coarse(*dimmed))
+        one, other = (each if less is None else less for each, less in zip((image, reference), cut, strict=True))
+        again = _register(one, other, Level.coarse(one, other))
         if again.fault is None:
             return again
     lines = Level.of_lines(image, reference)  # where only lines are shown, the transform above may stretch along them

@@ -87,9 +87,9 @@ def test_what_does_not_repeat_is_no_reference_of_itself() -> None:
 
 def test_what_was_not_compared_is_said(simulator: PairSimulator) -> None:
     pair = simulator.sample(0, "good", seed=8)
-    found = Inspector().inspect(pair.image.image, np.ascontiguousarray(pair.reference[:, :150]))
+    found = Inspector().inspect(pair.image.image, np.array(pair.reference[:, :150], np.uint8))
     assert found.decision == "good" and found.registration is not None and found.compared is not None
-    assert found.registration.overlap - 0.12 < found.compared < found.registration.overlap < 0.62
+    assert found.registration.overlap - 0.12 < found.compared <= found.registration.overlap + 0.02 < 0.64
     assert found.remarks[0] == f"compared {int(100 * found.compared)} % of the image"
     assert found.is_partly_compared
 

@@ -11,7 +11,7 @@ from sem_lightning.inspection.design.critical_dimension import measure_widths
 from sem_lightning.inspection.design.design import Design, Raster
 from sem_lightning.inspection.design.edge_placement import find_rim
 from sem_lightning.inspection.design.labels import label
-from sem_lightning.inspection.difference import at_rate, find_compared
+from sem_lightning.inspection.difference import at_rate, share_compared
 from sem_lightning.inspection.inspection import (
     DEFECT,
     Deviations,
@@ -92,7 +92,7 @@ def _conclude(
 ) -> Inspection:
     compared = found if isinstance(found, Compared) else None
     registration = compared.registration if compared else found if isinstance(found, Registration) else None
-    share = float(np.mean(find_compared(compared.known))) if compared else 0.0
+    share = share_compared([compared.known]) if compared else 0.0
     if registration is not None:
         middles = np.array([p.middle for p in places]).reshape(-1, 2)
         located = raster.locate(_move(middles, registration.matrix))
