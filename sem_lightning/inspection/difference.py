@@ -71,7 +71,8 @@ def find_compared(shown: Bools) -> Bools:
 def share_compared(shown: Sequence[Bools]) -> float:
     """Share of an image, without the strip along its own edge, that is compared with at least one of its references."""
     compared = np.any([find_compared(each) for each in shown], axis=0)
-    return float(np.count_nonzero(compared) / max(np.count_nonzero(find_compared(np.ones_like(compared))), 1))
+    whole = int(np.count_nonzero(find_compared(np.ones(compared.shape, np.bool_))))
+    return int(np.count_nonzero(compared)) / max(whole, 1)
 
 
 def _compare_at(image: Float32, reference: Float32, used: Bools, scale: float, edges: tuple[float, float]) -> Float32:
