@@ -119,8 +119,8 @@ def _deadline() -> Iterator[None]:
     try:
         yield
     finally:
+        over.set()  # first, because a second signal may come here, and nothing shall end the process later on
         signal.set_wakeup_fd(before)
-        over.set()
         os.write(told, b"\0")
         thread.join()
         os.close(told)

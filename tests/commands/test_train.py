@@ -2,11 +2,9 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -278,65 +276,48 @@ def test_help_and_config_are_printed(run: Run) -> None:
     assert done.code == 0 and "dose:\n  - 8\n  - 40" in done.out
 
 
-ENDLESS = ("trainer.max_epochs=1000", "data.num_workers=1")
-LAST = "outputs/train/*/checkpoints/last.ckpt"
+def start(folder: Path, *arguments: str, file_limit: str = "unlimited") -> subprocess.Popen[str]:
+    command = [sys.executable, str(REPOSITORY / "train.py"), *TINY, *arguments]
+    return subprocess.Popen(
+        ["bash", "-c", f'ulimit -f {file_limit}; exec "$@"', "bash", *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
 
 
-def says_how_to_go_on(folder: Path, said: str, err: str) -> bool:
-    [last] = folder.glob(LAST)
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_keeps_what_is_whole_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals, code: int, said: str
+) -> None:
+    process = start(tmp_path, "trainer.max_epochs=1000", "data.num_workers=1", "logger=none")
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("outputs/train/*/checkpoints/last.ckpt")):
+        assert time.monotonic() < deadline and process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    process.send_signal(number)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    [last] = tmp_path.glob("outputs/train/*/checkpoints/last.ckpt")
+    assert process.returncode == code and f"error: {said}; resume with resume_from={last}" in err, err
     assert "Traceback" not in err and load_weights(last)
-    assert not list(folder.glob("outputs/train/*/result.json"))
-    return f"error: {said}; resume with resume_from={last}" in err
+    assert not list(tmp_path.glob("outputs/train/*/result.json"))
 
 
-def test_a_terminated_process_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> None:
-    command = [sys.executable, str(REPOSITORY / "train.py"), *TINY, *ENDLESS]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not list(tmp_path.glob(LAST)):
-            assert time.monotonic() < deadline and process.poll() is None, process.communicate()
-            time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
-        try:
-            _, err = process.communicate(timeout=30)
-        finally:
-            process.kill()
-    assert process.returncode == 143 and says_how_to_go_on(tmp_path, "terminated", err), err
-
-
-def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(run: Run, tmp_path: Path) -> None:
-    ended = threading.Event()
-
-    def press() -> None:
-        while not ended.wait(0.1):
-            if list(tmp_path.glob(LAST)):
-                os.kill(os.getpid(), signal.SIGINT)
-                return
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        done = run("train", *TINY, *ENDLESS)
-    finally:
-        ended.set()
-        thread.join()
-    assert done.code == 130 and says_how_to_go_on(tmp_path, "interrupted", done.err), done.err
-
-
-def test_a_full_disk_is_one_line(run: Run) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     # no file may grow beyond 5 MB, so the first checkpoint cannot be written
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, hard))
-    try:
-        done = run("train", *TINY)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert done.code == 1 and "Traceback" not in done.err
-    assert done.err.splitlines()[-1].startswith("error: ") and "File too large" in done.err
-    assert not list(done.folder.glob("outputs/train/*/result.json"))
-    assert not list(done.folder.glob("outputs/train/*/checkpoints/best.ckpt"))
+    process = start(tmp_path, "logger=none", file_limit="5000")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert err.strip().splitlines()[-1].startswith("error: ") and "File too large" in err and "Traceback" not in err
+    assert not list(tmp_path.glob("outputs/train/*/result.json"))
+    assert not list(tmp_path.glob("outputs/train/*/checkpoints/best.ckpt"))
 
 
 @pytest.mark.slow
