@@ -19,6 +19,10 @@ from sem_lightning.version import __version__ as __version__
 if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
+# These two libraries otherwise report their use to their makers; a choice of the user stays.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 _PUBLIC = {
     "Simulator": "synthesis.simulator",
     "Scene": "synthesis.simulator",

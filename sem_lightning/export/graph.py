@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sem_lightning.errors import UserError, missing_extra
+from sem_lightning.errors import UserError
 from sem_lightning.model.network import ClassifierNetwork
 from sem_lightning.runtime.graph_network import INPUT, OUTPUTS
+from sem_lightning.runtime.openvino_network import import_openvino
 
 OPSET = 17  # of ONNX, 2022
 _FREE = {INPUT: {0: "batch", 2: "height", 3: "width"}, "logits": {0: "batch"}, "features": {0: "batch"}}
@@ -72,10 +73,7 @@ def openvino_graph(graph: bytes, name: str) -> tuple[bytes, bytes]:
     Raises:
         UserError: The extra ``openvino`` is not installed.
     """
-    try:
-        import openvino
-    except ImportError:
-        raise missing_extra("openvino", name) from None
+    openvino = import_openvino(name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.xml"
         openvino.save_model(openvino.Core().read_model(graph), path, compress_to_fp16=False)

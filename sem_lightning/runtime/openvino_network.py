@@ -1,5 +1,6 @@
 """A network that OpenVINO runs."""
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,25 @@ from sem_lightning.synthesis.field import Float32
 
 _FEW = 32  # images, for which the compilation for several streams does not pay
 _MOST_STREAMS = 4
+
+
+def import_openvino(asked_by: str) -> Any:
+    """OpenVINO, which reports nothing to its maker.
+
+    Its import otherwise forks a process that sends an event to a server. Without its package for that, it uses a stub.
+
+    Args:
+        asked_by: The file or setting that needs OpenVINO.
+
+    Raises:
+        UserError: The extra ``openvino`` is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be found
+    try:
+        import openvino
+    except ImportError:
+        raise missing_extra("openvino", asked_by) from None
+    return openvino
 
 
 class OpenVINONetwork(GraphNetwork):
@@ -44,11 +64,7 @@ class OpenVINONetwork(GraphNetwork):
     ) -> None:
         super().__init__(with_torch)
         self.any_batch = True
-        try:
-            import openvino
-        except ImportError:
-            raise missing_extra("openvino", name) from None
-        core = openvino.Core()
+        core = import_openvino(name).Core()
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UserError(f"{name}: is in bf16, which this processor cannot; export it again with precision=fp32")
         options = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}
