@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sem_lightning.errors import UserError
 from sem_lightning.model.network import ClassifierNetwork
 from sem_lightning.runtime.graph_network import INPUT, OUTPUTS
-from sem_lightning.runtime.openvino_network import import_openvino
+from sem_lightning.runtime.openvino_network import core_of_process, import_openvino
 
 OPSET = 17  # of ONNX, 2022
 _FREE = {INPUT: {0: "batch", 2: "height", 3: "width"}, "logits": {0: "batch"}, "features": {0: "batch"}}
@@ -76,5 +76,5 @@ def openvino_graph(graph: bytes, name: str) -> tuple[bytes, bytes]:
     openvino = import_openvino(name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.xml"
-        openvino.save_model(openvino.Core().read_model(graph), path, compress_to_fp16=False)
+        openvino.save_model(core_of_process(openvino).read_model(graph), path, compress_to_fp16=False)
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()

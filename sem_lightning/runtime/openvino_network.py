@@ -1,5 +1,6 @@
 """A network that OpenVINO runs."""
 
+import functools
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -36,6 +37,19 @@ def import_openvino(asked_by: str) -> Any:
     return openvino
 
 
+@functools.cache
+def core_of_process(openvino: Any) -> Any:
+    """The one ``openvino.Core``, which is never given up.
+
+    OpenVINO's CPU plugin sets a stack for signals in the thread that loads it, and frees that stack when the last core
+    is given up. If another thread does so, the next signal ends the process.
+
+    Args:
+        openvino: See `import_openvino`.
+    """
+    return openvino.Core()
+
+
 class OpenVINONetwork(GraphNetwork):
     """A graph of OpenVINO, or an ONNX graph, on the CPU.
 
@@ -64,7 +78,7 @@ class OpenVINONetwork(GraphNetwork):
     ) -> None:
         super().__init__(with_torch)
         self.any_batch = True
-        core = import_openvino(name).Core()
+        core = core_of_process(import_openvino(name))
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UserError(f"{name}: is in bf16, which this processor cannot; export it again with precision=fp32")
         options = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}

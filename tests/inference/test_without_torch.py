@@ -1,9 +1,7 @@
 """Judging images needs torch only if torch runs the network."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -35,23 +33,3 @@ def test_the_packaged_classifier_runs_without_torch_and_decides_as_with_it(missi
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["False", str(not missing), "True", "True"], done.stderr
-
-
-def test_openvino_reports_nothing_to_its_maker(tmp_path: Path) -> None:
-    """Its import would fork a process for that, which also leaves a file in the user's home."""
-    pytest.importorskip("openvino")
-    code = (
-        "import os\n"
-        "forks = []\n"
-        "os.register_at_fork(before=lambda: forks.append(1))\n"
-        "from sem_lightning.inference.predictor import load\n"
-        "import numpy as np\n"
-        "load('robust').predict([np.zeros((64, 64), np.float32)])\n"
-        "import sys, time; time.sleep(1)\n"
-        "print('openvino' in sys.modules, forks)\n"
-    )
-    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
-    environment["HOME"] = str(tmp_path)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
-    assert done.stdout.split() == ["True", "[]"], done.stderr
-    assert not list(tmp_path.rglob("*openvino*"))
