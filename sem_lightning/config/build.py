@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from sem_lightning.config.error_lines import no_such_key
 from sem_lightning.errors import SettingError
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, DefectSettings
 from sem_lightning.synthesis.defects.mix import Defects
@@ -27,8 +28,7 @@ def check_keys(node: DictConfig, key: str = "") -> None:
     known: Any = OmegaConf.get_type(node)
     for name in map(str, node):
         if known is not dict and name not in known.__dataclass_fields__:
-            keys = ", ".join(known.__dataclass_fields__)
-            raise SettingError(f"{key}{name}", f"no such key in {known.__name__}, which has {keys}")
+            raise SettingError(f"{key}{name}", no_such_key(name, known.__dataclass_fields__))
         child = None if OmegaConf.is_missing(node, name) else node[name]
         if isinstance(child, DictConfig):
             check_keys(child, f"{key}{name}.")

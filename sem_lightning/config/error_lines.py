@@ -1,10 +1,13 @@
 """Formats errors of this package, Hydra and OmegaConf as one line."""
 
+import dataclasses
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from sem_lightning.config.environment import hide_variables
 from sem_lightning.config.overrides import explain
@@ -24,6 +27,13 @@ def describe(error: Exception) -> str:
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
     return printable(line)
+
+
+def no_such_key(name: str, known: Iterable[str]) -> str:
+    """The reason against a key that does not exist, with all keys and the one that may have been meant."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    return f"no such key; {f'did you mean {close[0]}? ' if close else ''}the keys are {', '.join(names)}"
 
 
 def find_key_in_range(error: ValueError, overrides: Sequence[str]) -> str | None:
@@ -53,9 +63,20 @@ def _in_one_line(error: Exception) -> str:
         return f"{name}{error.strerror or error}"
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = getattr(cause, "full_key", None) or _quoted_key(str(error))
+    reason = _reason_of(cause)
+    return f"{key}: {reason}" if key and not reason.startswith(key) else reason
+
+
+def _reason_of(cause: Any) -> str:
+    """An error of OmegaConf in the user's words."""
+    kind = getattr(cause, "object_type", None)
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError) and dataclasses.is_dataclass(kind):
+        return no_such_key(str(cause.key), (field.name for field in dataclasses.fields(kind)))
     lines = [line.strip() for line in str(cause).splitlines() if not _OBJECT_LINE.match(line)]
     reason = " ".join(line for line in lines if line)
-    return f"{key}: {reason}" if key and not reason.startswith(key) else reason
+    if wrong := _WRONG_TYPE.fullmatch(reason):
+        return f"found {wrong[1]}, expected {_TYPES[wrong[2]]}"
+    return reason
 
 
 # errors of the launchers (joblib, submitit, Ray) when the operating system killed a job
@@ -71,6 +92,9 @@ PLUGIN_ERRORS = {  # how errors of Hydra and its plugins begin, and their meanin
 # extras of plugins, by Hydra's names
 _EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm", "submitit_local": "slurm", "optuna": "optuna"}
 _MISSING_OPTION = re.compile(r"Could not find '(.+)/([^/']+)'")
+
+_WRONG_TYPE = re.compile(r"Value (.+) of type '\w+' could not be converted to (Float|Integer|Boolean)", re.DOTALL)
+_TYPES = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false"}
 
 # OmegaConf appends lines with the location of an error.
 _OBJECT_LINE = re.compile(r"\s*(full_key|object_type|reference_type)\s*[:=]")

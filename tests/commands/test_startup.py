@@ -62,8 +62,8 @@ def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "argument", "message"),
     [
-        ("train", "noise.sgima=1", "noise.sgima: Key 'sgima' not in 'Noise'"),
-        ("evaluate", "noise.sgima=1", "noise.sgima: Key 'sgima' not in 'Noise'"),
+        ("train", "noise.sgima=1", "noise.sgima: no such key; the keys are "),
+        ("evaluate", "noise.sgima=1", "noise.sgima: no such key; the keys are "),
         ("predict", "noise.sgima=1", "noise"),
         ("train", "noise.dose=-1", "noise.dose: found -1"),
         ("train", "model.learning_rate=-1", "model.learning_rate: found -1"),
