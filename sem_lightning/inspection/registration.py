@@ -14,6 +14,7 @@ from sem_lightning.inspection.levels import Level, about_middle, shifted, square
 from sem_lightning.inspection.overlap_correlation import Peak, correlate_overlap, find_peaks
 from sem_lightning.inspection.reliability import split_half_reliability
 from sem_lightning.inspection.row_alignment import align_rows
+from sem_lightning.inspection.scan_prior import with_scan_prior
 from sem_lightning.synthesis.field import Float32
 
 Shift = tuple[float, float]
@@ -139,7 +140,7 @@ def _register(image: Float32, reference: Float32, coarse: Level) -> Registration
         matrix = turned if better > correlation else matrix
     matrix, others = _choose_period(coarse, matrix)
     periods = tuple((x * float(coarse.from_image[0, 0]), y * float(coarse.from_image[1, 1])) for x, y in others)
-    return _finish(image, reference, coarse, matrix, periods)
+    return _finish(image, reference, coarse, matrix, periods, another_scan=True)
 
 
 def _finish(
@@ -149,8 +150,12 @@ def _finish(
     matrix: Matrix,
     periods: tuple[Shift, ...],
     least_correlation: float = LEAST_CORRELATION,
+    another_scan: bool = False,
 ) -> Registration:
-    """The transform refined at full resolution, with the shifts of the rows and the verdict on it."""
+    """The transform refined at full resolution, with the shifts of the rows and the verdict on it.
+
+    Only the reference of another scan has noise and rough edges of its own, which a fit may follow.
+    """
     factor = float(coarse.from_image[0, 0])
     # of the correlation that noise leaves to two images of the same place
     reliability = math.sqrt(math.prod(split_half_reliability(each, factor) for each in (image, reference)))
@@ -159,11 +164,14 @@ def _finish(
         moved, shown = _laid(coarse, matrix)
         correlation, part = correlate_without_part(coarse.image, moved, shown)
         matrix, _ = coarse.refine(matrix, _STEPS, part)
-    found = coarse.full(matrix)
+    found, judged_at = coarse.full(matrix), coarse
     for finer, criteria in ((2.0, _STEPS), (1.0, _FINE_STEPS)):
         if finer < factor or finer == 1:
             level = Level.of(image, reference, finer, coarse.across_lines)
             found = level.full(level.refine(level.own(found), criteria, part)[0])
+            judged_at = level if finer > 1 else judged_at
+    if another_scan:
+        found = with_scan_prior(judged_at, found)
     moved, shown = warp(reference, found, image.shape)
     overlap = float(shown.mean())
     fault = _find_fault(found, correlation / reliability, reliability, overlap, least_correlation)
