@@ -18,6 +18,7 @@ from sem_lightning.decision.decision_settings import DecisionSettings
 from sem_lightning.errors import SettingError
 from sem_lightning.fitting.fit_settings import FitSettings
 from sem_lightning.inspection.place_settings import PlaceSettings
+from sem_lightning.klarf.klarf_settings import KlarfSettings
 from sem_lightning.model.model_settings import check_view_scales
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.serving.limits import ServiceLimits
@@ -161,6 +162,7 @@ class PredictSettings:
     data_bar: str = MISSING
     explain: bool = MISSING
     device: str = MISSING
+    klarf: KlarfSettings = field(default_factory=KlarfSettings)
 
     def __post_init__(self) -> None:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
@@ -168,6 +170,25 @@ class PredictSettings:
         if self.polarity is not None:
             one_of("polarity", self.polarity, (*POLARITIES, "auto"))
         _check_file_name("output", self.output)
+
+    def check_images(self, are_lot: bool) -> None:
+        """Refuse settings that do not go with images, or with a KLARF file.
+
+        Raises:
+            SettingError: The first of them.
+        """
+        if not are_lot:
+            self.klarf.check_unused()
+        elif self.explain:
+            raise SettingError("explain", "found true, expected false with a KLARF file")
+
+    def lines_file(self) -> Path | None:
+        """The file of JSON lines."""
+        return Path(self.jsonl).expanduser() if self.jsonl else None
+
+    def checkpoint_read(self) -> tuple[str, list[Path]]:
+        """The file of the classifier with its key, as in `Inputs`."""
+        return "ckpt", [Path(self.ckpt).expanduser()]
 
 
 @dataclass

@@ -40,7 +40,7 @@ class Wafer:
         name: Name of the wafer.
         slot: As written.
         die_pitch: Width and height of a die with its street.
-        die_origin: As written; see `sem_lightning.klarf.wafer_position`.
+        die_origin: Lower left corner of die (0, 0) from its origin.
         center: ``SampleCenterLocation``, from the origin of die (0, 0).
         diameter: Of a round wafer.
         mark: Where notch or flat lies: ``DOWN``, ``UP``, ``LEFT``, ``RIGHT``, or as written.
@@ -165,6 +165,20 @@ class Defect:
         """``XREL`` and ``YREL`` in mm; ``None`` where the file does not say."""
         x, y = as_number(self.cell("XREL") or ""), as_number(self.cell("YREL") or "")
         return None if x is None or y is None else (x * self._millimetre, y * self._millimetre)
+
+    @property
+    def position(self) -> Pair | None:
+        """Where the defect lies on the wafer, mm from its centre to the right and up.
+
+        ``XINDEX * DiePitch + XREL - SampleCenterLocation``, and the same in y: ``XREL`` counts from the origin of the
+        defect's die, and ``SampleCenterLocation`` is the wafer's centre as seen from the origin of die (0, 0)
+        (Artwork Conversion Software, "KLARF", artwork.com/package/wmapconvert/map_formats/KLARF). ``None`` where the
+        file does not say one of them.
+        """
+        die, inside, pitch, center = self.die, self.in_die, self.wafer.die_pitch, self.wafer.center
+        if die is None or inside is None or pitch is None or center is None:
+            return None
+        return die[0] * pitch[0] + inside[0] - center[0], die[1] * pitch[1] + inside[1] - center[1]
 
     @property
     def columns(self) -> tuple[str, ...]:
