@@ -64,10 +64,6 @@ def _build_predictor(settings: PredictSettings, images: "Sequence[Image]") -> "P
     """The Predictor, with polarity and, if requested, batch norms from these images; prints the results."""
     from sem_lightning.inference.predictor import load
 
-    if settings.explain:
-        from sem_lightning.model.saliency import check_captum  # imports torch
-
-        check_captum()
     options = {name: getattr(settings, name) for name in _OPTIONS}
     predictor = load(settings.ckpt, crop_data_bar=settings.data_bar == "auto", **options)
     vote = predictor.adopt_polarity(images)

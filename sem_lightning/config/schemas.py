@@ -176,11 +176,16 @@ class PredictSettings:
 
         Raises:
             SettingError: The first of them.
+            UserError: ``explain`` needs an extra that is not installed.
         """
         if not are_lot:
             self.klarf.check_unused()
-        elif self.explain:
-            raise SettingError("explain", "found true, expected false with a KLARF file")
+        if self.explain:
+            if are_lot:
+                raise SettingError("explain", "found true, expected false with a KLARF file")
+            from sem_lightning.model.saliency import check_captum  # imports torch
+
+            check_captum()
 
     def lines_file(self) -> Path | None:
         """The file of JSON lines."""

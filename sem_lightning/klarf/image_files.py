@@ -19,8 +19,7 @@ class LotImages:
         folder: Where its images lie; ``None`` is its own folder.
         image_kinds: Kinds of images to judge, in any capitals; ``None`` takes all that are no references.
         reference_kinds: Kinds that are references; ``None`` takes those whose name has ``ref`` in it, as in
-            ``Reference``. The type numbers of 1.1 and 1.2 have no public meaning, so that none is a reference unless it is
-            named here.
+            ``Reference``. The type numbers of 1.1 and 1.2 have no public meaning: name those that are references.
     """
 
     def __init__(

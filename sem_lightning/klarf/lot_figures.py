@@ -54,8 +54,9 @@ def _draw_points(axes: Axes, points: Points, names: Sequence[str], each: npt.NDA
     for name in sorted(names, key=lambda one: -int((each == one).sum())):  # rare ones on top
         chosen = points[each == name]
         if len(chosen):
-            axes.scatter(chosen[:, 0], chosen[:, 1], s=size, c=colours[name], label=f"{name} {len(chosen)}".replace("$", r"\$"),
-                         edgecolors="white", linewidths=0.4, zorder=3)  # fmt: skip
+            label = f"{name} {len(chosen)}".replace("$", r"\$")
+            x, y = chosen.T
+            axes.scatter(x, y, size, colours[name], label=label, edgecolors="white", linewidths=0.4, zorder=3)
     if len(points):
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, fontsize=8, frameon=False)
 

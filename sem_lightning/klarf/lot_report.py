@@ -26,7 +26,7 @@ class LotReport:
 
     Args:
         lot: The KLARF file.
-        decisions: Every decision that there may be, ``unsure`` excluded; classes of a classifier, or those of a comparison.
+        decisions: Every decision but ``unsure``: the classes of a classifier, or those of a comparison.
     """
 
     def __init__(self, lot: KlarfFile, decisions: Sequence[str]) -> None:

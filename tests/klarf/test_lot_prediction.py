@@ -17,6 +17,7 @@ from made_up_lots import Made, NestedStyle, Style, write_flat, write_nested
 
 from sem_lightning.inference.prediction import Prediction
 from sem_lightning.inference.predictor import load
+from sem_lightning.klarf.example_lot import write_example_lot
 from sem_lightning.klarf.judging import choose_deciding
 from sem_lightning.klarf.read import parse_klarf, read_klarf
 
@@ -59,8 +60,14 @@ def write_lot(folder: Path, data: bytes) -> None:
     (folder / "classes.yaml").write_text(MAPPING)
 
 
-@pytest.mark.parametrize("data", [write_flat(make_lot(), Style(version="1.1", newline="\r\n")), write_flat(make_lot()),
-                                  write_nested(make_lot(), NestedStyle(wrap=3))], ids=["1.1", "1.2", "1.8"])  # fmt: skip
+LOTS = {
+    "1.1": write_flat(make_lot(), Style(version="1.1", newline="\r\n")),
+    "1.2": write_flat(make_lot()),
+    "1.8": write_nested(make_lot(), NestedStyle(wrap=3)),
+}
+
+
+@pytest.mark.parametrize("data", LOTS.values(), ids=LOTS)
 def test_a_lot_to_every_output(run: Run, checkpoint: Path, tmp_path: Path, data: bytes) -> None:
     write_lot(tmp_path, data)
     done = run("predict", f"ckpt={checkpoint}", "images=lot.klarf", "klarf.classes=classes.yaml", "output=out/p.csv",
@@ -192,3 +199,18 @@ def test_positions_in_every_version_agree(die: tuple[int, int], x: float, y: flo
 def test_a_position_that_the_file_does_not_give(missing: bytes) -> None:
     data = write_flat([Made(1)]).replace(missing, b"Unknown")
     assert parse_klarf(data).defects[0].position is None
+
+
+def test_the_example_lot_is_judged_with_the_numbers_of_its_own_names(
+    run: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    path = write_example_lot(tmp_path / "my_lot", defects=6)
+    lot = read_klarf(path)
+    assert [defect.id for defect in lot.defects] == list("123456")
+    places = [defect.position for defect in lot.defects]
+    assert all(place is not None and np.hypot(*place) <= 145 for place in places)
+    done = run("predict", f"ckpt={checkpoint}", "images=my_lot/lot.klarf", "output=results/lot.csv")
+    assert done.code == 0, done.err
+    rows = read_rows(tmp_path / "results" / "lot.csv")
+    names = {"good": "1", "gap": "2", "bridge": "3", "unsure": "4"}
+    assert [row["class_after"] for row in rows] == [names[row["decision"]] for row in rows]
