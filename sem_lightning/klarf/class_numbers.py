@@ -14,14 +14,17 @@ _KEY = "klarf.classes"
 _MAX_BYTES = 1 << 16
 
 
-def find_class_numbers(file: Path | None, lookup: Mapping[int, str], classes: Sequence[str]) -> dict[str, int]:
+def find_class_numbers(
+    file: Path | None, lookup: Mapping[int, str], classes: Sequence[str], further: Sequence[str] = ()
+) -> dict[str, int]:
     """The class number of each decision.
 
     Args:
         file: A YAML file with a number, or a name in ``lookup``, for each class and optionally for ``unsure``; ``null``
             leaves defects with this decision as they are. ``None`` takes the numbers of the same names in ``lookup``.
         lookup: Names of a file's classes by number.
-        classes: Of the classifier.
+        classes: Of the classifier; each needs a number.
+        further: Names that may have one.
 
     Returns:
         Class numbers by decision. A decision without one leaves the number of a defect as it is.
@@ -29,6 +32,7 @@ def find_class_numbers(file: Path | None, lookup: Mapping[int, str], classes: Se
     Raises:
         SettingError: A class without a number, an unknown name, or no such file.
     """
+    allowed = (*classes, *further, UNSURE_NAME)
     known = {_plain(name): number for number, name in sorted(lookup.items(), reverse=True)}  # of two the lowest
     if file is None:
         missing = [name for name in classes if _plain(name) not in known]
@@ -38,9 +42,8 @@ def find_class_numbers(file: Path | None, lookup: Mapping[int, str], classes: Se
                 f"needs a value, because ClassLookup names no class {missing[0]}; name a YAML file with lines such as "
                 f"'{missing[0]}: 7' for each of {', '.join(classes)}, and optionally {UNSURE_NAME}",
             )
-        return {name: known[_plain(name)] for name in (*classes, UNSURE_NAME) if _plain(name) in known}
+        return {name: known[_plain(name)] for name in allowed if _plain(name) in known}
     given = _read(file)
-    allowed = (*classes, UNSURE_NAME)
     for name in given:
         if name not in allowed:
             raise SettingError(_KEY, f"{file}: found {name!r}, expected {', '.join(allowed)}")

@@ -1,5 +1,6 @@
 """What a KLARF file says: wafers, defects, their images, the table of classes."""
 
+import math
 import re
 from array import array
 from collections.abc import Mapping, Sequence
@@ -178,7 +179,8 @@ class Defect:
         die, inside, pitch, center = self.die, self.in_die, self.wafer.die_pitch, self.wafer.center
         if die is None or inside is None or pitch is None or center is None:
             return None
-        return die[0] * pitch[0] + inside[0] - center[0], die[1] * pitch[1] + inside[1] - center[1]
+        x, y = (die[axis] * pitch[axis] + inside[axis] - center[axis] for axis in (0, 1))
+        return (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """Classifies the defects of a lot: one answer for all images of a defect."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inference.prediction import Prediction
 from sem_lightning.inference.predictor import Predictor
+from sem_lightning.inference.writers import describe_prediction, prediction_cells
+from sem_lightning.inspection.references import NO_REFERENCE
 from sem_lightning.io.gray_image import ImagePage
 from sem_lightning.io.images import ImageError
 from sem_lightning.klarf.document import Defect
@@ -13,7 +16,8 @@ from sem_lightning.klarf.image_files import LotImages
 from sem_lightning.klarf.read import KlarfFile
 from sem_lightning.synthesis.defects.mix import GOOD
 
-NO_IMAGE, UNREADABLE = "no image", "unreadable"  # reasons of defects without an answer
+NO_IMAGE, UNREADABLE = "no image", "unreadable"
+WITHOUT_ANSWER = (NO_IMAGE, NO_REFERENCE, UNREADABLE)  # reasons
 
 
 @dataclass(frozen=True)
@@ -39,15 +43,21 @@ class JudgedDefect:
 
     Attributes:
         defect: The defect.
-        prediction: Of its deciding image, see `choose_deciding`; ``None`` without an answer.
+        decision: ``None`` without an answer.
+        label: The most probable class, or that of the strongest place.
+        cells: The cells of the command's own columns.
+        details: All results as plain values.
         images: Number of images that were judged.
         image: Number of the deciding image in the KLARF file.
-        reason: `NO_IMAGE` or `UNREADABLE` without an answer, else why the decision is ``unsure``, or ``None``.
+        reason: `NO_IMAGE`, `NO_REFERENCE` or `UNREADABLE` without an answer, else why the decision is ``unsure``.
         error: What is wrong with its images.
     """
 
     defect: Defect
-    prediction: Prediction | None
+    decision: str | None = None
+    label: str = ""
+    cells: Sequence[object] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
     images: int = 0
     image: int | None = None
     reason: str | None = None
@@ -88,11 +98,20 @@ def judge_defects(predictor: Predictor, defects: Sequence[DefectToJudge]) -> Ite
         errors = [str(one.error) for one in found if not isinstance(one, Prediction)]
         error = each.error or (f"{name_defect(each.defect)}: {errors[0]}" if errors else None)
         if error or not predictions:
-            yield JudgedDefect(each.defect, None, reason=UNREADABLE if error else NO_IMAGE, error=error)
+            yield JudgedDefect(each.defect, reason=UNREADABLE if error else NO_IMAGE, error=error)
             continue
         deciding = choose_deciding(predictions)
         number = each.numbers[predictions.index(deciding)]
-        yield JudgedDefect(each.defect, deciding, len(predictions), number, deciding.reason)
+        yield JudgedDefect(
+            each.defect,
+            deciding.decision,
+            deciding.label,
+            prediction_cells(deciding),
+            describe_prediction(deciding),
+            len(predictions),
+            number,
+            deciding.reason,
+        )
 
 
 def choose_deciding(predictions: Sequence[Prediction]) -> Prediction:

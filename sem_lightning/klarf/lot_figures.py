@@ -12,11 +12,11 @@ from matplotlib.patches import Circle
 from sem_lightning.decision.intervals import wilson_interval
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.klarf.document import Wafer
-from sem_lightning.klarf.judging import NO_IMAGE, UNREADABLE
+from sem_lightning.klarf.judging import UNREADABLE, WITHOUT_ANSWER
 from sem_lightning.synthesis.defects.mix import GOOD
 
 _GREY = "#b9c0c9"
-_FIXED = {GOOD: "#4c9f70", UNSURE_NAME: "#e0a800", NO_IMAGE: _GREY, UNREADABLE: "#6c757d"}
+_FIXED = {GOOD: "#4c9f70", UNSURE_NAME: "#e0a800", **dict.fromkeys(WITHOUT_ANSWER, _GREY), UNREADABLE: "#6c757d"}
 _OTHERS = ("#c8413a", "#2f6db3", "#8a4fa8", "#d97b29", "#1f9aa5", "#a8577e", "#6b7d2a", "#4d4d99")
 _MOST_LINES = 400  # of a grid of dies
 _NOTCH = {"DOWN": (0.0, -1.0), "UP": (0.0, 1.0), "LEFT": (-1.0, 0.0), "RIGHT": (1.0, 0.0)}

@@ -6,6 +6,7 @@ from typing import Any
 
 from sem_lightning.errors import SettingError
 from sem_lightning.inference.predictor import Predictor
+from sem_lightning.inference.writers import prediction_columns
 from sem_lightning.io.gray_image import ImagePage
 from sem_lightning.io.result_files import Inputs
 from sem_lightning.klarf.class_numbers import find_class_numbers
@@ -67,7 +68,8 @@ class LotPrediction:
         file = Path(self._settings.classes).expanduser() if self._settings.classes else None
         numbers = find_class_numbers(file, self._lot.lookup, predictor.classes)
         read = (*self.files_read(), *inputs)
-        writer = LotWriter(self._lot, files, predictor.classes, numbers, self._settings.column, read)
+        columns = prediction_columns(predictor.classes)
+        writer = LotWriter(self._lot, files, columns, predictor.classes, numbers, self._settings.column, read)
         report = None
         if files.page is not None:
             from sem_lightning.klarf.lot_report import LotReport  # imports Matplotlib

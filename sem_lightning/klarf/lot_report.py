@@ -12,13 +12,12 @@ from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.io.atomic import printable
 from sem_lightning.io.html_page import data_uri, in_words, write_html
 from sem_lightning.klarf.document import Pair, Wafer
-from sem_lightning.klarf.judging import NO_IMAGE, UNREADABLE, JudgedDefect
+from sem_lightning.klarf.judging import UNREADABLE, WITHOUT_ANSWER, JudgedDefect
 from sem_lightning.klarf.lot_figures import choose_colours, draw_pareto, draw_wafer, encode_png
 from sem_lightning.klarf.read import KlarfFile
 
 SHOWN_WAFERS = 25
 _SHOWN_ERRORS = 100
-_WITHOUT = (NO_IMAGE, UNREADABLE)  # an answer
 
 
 class LotReport:
@@ -31,7 +30,7 @@ class LotReport:
 
     def __init__(self, lot: KlarfFile, decisions: Sequence[str]) -> None:
         self._lot = lot
-        self._decisions = [*decisions, UNSURE_NAME, NO_IMAGE, UNREADABLE]
+        self._decisions = [*decisions, UNSURE_NAME, *WITHOUT_ANSWER]
         self._places: list[tuple[Wafer, Pair | None]] = []
         self._decided: list[str] = []
         self._labels: list[str] = []
@@ -39,15 +38,10 @@ class LotReport:
 
     def add(self, judged: JudgedDefect) -> None:
         """Take the next answer."""
-        found = judged.prediction
         missing = judged.reason or UNREADABLE
-        self.add_decision(judged, found.decision if found else missing, found.label if found else missing)
-
-    def add_decision(self, judged: JudgedDefect, decision: str, label: str) -> None:
-        """Take the next answer as its decision and its most probable class, or the reason why there is none."""
         self._places.append((judged.defect.wafer, judged.defect.position))
-        self._decided.append(decision)
-        self._labels.append(label)
+        self._decided.append(judged.decision or missing)
+        self._labels.append((judged.label or judged.decision) if judged.decision else missing)
         if judged.error:
             self._errors.append(printable(judged.error))
 
@@ -60,8 +54,8 @@ class LotReport:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         names = [*self._decisions, *sorted(set(self._labels) - set(self._decisions))]
-        wafers = [wafer for wafer in self._lot.wafers if any(place[0] is wafer for place in self._places)]
-        judged = sum(each not in _WITHOUT for each in self._decided)
+        wafers = list({id(wafer): wafer for wafer, _ in self._places}.values())
+        judged = sum(each not in WITHOUT_ANSWER for each in self._decided)
         variables = {
             "lot": printable(", ".join(dict.fromkeys(wafer.lot for wafer in wafers)) or "unnamed"),
             "file": printable(self._lot.path or "KLARF"),
@@ -80,14 +74,14 @@ class LotReport:
         write_html(path, "klarf/lot.html.j2", variables)
 
     def _kinds(self) -> dict[str, list[str]]:
-        return {"by decision": self._decided, "by most probable class": self._labels}
+        return {"by decision": self._decided, "by class": self._labels}
 
     def _cards(self, judged: int) -> list[tuple[str, int, str]]:
         """Decisions with their counts and the intervals of their shares."""
         counts = Counter(self._decided)
         cards = []
         for name in self._decisions:
-            if name in _WITHOUT:
+            if name in WITHOUT_ANSWER:
                 if counts[name]:
                     cards.append((name, counts[name], "keep their class number"))
                 continue
@@ -100,7 +94,7 @@ class LotReport:
         decided, labels = Counter(self._decided), Counter(self._labels)
         rows = []
         for name in dict.fromkeys([*self._decisions, *sorted(labels)]):
-            if name not in _WITHOUT and (decided[name] or labels[name]):
+            if name not in WITHOUT_ANSWER and (decided[name] or labels[name]):
                 rows.append([name, *(_share(counts[name], judged) for counts in (decided, labels))])
         return rows
 
@@ -122,7 +116,7 @@ class LotReport:
 
 def _draw_pareto(each: Sequence[str], names: Sequence[str], title: str) -> str:
     """The picture's address; defects without an answer do not count."""
-    counts = Counter(name for name in each if name not in _WITHOUT)
+    counts = Counter(name for name in each if name not in WITHOUT_ANSWER)
     return data_uri(encode_png(draw_pareto(counts, choose_colours(names), title)))
 
 

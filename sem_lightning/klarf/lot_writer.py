@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from sem_lightning.decision.rule import UNSURE_NAME
-from sem_lightning.inference.writers import describe_prediction
+from sem_lightning.inspection.inspection import DEFECT
 from sem_lightning.io.atomic import check_writable
 from sem_lightning.io.csv_rows import write_row
 from sem_lightning.io.result_files import DecisionCount, Inputs, check_targets, open_together, write_json_line
-from sem_lightning.klarf.judging import NO_IMAGE, UNREADABLE, JudgedDefect
+from sem_lightning.klarf.judging import UNREADABLE, WITHOUT_ANSWER, JudgedDefect
 from sem_lightning.klarf.read import KlarfFile
 
 _PLACE = ("lot", "wafer", "slot", "defect", "die_x", "die_y", "x_mm", "y_mm", "images", "image",
@@ -55,13 +55,14 @@ class LotWriter:
     Args:
         lot: The file that was read.
         files: What is written.
-        classes: Class names of the classifier.
-        numbers: Class number of each decision, see `find_class_numbers`.
+        columns: The command's own columns; those of ``sem-predict`` or ``sem-inspect``.
+        decisions: The decisions to list in the summary; ``unsure`` is added.
+        numbers: Class number of each decision or label, see `find_class_numbers`; that of a label counts for a defect.
         column: The column of the file that gets them.
         inputs: What is read, and must not be overwritten.
 
-    The table has the columns of ``sem-predict`` and behind them where the defect lies, its class number before and
-    after, and what is wrong with its images.
+    Behind the command's own columns the table has where the defect lies, its class number before and after, and what is
+    wrong with its images.
 
     Raises:
         UserError: The file has no such column of classes.
@@ -72,7 +73,8 @@ class LotWriter:
         self,
         lot: KlarfFile,
         files: LotFiles,
-        classes: Sequence[str],
+        columns: Sequence[str],
+        decisions: Sequence[str],
         numbers: Mapping[str, int],
         column: str,
         inputs: Inputs = (),
@@ -83,7 +85,7 @@ class LotWriter:
             if path is not None:
                 check_writable(key, path.absolute().parent)
         self._lot, self._files, self._column = lot, files, column
-        self._classes, self._numbers = list(classes), numbers
+        self._columns, self._decisions, self._numbers = list(columns), list(decisions), numbers
         self._count = DecisionCount()
         self._chosen: dict[int, int] = {}
         self.errors: list[str] = []
@@ -99,35 +101,32 @@ class LotWriter:
             table, self._lines = opened
             assert table is not None
             self._table = table
-            columns = (f"p_{name}" for name in self._classes)
-            write_row(self._table, ["path", "label", "confidence", "decision", *columns, "reason", *_PLACE, "error"])
+            write_row(self._table, [*self._columns, *_PLACE, "error"])
             yield self
             self._lot.with_classes(self._chosen, self._column).write(self._files.klarf)
 
     def add(self, judged: JudgedDefect) -> None:
         """Write the answer for the next defect."""
-        found, before = judged.prediction, judged.defect.class_number(self._column)
-        number = None if found is None else self._numbers.get(found.decision)
+        before, number = judged.defect.class_number(self._column), self._number_of(judged)
         if number is not None and number != before:
             self._chosen[judged.defect.index] = number
-        self._count.add(found.decision if found else judged.reason or UNREADABLE, found.reason if found else None)
+        answered = judged.decision is not None
+        self._count.add(judged.decision or judged.reason or UNREADABLE, judged.reason if answered else None)
         if judged.error:
             self.errors.append(judged.error)
-        after = before if number is None else number
-        place = describe_place(judged) | {"class_before": before, "class_after": after}
-        self._write_cells(judged, ["" if place[name] is None else place[name] for name in _PLACE])
+        place = describe_place(judged) | {"class_before": before, "class_after": before if number is None else number}
+        cells = judged.cells or [judged.reason if name == "reason" else "" for name in self._columns]
+        write_row(
+            self._table, [*cells, *("" if place[name] is None else place[name] for name in _PLACE), judged.error or ""]
+        )
         if self._lines is not None:
-            said = describe_prediction(found) if found else {"path": None, "decision": None, "reason": judged.reason}
-            write_json_line(self._lines, said | place | {"error": judged.error})
+            said = judged.details or {"path": None, "decision": None, "reason": judged.reason}
+            write_json_line(self._lines, {**said, **place, "error": judged.error})
 
-    def _write_cells(self, judged: JudgedDefect, place: list[Any]) -> None:
-        found = judged.prediction
-        if found is None:
-            row: list[Any] = ["", "", "", "", *("" for _ in self._classes), judged.reason or ""]
-        else:
-            numbers = [f"{p:.6f}" for p in (found.confidence, *found.probabilities.values())]
-            row = [found.path, found.label, numbers[0], found.decision, *numbers[1:], found.reason or ""]
-        write_row(self._table, [*row, *place, judged.error or ""])
+    def _number_of(self, judged: JudgedDefect) -> int | None:
+        if judged.decision == DEFECT and judged.label in self._numbers:
+            return self._numbers[judged.label]
+        return self._numbers.get(judged.decision or "")
 
     def summary(self, table: str, klarf: str, rule: str) -> str:
         """How many defects were decided how, and how many class numbers changed.
@@ -135,10 +134,10 @@ class LotWriter:
         Args:
             table: The table's name, as it is shown.
             klarf: The name of the KLARF file, as it is shown.
-            rule: The decision rule's name.
+            rule: What decided.
         """
-        without = [reason for reason in (NO_IMAGE, UNREADABLE) if self._count.decisions[reason]]
-        said = self._count.in_words(table, (*self._classes, UNSURE_NAME, *without), rule, "defects")
+        without = [reason for reason in WITHOUT_ANSWER if self._count.decisions[reason]]
+        said = self._count.in_words(table, (*self._decisions, UNSURE_NAME, *without), rule, "defects")
         return f"{said}\n{klarf} has {len(self._chosen)} new numbers in {self._column.upper()}"
 
 
