@@ -241,6 +241,21 @@ class InspectSettings:
     confidence: float | None = MISSING
     limits: str | None = MISSING
     design: DesignSettings = field(default_factory=DesignSettings)
+    klarf: KlarfSettings = field(default_factory=KlarfSettings)
+
+    def check_images(self, are_lot: bool) -> None:
+        """Refuse settings that do not go with images, or with a KLARF file.
+
+        Raises:
+            SettingError: The first of them.
+        """
+        if not are_lot:
+            self.klarf.check_unused()
+            return
+        for key in ("report", "overlays", "labels", "save_limits"):
+            if value := getattr(self, key):
+                more = "; klarf.report is the page of a lot" if key == "report" else ""
+                raise SettingError(key, f"found {value}, expected none with a KLARF file{more}")
 
     def __post_init__(self) -> None:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
@@ -270,6 +285,13 @@ class InspectSettings:
 
         network = None if self.reference == "design" else self.network  # a design names its places itself
         return Inspector(self.false_places, self.pixel_size, self.data_bar == "auto", network, self.limits)
+
+    def files_written(self) -> tuple[Path, Path | None, Path | None, Path | None]:
+        """Table, JSON lines, report and limits."""
+        lines, page, limits = (
+            Path(name).expanduser() if name else None for name in (self.jsonl, self.report, self.save_limits)
+        )
+        return Path(self.output).expanduser(), lines, page, limits
 
     def files_read(self, pairs: "Sequence[InspectionPair]") -> "Inputs":
         """The files that the command reads, by the keys that name them."""

@@ -128,7 +128,7 @@ class LotWriter:
             return self._numbers[judged.label]
         return self._numbers.get(judged.decision or "")
 
-    def summary(self, table: str, klarf: str, rule: str) -> str:
+    def summary(self, table: str, klarf: str, rule: str = "") -> str:
         """How many defects were decided how, and how many class numbers changed.
 
         Args:
