@@ -103,13 +103,13 @@ def open_outcomes(
         say: Called with a sentence if images with labels are not compared.
 
     Raises:
-        UserError: The table cannot be used, or has too few labels for the bounds.
+        UserError: The table cannot be used, or has no labels of these images, or too few for the bounds.
     """
     labels = read_labels(table)
+    good, defective = labels.count(images)
     if missing := labels.missing(images):
         say(f"labels: {len(missing)} of the labelled images are not inspected, such as {missing[0]}")
     if bounds is not None:
-        good, defective = labels.count(images)
         check_counts(good, defective, *bounds)
     return Outcomes(labels)
 
