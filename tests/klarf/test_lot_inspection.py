@@ -33,12 +33,15 @@ def make_pair(index: int, is_defective: bool) -> tuple[np.ndarray, np.ndarray]:
     return noisy[0], noisy[1]
 
 
-def write_lot(folder: Path, kinds: tuple[str, str]) -> list[Made]:
+def write_lot(folder: Path, kinds: tuple[str, str], is_blank: bool = False) -> list[Made]:
     """Defects 1 (good), 2 (defective, of two images), 3 without a reference and 4 with a missing page."""
     image, reference = kinds
-    pages = [page for number in range(2) for page in make_pair(number, number == 1)]
+    if is_blank:
+        pages = [np.zeros((40, 40), np.uint8)] * 5
+    else:
+        pages = [page for number in range(2) for page in make_pair(number, number == 1)] + [make_pair(1, False)[0]]
     with tifffile.TiffWriter(folder / "a.tif") as writer:
-        for page in (*pages, make_pair(1, False)[0]):
+        for page in pages:
             writer.write(page, contiguous=False)
     (folder / "classes.yaml").write_text(MAPPING)
     return [
@@ -98,7 +101,7 @@ def test_the_class_of_a_place_has_its_own_number(run: Run, tmp_path: Path) -> No
     ],
 )
 def test_what_cannot_be_is_refused(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
-    made = write_lot(tmp_path, ("0", "1"))
+    made = write_lot(tmp_path, ("0", "1"), is_blank=True)
     (tmp_path / "lot.klarf").write_bytes(write_flat(made))
     (tmp_path / "classes.yaml").write_text(MAPPING)
     klarf = [] if "reference=self" in arguments else ["klarf.classes=classes.yaml"]

@@ -69,6 +69,7 @@ def check_read(found: KlarfFile, defects: list[Made]) -> None:
     assert found.lookup == {0: "Unclassified", 1: "Good", 7: "Gap", 9: "Bridge"}
 
 
+@settings(max_examples=60)
 @given(defects=DEFECTS, style=STYLES)
 def test_versions_1_1_and_1_2_are_read_in_every_style(defects: list[Made], style: Style) -> None:
     found = parse_klarf(write_flat(defects, style))
@@ -76,6 +77,7 @@ def test_versions_1_1_and_1_2_are_read_in_every_style(defects: list[Made], style
     check_read(found, defects)
 
 
+@settings(max_examples=60)
 @given(defects=DEFECTS, style=NESTED_STYLES)
 def test_version_1_8_is_read_in_every_style(defects: list[Made], style: NestedStyle) -> None:
     check_read(parse_klarf(write_nested(defects, style)), defects)
@@ -106,7 +108,7 @@ def without_classes(found: KlarfFile, column: str) -> list[bytes]:
     return [*parts, found.data[done:]]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(data=st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda raw: b"FileVersion 1 2;\n" + raw)))
 def test_any_bytes_give_a_line_or_a_file(data: bytes) -> None:
     check_any(data)
@@ -121,7 +123,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     head=st.sampled_from([b"FileVersion 1 2;\n", b'Record FileRecord "1.8" {\n']), words=st.lists(WORDS, max_size=30)
 )
@@ -129,7 +131,7 @@ def test_any_words_give_a_line_or_a_file(head: bytes, words: list[bytes]) -> Non
     check_any(head + b" ".join(words))
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(data=FILES, place=st.floats(0, 1), cut=st.integers(0, 9), put=st.binary(max_size=9))
 def test_a_damaged_file_gives_a_line_or_a_file(data: bytes, place: float, cut: int, put: bytes) -> None:
     at = round(place * len(data))
