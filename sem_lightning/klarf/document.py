@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from sem_lightning.klarf.tokens import as_number, as_text, as_whole
 
 ABSENT = 2**32 - 1  # place of a cell that its row does not have
-_CELL = re.compile(rb'"[^"\r\n]*"?|[^\s;{},"]+')
+_CELL = re.compile(rb'"[^"\r\n]*"?|[^\s;{},"][^\s;{},]*')
 _CLASSES = re.compile("CLASS|BIN(NUMBER)?$|ADC$")
-_FLAT_CELL = re.compile(rb'"[^"\r\n]*"?|[^\s;"]+')
+_FLAT_CELL = re.compile(rb'"[^"\r\n]*"?|[^\s;"][^\s;]*')
 
 Pair = tuple[float, float]
 

@@ -19,6 +19,7 @@ from sem_lightning.klarf.nested import NestedParser
 from sem_lightning.klarf.tokens import KlarfError, Scanner
 
 CLASS_COLUMN = "CLASSNUMBER"
+_BEHIND_CELL = b" \t\r\n\v\f;"  # what may follow a cell; in 1.8 also braces and commas
 _HEAD = 4096  # bytes in which a file says that it is KLARF
 
 
@@ -54,7 +55,8 @@ class KlarfFile:
             column: The column, such as ``CLASSNUMBER``, ``ROUGHBINNUMBER`` or ``FINEBINNUMBER``.
 
         Raises:
-            UserError: No such column of classes, no such defect, or a number out of range.
+            UserError: No such column of classes, no such defect, a number out of range, or a cell in quotes that another
+                one touches, so that a number would become a part of it.
         """
         parts: list[bytes] = []
         done = 0
@@ -70,6 +72,9 @@ class KlarfFile:
                 checked.add(id(defect.columns))
             span = defect.span(column)
             assert span is not None  # a column of classes is in every row
+            allowed = _BEHIND_CELL + (b"{}," if self.version == nested.VERSION else b"")
+            if self.data[span[1] : span[1] + 1].strip(allowed):
+                raise UserError(f"{self.path or 'KLARF'}: the class of defect {defect.id} touches what follows it")
             parts += [self.data[done : span[0]], str(int(number)).encode()]
             done = span[1]
         return parse_klarf(b"".join([*parts, self.data[done:]]), self.path)

@@ -7,8 +7,8 @@ from sem_lightning.errors import UserError
 
 # A string ends at its line's end: some writers forget the second quote. Braces and commas are part of words in 1.1 and
 # 1.2, whose file names may hold them.
-_FLAT = re.compile(rb'"[^"\r\n]*"?|[;\n]|[^\s;"]+')
-_NESTED = re.compile(rb'"[^"\r\n]*"?|[;{},]|[^\s;{},"]+')
+_FLAT = re.compile(rb'"[^"\r\n]*"?|[;\n]|[^\s;"][^\s;]*')
+_NESTED = re.compile(rb'"[^"\r\n]*"?|[;{},]|[^\s;{},"][^\s;{},]*')
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _KEYWORD = re.compile(rb"[A-Za-z_]\w*")
 _NO_VALUE = (b"na", b"nan", b"n/a", b"null", b"none", b"inf", b"n")

@@ -266,6 +266,23 @@ def test_columns_of_classes_are_checked() -> None:
         found.with_classes({1: 1})
 
 
+def test_a_number_never_becomes_a_part_of_the_next_cell() -> None:
+    for cells, allowed in (
+        (b'5 "x"', True),
+        (b'"5" "x"', True),
+        (b'"5""x"', False),
+        (b'"5",x', False),
+        (b'5"x" 1', True),
+    ):
+        data = b"FileVersion 1 2;\nDefectRecordSpec 2 CLASSNUMBER NAME;\nDefectList\n " + cells + b";"
+        found = parse_klarf(data)
+        if allowed:
+            assert found.with_classes({0: 7}).defects[0].class_number() == 7
+        else:
+            with pytest.raises(UserError, match="the class of defect  touches what follows it"):
+                found.with_classes({0: 7})
+
+
 def test_the_file_that_was_read_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "lot.klarf"
     path.write_bytes(write_flat([Made(1)]))
