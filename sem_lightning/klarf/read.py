@@ -55,8 +55,8 @@ class KlarfFile:
             column: The column, such as ``CLASSNUMBER``, ``ROUGHBINNUMBER`` or ``FINEBINNUMBER``.
 
         Raises:
-            UserError: No such column of classes, no such defect, a number out of range, or a cell in quotes that another
-                one touches, so that a number would become a part of it.
+            UserError: No such column of classes, no such defect, a number out of range, or a cell in quotes that
+                another one touches, so that a number would become a part of it.
         """
         parts: list[bytes] = []
         done = 0
