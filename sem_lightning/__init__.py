@@ -66,6 +66,8 @@ _PUBLIC = {
     "evaluate_inspections": "inspection.evaluation",
     "choose_limits": "inspection.limits_choice",
     "InspectionLimits": "inspection.limits",
+    "KlarfFile": "klarf.read",
+    "read_klarf": "klarf.read",
     "GrayImage": "io.gray_image",
     "open_image": "io.gray_image",
     "Polarity": "polarity",
@@ -106,6 +108,8 @@ if TYPE_CHECKING:
     from sem_lightning.inspection.registration import register as register
     from sem_lightning.io.gray_image import GrayImage as GrayImage
     from sem_lightning.io.gray_image import open_image as open_image
+    from sem_lightning.klarf.read import KlarfFile as KlarfFile
+    from sem_lightning.klarf.read import read_klarf as read_klarf
     from sem_lightning.model.checkpoint import TrainedModel as TrainedModel
     from sem_lightning.model.checkpoint import load_model as load_model
     from sem_lightning.model.classifier import SEMClassifier as SEMClassifier

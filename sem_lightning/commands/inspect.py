@@ -1,4 +1,4 @@
-"""``sem-inspect``: compare image files with references of the same place."""
+"""``sem-inspect``: compare image files, or the defects of a KLARF file, with references of the same place."""
 
 import dataclasses
 from pathlib import Path
@@ -7,11 +7,10 @@ from omegaconf import DictConfig
 
 from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
-from sem_lightning.config.environment import shown
+from sem_lightning.config.environment import hide_variables, shown
 from sem_lightning.config.schemas import InspectSettings
-from sem_lightning.inspection.labels import read_labels
-from sem_lightning.inspection.outcomes import Outcomes
-from sem_lightning.inspection.references import InspectionPair, find_pairs
+from sem_lightning.inspection.references import find_pairs
+from sem_lightning.klarf.read import is_klarf
 
 
 def main() -> None:
@@ -20,20 +19,40 @@ def main() -> None:
 
 
 def inspect(config: DictConfig) -> None:
-    """Write one row for each image. Those that cannot be compared are named and give exit code 3."""
+    """Write one row for each image or defect. What cannot be compared is named and gives exit code 3."""
     settings: InspectSettings = build(config, "")
-    output = Path(settings.output).expanduser()
+    images = Path(settings.images).expanduser()
+    settings.check_images(is_klarf(images))
+    exit_with_unusable(_inspect_lot(settings, images) if is_klarf(images) else _inspect_images(settings))
+
+
+def _inspect_lot(settings: InspectSettings, lot: Path) -> list[str]:
+    from sem_lightning.klarf.lot_inspection import LotInspection
+
+    inspection = LotInspection(lot, settings.klarf, settings.reference)
+    output, lines, _, _ = settings.files_written()
+    files = settings.klarf.files(lot, output, lines)
+    facts = hide_variables(dataclasses.asdict(settings))
+    writer = inspection.write(settings.open_inspector(), files, settings.files_read([]), facts)
+    print(writer.summary(shown(files.table), shown(files.klarf)))
+    return writer.errors
+
+
+def _inspect_images(settings: InspectSettings) -> list[str]:
+    output, lines, page, limits = settings.files_written()
     overlays = output.with_name(f"{output.stem}_overlays")
     design = settings.design.open()
     pairs = find_pairs(settings.images, settings.reference, overlays, print)
-    outcomes = _open_labels(settings, pairs) if settings.labels else None
+    from sem_lightning.inspection.limits_choice import evaluate_outcomes, open_outcomes
     from sem_lightning.inspection.report import InspectionReport
     from sem_lightning.inspection.sinks import Overlays, Sink, inspect_pairs
     from sem_lightning.inspection.writers import InspectionWriter
     from sem_lightning.provenance import describe_environment
 
-    names = (settings.jsonl, settings.report, settings.save_limits)
-    lines, page, limits = (Path(name).expanduser() if name else None for name in names)
+    images, bounds = [pair.image for pair in pairs], settings.bounds if limits else None
+    outcomes = None
+    if settings.labels:
+        outcomes = open_outcomes(settings.labels, images, bounds, lambda line: print(shown(line)))
     inputs = settings.files_read(pairs)
     writer = InspectionWriter(output, lines, page, design is not None, limits, inputs)
     inspector = settings.open_inspector()
@@ -46,34 +65,8 @@ def inspect(config: DictConfig) -> None:
             report.write(page, writer.count, dataclasses.asdict(settings) | describe_environment())
     print(writer.summary(shown(output)))
     if outcomes is not None:
-        _evaluate(settings, outcomes, limits)
-    exit_with_unusable(unusable)
-
-
-def _open_labels(settings: InspectSettings, pairs: list[InspectionPair]) -> Outcomes:
-    """What collects the outcomes. Too few labels for the bounds are refused before anything is compared."""
-    from sem_lightning.inspection.limits_choice import check_counts
-
-    labels = read_labels(str(settings.labels))
-    images = [pair.image for pair in pairs]
-    good, defective = labels.count(images)
-    if missing := labels.missing(images):
-        print(f"labels: {len(missing)} of the labelled images are not inspected, such as {shown(missing[0])}")
-    if settings.save_limits:
-        check_counts(good, defective, *settings.bounds)
-    return Outcomes(labels)
-
-
-def _evaluate(settings: InspectSettings, outcomes: Outcomes, limits: Path | None) -> None:
-    """Print the rates; choose, write and print the limits."""
-    from sem_lightning.inspection.evaluation import evaluate_inspections
-    from sem_lightning.inspection.limits_choice import choose_limits
-
-    print(evaluate_inspections(outcomes))
-    if limits is not None:
-        chosen = choose_limits(outcomes, *settings.bounds)
-        chosen.save(limits)
-        print(f"{chosen}\n{shown(limits)} holds these limits")
+        print(hide_variables(evaluate_outcomes(outcomes, bounds, limits)))
+    return unusable
 
 
 if __name__ == "__main__":

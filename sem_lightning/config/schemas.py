@@ -18,6 +18,7 @@ from sem_lightning.decision.decision_settings import DecisionSettings
 from sem_lightning.errors import SettingError
 from sem_lightning.fitting.fit_settings import FitSettings
 from sem_lightning.inspection.place_settings import PlaceSettings
+from sem_lightning.klarf.klarf_settings import KlarfSettings
 from sem_lightning.model.model_settings import check_view_scales
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.serving.limits import ServiceLimits
@@ -161,6 +162,7 @@ class PredictSettings:
     data_bar: str = MISSING
     explain: bool = MISSING
     device: str = MISSING
+    klarf: KlarfSettings = field(default_factory=KlarfSettings)
 
     def __post_init__(self) -> None:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
@@ -168,6 +170,30 @@ class PredictSettings:
         if self.polarity is not None:
             one_of("polarity", self.polarity, (*POLARITIES, "auto"))
         _check_file_name("output", self.output)
+
+    def check_images(self, are_lot: bool) -> None:
+        """Refuse settings that do not go with images, or with a KLARF file.
+
+        Raises:
+            SettingError: The first of them.
+            UserError: ``explain`` needs an extra that is not installed.
+        """
+        if not are_lot:
+            self.klarf.check_unused()
+        if self.explain:
+            if are_lot:
+                raise SettingError("explain", "found true, expected false with a KLARF file")
+            from sem_lightning.model.saliency import check_captum  # imports torch
+
+            check_captum()
+
+    def lines_file(self) -> Path | None:
+        """The file of JSON lines."""
+        return Path(self.jsonl).expanduser() if self.jsonl else None
+
+    def checkpoint_read(self) -> tuple[str, list[Path]]:
+        """The file of the classifier with its key, as in `Inputs`."""
+        return "ckpt", [Path(self.ckpt).expanduser()]
 
 
 @dataclass
@@ -215,6 +241,21 @@ class InspectSettings:
     confidence: float | None = MISSING
     limits: str | None = MISSING
     design: DesignSettings = field(default_factory=DesignSettings)
+    klarf: KlarfSettings = field(default_factory=KlarfSettings)
+
+    def check_images(self, are_lot: bool) -> None:
+        """Refuse settings that do not go with images, or with a KLARF file.
+
+        Raises:
+            SettingError: The first of them.
+        """
+        if not are_lot:
+            self.klarf.check_unused()
+            return
+        for key in ("report", "overlays", "labels", "save_limits"):
+            if value := getattr(self, key):
+                more = "; klarf.report is the page of a lot" if key == "report" else ""
+                raise SettingError(key, f"found {value}, expected none with a KLARF file{more}")
 
     def __post_init__(self) -> None:
         one_of("data_bar", self.data_bar, ("auto", "keep"))
@@ -244,6 +285,13 @@ class InspectSettings:
 
         network = None if self.reference == "design" else self.network  # a design names its places itself
         return Inspector(self.false_places, self.pixel_size, self.data_bar == "auto", network, self.limits)
+
+    def files_written(self) -> tuple[Path, Path | None, Path | None, Path | None]:
+        """Table, JSON lines, report and limits."""
+        lines, page, limits = (
+            Path(name).expanduser() if name else None for name in (self.jsonl, self.report, self.save_limits)
+        )
+        return Path(self.output).expanduser(), lines, page, limits
 
     def files_read(self, pairs: "Sequence[InspectionPair]") -> "Inputs":
         """The files that the command reads, by the keys that name them."""

@@ -22,13 +22,13 @@ from sem_lightning.inference.preprocessing import PreparedImage, Preprocessing
 from sem_lightning.inference.reader import read_ahead
 from sem_lightning.inference.view_aggregation import aggregate_views
 from sem_lightning.io.find import find_images
-from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
+from sem_lightning.io.gray_image import GrayImage, ImagePage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError, resize_to
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.runtime.open_model import Model, open_model, open_network
 from sem_lightning.synthesis.field import Float32
 
-Image = Path | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Image = Path | ImagePage | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _ADAPTED_TO, _FEWEST_ADAPTED_TO = 256, 8  # images
 _MOST_WAITING = 256  # images that may wait for a full batch of their shape
@@ -188,7 +188,7 @@ class Predictor:
 
         A thread reads a sequence ahead. Any other iterable is consumed as predictions are requested.
         """
-        if isinstance(images, str | Path | GrayImage | np.ndarray):
+        if isinstance(images, str | Path | ImagePage | GrayImage | np.ndarray):
             images = list_images(images)
         ahead = isinstance(images, Sequence)
         prepared = read_ahead(images, self._prepare) if ahead else map(self._prepare, images)
@@ -209,9 +209,9 @@ class Predictor:
         if isinstance(image, Path):
             found = self._decoded.pop(image, None)
             return open_image(image, self.preprocessing.crop_data_bar) if found is None else found
-        if isinstance(image, GrayImage):
-            return image
-        return as_gray_image(image)
+        if isinstance(image, ImagePage):
+            return image.open(self.preprocessing.crop_data_bar)
+        return image if isinstance(image, GrayImage) else as_gray_image(image)
 
     def _largest_view(self, image: GrayImage) -> Float32 | None:
         """The largest view of an image, without enlarging it; ``None`` if the image cannot be judged."""
@@ -295,7 +295,7 @@ def list_images(images: "str | Path | Image | Sequence[str | Path | Image]") -> 
     """The images that an argument of `Predictor.predict` names."""
     if isinstance(images, str | Path):
         return list(find_images(str(images)))
-    if isinstance(images, GrayImage | np.ndarray):
+    if isinstance(images, ImagePage | GrayImage | np.ndarray):
         return [images]
     return [Path(each).expanduser() if isinstance(each, str) else each for each in images]
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,7 @@ class PredictionWriter:
             table, self._lines, self._regions = opened
             assert table is not None
             self._table = table
-            columns = (f"p_{name}" for name in self._classes)
-            write_row(self._table, ["path", "label", "confidence", "decision", *columns, "reason"])
+            write_row(self._table, prediction_columns(self._classes))
             if self._regions is not None:
                 write_row(self._regions, ["path", *_REGION_COLUMNS])
             yield self
@@ -56,9 +55,7 @@ class PredictionWriter:
     def add(self, prediction: Prediction) -> None:
         """Write the prediction of the next image."""
         self._count.add(prediction.decision, prediction.reason)
-        numbers = [f"{p:.6f}" for p in (prediction.confidence, *prediction.probabilities.values())]
-        row = [prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]]
-        write_row(self._table, [*row, prediction.reason or ""])
+        write_row(self._table, prediction_cells(prediction))
         if self._regions is not None:
             for region in prediction.regions:
                 write_row(self._regions, [prediction.path, *dataclasses.astuple(region)])
@@ -78,6 +75,18 @@ class PredictionWriter:
         """Write the next file, which could not be used."""
         if self._lines is not None:
             write_json_line(self._lines, {"path": str(unreadable.path), "error": str(unreadable.error)})
+
+
+def prediction_columns(classes: Sequence[str]) -> list[str]:
+    """The columns of a table of predictions."""
+    return ["path", "label", "confidence", "decision", *(f"p_{name}" for name in classes), "reason"]
+
+
+def prediction_cells(prediction: Prediction) -> list[object]:
+    """The cells of a prediction, see `prediction_columns`."""
+    numbers = [f"{p:.6f}" for p in (prediction.confidence, *prediction.probabilities.values())]
+    row = [prediction.path, prediction.label, numbers[0], prediction.decision, *numbers[1:]]
+    return [*row, prediction.reason or ""]
 
 
 def describe_prediction(prediction: Prediction) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -30,7 +30,7 @@ from sem_lightning.inspection.limits import FALSE_PLACES, InspectionLimits, open
 from sem_lightning.inspection.place_picture import PairPictures
 from sem_lightning.inspection.places import find_places, peak_scores
 from sem_lightning.inspection.references import DESIGN, SELF, InspectionPair
-from sem_lightning.io.gray_image import GrayImage, as_gray_image, open_image
+from sem_lightning.io.gray_image import GrayImage, ImagePage, as_gray_image, open_image
 from sem_lightning.io.images import ImageError
 from sem_lightning.metrology.usability import find_fault
 from sem_lightning.synthesis.defects.mix import GOOD
@@ -39,7 +39,9 @@ from sem_lightning.synthesis.field import Float32
 if TYPE_CHECKING:
     from sem_lightning.inspection.place_classifier import PlaceClassifier
 
-Image = Path | str | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Image = Path | str | ImagePage | GrayImage | npt.NDArray[np.float32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+Item = TypeVar("Item")
 
 FALSE_PLACES_OF_DESIGN = 1.0
 
@@ -100,6 +102,11 @@ class Inspector:
         if self.limits is not None:
             self.limits.check_network(self._network)
 
+    @property
+    def labels(self) -> list[str]:
+        """Classes of places that the network names; none without a network."""
+        return [] if self._classifier is None else self._classifier.labels
+
     def inspect(self, image: Image, reference: Image | Sequence[Image] | Literal["self"]) -> Inspection:
         """Compare an image with one or several references.
 
@@ -115,7 +122,9 @@ class Inspector:
         names: tuple[str, ...] = (SELF,)
         references: list[GrayImage] = []
         if not (isinstance(reference, str) and reference == SELF):
-            several = [reference] if isinstance(reference, Path | str | GrayImage | np.ndarray) else reference
+            several = (
+                [reference] if isinstance(reference, Path | str | ImagePage | GrayImage | np.ndarray) else reference
+            )
             references = [self._open(each) for each in several]
             names = tuple(str(each.path) if each.path else "array" for each in references)
         fault = find_fault(opened.pixels)
@@ -150,28 +159,30 @@ class Inspector:
             pairs: See `find_pairs`.
             design: What images are compared with whose reference is ``design``.
         """
-        workers = os.cpu_count() or 1
-        with ThreadPoolExecutor(workers) as pool:
-            waiting: deque[Future[Inspection | UnreadableImage]] = deque()
-            for pair in pairs:
-                waiting.append(pool.submit(self._inspect_files, pair, design))
-                if len(waiting) > workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        return _in_order(lambda pair: self._inspect_files(pair, design), pairs)
+
+    def stream_images(
+        self, pairs: Iterable[tuple[ImagePage, Sequence[ImagePage] | Literal["self"]]]
+    ) -> Iterator[Inspection | UnreadableImage]:
+        """Compare pages of files one after the other, in order, as in `stream`.
+
+        Args:
+            pairs: An image and its references, as in `inspect`.
+        """
+        return _in_order(lambda pair: _or_unreadable(pair[0].path, lambda: self.inspect(*pair)), pairs)
 
     def _inspect_files(self, pair: InspectionPair, design: Design | None) -> Inspection | UnreadableImage:
-        try:
-            if pair.references == DESIGN:
-                assert design is not None
-                return self.inspect_design(pair.image, design)
-            return self.inspect(pair.image, pair.references)
-        except (ImageError, MemoryError, cv2.error) as error:  # OpenCV has its own error for missing memory
-            return UnreadableImage.of(pair.image, error)
+        if pair.references == DESIGN:
+            assert design is not None
+            return _or_unreadable(pair.image, lambda: self.inspect_design(pair.image, design))
+        references = pair.references
+        return _or_unreadable(pair.image, lambda: self.inspect(pair.image, references))
 
     def _open(self, image: Image) -> GrayImage:
         if isinstance(image, Path | str):
             found = open_image(Path(image), self.crop_data_bar)
+        elif isinstance(image, ImagePage):
+            found = image.open(self.crop_data_bar)
         else:
             found = image if isinstance(image, GrayImage) else as_gray_image(image)
         return found if self.pixel_size is None else replace(found, pixel_size=self.pixel_size)
@@ -226,3 +237,25 @@ class Inspector:
         else:
             places = tuple(place for place in rated if place.log_odds is not None and place.log_odds >= least)
         return _Judged(decision, reason, places, peaks)
+
+
+def _in_order(
+    compare: Callable[[Item], Inspection | UnreadableImage], items: Iterable[Item]
+) -> Iterator[Inspection | UnreadableImage]:
+    """Results in the order of the items, each computed in a thread."""
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Inspection | UnreadableImage]] = deque()
+        for item in items:
+            waiting.append(pool.submit(compare, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _or_unreadable(path: Path, compare: Callable[[], Inspection]) -> Inspection | UnreadableImage:
+    try:
+        return compare()
+    except (ImageError, MemoryError, cv2.error) as error:  # OpenCV has its own error for missing memory
+        return UnreadableImage.of(path, error)

@@ -1,8 +1,9 @@
 """Chooses limits on the highest score of an image from labelled pairs, so that they hold promises."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -11,10 +12,13 @@ from sem_lightning.decision.intervals import clopper_pearson_upper, poisson_uppe
 from sem_lightning.decision.risk_control import allowed_escapes, allowed_events, defects_needed, trials_needed
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
+from sem_lightning.inspection.evaluation import evaluate_inspections
 from sem_lightning.inspection.inspection import DEFECT, highest_of
+from sem_lightning.inspection.labels import read_labels
 from sem_lightning.inspection.limits import CONFIDENCE, FALSE_PLACES, InspectionLimits
 from sem_lightning.inspection.outcomes import Outcomes
 from sem_lightning.inspection.places import CANDIDATE_SCORE
+from sem_lightning.io.atomic import printable
 from sem_lightning.synthesis.defects.mix import GOOD
 from sem_lightning.version import __version__
 
@@ -82,6 +86,47 @@ def choose_limits(
         escapes=decided[1].count(GOOD),
         unsure=sum(each.count(UNSURE_NAME) for each in decided),
     )
+
+
+def open_outcomes(
+    table: str | Path,
+    images: Sequence[Path],
+    bounds: tuple[float, float, float | None] | None,
+    say: Callable[[str], object],
+) -> Outcomes:
+    """What collects the outcomes of images with labels.
+
+    Args:
+        table: See `read_labels`.
+        images: The images that will be compared.
+        bounds: On false places, its confidence, and on escapes, of limits to choose; ``None`` if none are chosen.
+        say: Called with a sentence if images with labels are not compared.
+
+    Raises:
+        UserError: The table cannot be used, or has no labels of these images, or too few for the bounds.
+    """
+    labels = read_labels(table)
+    good, defective = labels.count(images)
+    if missing := labels.missing(images):
+        say(f"labels: {len(missing)} of the labelled images are not inspected, such as {missing[0]}")
+    if bounds is not None:
+        check_counts(good, defective, *bounds)
+    return Outcomes(labels)
+
+
+def evaluate_outcomes(outcomes: Outcomes, bounds: tuple[float, float, float | None] | None, file: Path | None) -> str:
+    """The rates as text. If there are bounds, limits are chosen for them and written, and the text has them as well.
+
+    Raises:
+        UserError: The bounds cannot be met.
+        OSError: The folder is not writable or full.
+    """
+    said = str(evaluate_inspections(outcomes))
+    if bounds is None or file is None:
+        return said
+    chosen = choose_limits(outcomes, *bounds)
+    chosen.save(file)
+    return f"{said}\n{chosen}\n{printable(file)} holds these limits"
 
 
 def check_counts(

@@ -45,6 +45,11 @@ class PlaceClassifier:
         with find_checkpoint(name).open("rb") as stream:
             self.file_hash = hashlib.file_digest(stream, "sha256").hexdigest()
 
+    @property
+    def labels(self) -> list[str]:
+        """Classes of defects."""
+        return self._predictor.classes[1:]
+
     def rate(self, pictures: PairPictures, scores: Float32) -> tuple[Place, ...]:
         """The peaks of a pair's scores, each with its class and the log odds that it is a defect.
 

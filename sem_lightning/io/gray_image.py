@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sem_lightning.io.data_bar import find_data_bar
-from sem_lightning.io.images import ImageError, Span, decode_oriented, read_oriented
+from sem_lightning.io.images import ImageError, Span, decode_oriented, read_oriented, read_page
 from sem_lightning.io.limits import MAX_PIXELS
 from sem_lightning.io.orientation import AS_STORED
 from sem_lightning.io.pixel_size import pixel_size_in, read_pixel_size
@@ -43,6 +43,29 @@ class GrayImage:
             )
         if self.pixel_size is not None and not self.pixel_size > 0:
             raise ImageError(f"{self.path or 'array'}: found a pixel size of {self.pixel_size}, expected nm above 0")
+
+
+@dataclass(frozen=True)
+class ImagePage:
+    """An image in a file that may hold several.
+
+    Attributes:
+        path: The file.
+        number: Of the page of a TIFF, from 0; other files have one image.
+    """
+
+    path: Path
+    number: int
+
+    def open(self, crop_data_bar: bool = True) -> GrayImage:
+        """Decode the image; see `open_image`.
+
+        Raises:
+            ImageError: The file cannot be used, or has no such page.
+        """
+        pixels, orientation = read_page(self.path, self.number)
+        rows = find_data_bar(pixels) if crop_data_bar else 0
+        return GrayImage(pixels[: len(pixels) - rows], self.path, read_pixel_size(self.path), rows, orientation)
 
 
 def as_gray_image(pixels: npt.NDArray[Any]) -> GrayImage:

@@ -19,7 +19,7 @@ from sem_lightning.io.bmp import decode_bmp
 from sem_lightning.io.limits import MAX_BYTES, MAX_PIXELS, CannotDecodeError, TooLargeError
 from sem_lightning.io.orientation import AS_STORED, turn
 from sem_lightning.io.stored_image import StoredImage
-from sem_lightning.io.tiff import TIFF_MARKS, decode_tiff
+from sem_lightning.io.tiff import TIFF_MARKS, decode_tiff, decode_tiff_page
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MAX_ASPECT = 4.0
@@ -86,6 +86,33 @@ def decode_oriented(data: bytes, most_pixels: int = MAX_PIXELS) -> tuple[npt.NDA
         return stored.brightness(), stored.orientation
     except (MemoryError, cv2.error):  # OpenCV has an error of its own for memory that is not there
         raise TooLargeError("not enough memory to decode it; cut it into parts or scale it down") from None
+
+
+def read_page(path: Path, number: int) -> tuple[npt.NDArray[np.float32], int]:
+    """One page of a TIFF, or the only image of another file, as in `read_oriented`.
+
+    Args:
+        path: See `read_gray`; a TIFF may have many pages, of which no other one is read.
+        number: Of the page, from 0; a file of another kind has one image, whatever the number.
+
+    Raises:
+        ImageError: See `read_gray`; or there is no such page.
+    """
+    try:
+        if not path.is_file():
+            return read_oriented(path)  # which says why it cannot be read
+        with path.open("rb") as stream:
+            if stream.read(4) not in TIFF_MARKS:
+                return read_oriented(path)
+            stream.seek(0)
+            stored = decode_tiff_page(stream, number)
+            return stored.brightness(), stored.orientation
+    except CannotDecodeError as error:
+        raise ImageError(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:  # ValueError: the name is invalid
+        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    except (MemoryError, cv2.error):
+        raise ImageError(f"{path}: not enough memory to decode it; cut it into parts or scale it down") from None
 
 
 def read_mask(path: Path, span: Span | None, orientation: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:

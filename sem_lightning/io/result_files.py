@@ -120,15 +120,16 @@ class DecisionCount:
         self.decisions[decision] += 1
         self.reasons.update([reason] if reason else [])
 
-    def in_words(self, table: str, names: Iterable[str], how: str = "") -> str:
+    def in_words(self, table: str, names: Iterable[str], how: str = "", things: str = "images") -> str:
         """How many images of a table were decided how, and why those that have a reason.
 
         Args:
             table: The table's name, as it is shown.
             names: The decisions to list, also those that no image has.
             how: What decided, in brackets.
+            things: What is counted.
         """
         said = ", ".join(f"{name} {self.decisions[name]}" for name in names)
         why = ", ".join(f"{reason} {count}" for reason, count in self.reasons.most_common())
-        images = f"{self.decisions.total()} images in {table}{f' ({how})' if how else ''}"
+        images = f"{self.decisions.total()} {things} in {table}{f' ({how})' if how else ''}"
         return f"{images}: {said} ({why})" if why else f"{images}: {said}"

@@ -2,7 +2,8 @@
 
 import io
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from sem_lightning.io.orientation import AS_STORED, ORIENTATION
 from sem_lightning.io.stored_image import StoredImage
 
 if TYPE_CHECKING:  # takes long to import
-    from tifffile import TiffPage
+    from tifffile import TiffFile, TiffPage
 
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG = 7
@@ -23,6 +24,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3,
 _CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
 _JPEG_TABLES = 347
 _MOST_PAGES = 100
+_LAST_PAGE = 100_000
 _LONGEST_REASON = 200
 _BITS = (1, 2, 4, 8, 10, 12, 14, 16)
 _MOST_SEGMENTS = 1 << 20  # strips or tiles
@@ -35,21 +37,31 @@ def decode_tiff(data: bytes, most_pixels: int = MAX_PIXELS) -> StoredImage:
         CannotDecodeError: Too large, several images, a kind that is not supported, or parts that are missing or
             damaged.
     """
+    return _decode(io.BytesIO(data), most_pixels, _only_page)
+
+
+def decode_tiff_page(stream: BinaryIO, number: int, most_pixels: int = MAX_PIXELS) -> StoredImage:
+    """Decode one page of a TIFF, of which no other page is read.
+
+    Args:
+        stream: The file.
+        number: Of the page, from 0.
+        most_pixels: More are refused before anything is decoded.
+
+    Raises:
+        CannotDecodeError: See `decode_tiff`; or there is no such page.
+    """
+    return _decode(stream, most_pixels, lambda file: _numbered_page(file, number))
+
+
+def _decode(stream: BinaryIO, most_pixels: int, choose: "Callable[[TiffFile], TiffPage]") -> StoredImage:
     import tifffile
 
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            pages = list(itertools.islice(file.pages, _MOST_PAGES))
-            page = file.pages.first.aspage()
-            if page.is_reduced:
-                raise CannotDecodeError("begins with a thumbnail; save the full image as a file of its own")
-            count = len({other.offset for other in pages if not getattr(other, "is_reduced", False)})  # may form a loop
-            if count > 1:
-                raise CannotDecodeError(
-                    f"holds {count} pages or frames; save the one that is meant as a file of its own"
-                )
+        with tifffile.TiffFile(stream) as file:
+            page = choose(file)
             _check_kind(page, most_pixels)
-            _check_segments(page, data)
+            _check_segments(page)
             pixels = page.asarray(maxworkers=1)
             negative = page.photometric == _WHITE_IS_ZERO
             white = 2 ** int(page.bitspersample) - 1 if page.photometric != _PALETTE else 255
@@ -60,6 +72,26 @@ def decode_tiff(data: bytes, most_pixels: int = MAX_PIXELS) -> StoredImage:
     except Exception as error:  # the parsers raise many types of errors on damaged files
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise CannotDecodeError(f"the file is truncated or damaged ({reason[:_LONGEST_REASON]})") from None
+
+
+def _only_page(file: "TiffFile") -> "TiffPage":
+    pages = list(itertools.islice(file.pages, _MOST_PAGES))
+    page = file.pages.first.aspage()
+    if page.is_reduced:
+        raise CannotDecodeError("begins with a thumbnail; save the full image as a file of its own")
+    count = len({other.offset for other in pages if not getattr(other, "is_reduced", False)})  # may form a loop
+    if count > 1:
+        raise CannotDecodeError(f"holds {count} pages or frames; save the one that is meant as a file of its own")
+    return page
+
+
+def _numbered_page(file: "TiffFile", number: int) -> "TiffPage":
+    if not 0 <= number < _LAST_PAGE:
+        raise CannotDecodeError(f"has no page {number + 1}, expected 1 to {_LAST_PAGE}")
+    try:
+        return file.pages[number].aspage()
+    except IndexError:
+        raise CannotDecodeError(f"has no page {number + 1}, only {len(file.pages)}") from None
 
 
 def _check_kind(page: "TiffPage", most_pixels: int) -> None:
@@ -90,7 +122,7 @@ def _check_kind(page: "TiffPage", most_pixels: int) -> None:
     check_memory(width, height, page.parent.filehandle.size + stored + as_float)
 
 
-def _check_segments(page: "TiffPage", data: bytes) -> None:
+def _check_segments(page: "TiffPage") -> None:
     """Check that every strip or tile is in the file; tifffile would leave missing ones black."""
     offsets, counts = page.dataoffsets, page.databytecounts
     needed = int(np.prod(page.chunked))
@@ -100,11 +132,13 @@ def _check_segments(page: "TiffPage", data: bytes) -> None:
         raise CannotDecodeError(f"is cut into more than {_MOST_SEGMENTS} strips or tiles; save it with larger ones")
     tiled = page.is_tiled
     sides = (page.tilelength, page.tilewidth) if tiled else (page.rowsperstrip, page.imagewidth)
+    file = page.parent.filehandle
     for offset, count in zip(offsets[:needed], counts[:needed], strict=True):
-        if not 0 < offset < offset + count <= len(data):
+        if not 0 < offset < offset + count <= file.size:
             raise CannotDecodeError("the file is truncated: a strip or tile lies beyond its end")
         if page.compression == _JPEG:
-            _check_jpeg(data[offset : offset + count], page.tags.valueof(_JPEG_TABLES, b""), *sides)
+            file.seek(offset)
+            _check_jpeg(file.read(count), page.tags.valueof(_JPEG_TABLES, b""), *sides)
 
 
 def _check_jpeg(part: bytes, tables: bytes, rows: int, columns: int) -> None:

@@ -1,0 +1,58 @@
+"""The settings of a KLARF file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import MISSING
+
+from sem_lightning.errors import SettingError
+from sem_lightning.klarf.lot_writer import LotFiles
+
+
+@dataclass
+class KlarfSettings:
+    """``klarf`` in ``conf/predict.yaml`` and ``conf/inspect.yaml``."""
+
+    classes: str | None = MISSING
+    column: str = MISSING
+    images: str | None = MISSING
+    image_kinds: list[str] | None = MISSING
+    reference_kinds: list[str] | None = MISSING
+    output: str | None = MISSING
+    report: str | None = MISSING
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the images lie.
+
+        Raises:
+            SettingError: It is no folder.
+        """
+        if self.images is None:
+            return None
+        folder = Path(self.images).expanduser()
+        if not folder.is_dir():
+            raise SettingError("klarf.images", f"found no folder {self.images}, expected that of the images")
+        return folder
+
+    def files(self, lot: Path, table: Path, lines: Path | None) -> LotFiles:
+        """What is written: the KLARF file beside the table, unless a setting names it.
+
+        Args:
+            lot: The KLARF file that is read.
+            table: The table.
+            lines: JSON lines.
+        """
+        beside = table.with_name(f"{lot.stem}.classified{lot.suffix}")
+        klarf = Path(self.output).expanduser() if self.output else beside
+        return LotFiles(table, klarf, lines, Path(self.report).expanduser() if self.report else None)
+
+    def check_unused(self) -> None:
+        """Refuse settings where no KLARF file is read.
+
+        Raises:
+            SettingError: The first setting that has a value.
+        """
+        for name in ("classes", "images", "image_kinds", "reference_kinds", "output", "report"):
+            if getattr(self, name) is not None:
+                raise SettingError(f"klarf.{name}", "needs a KLARF file: images=LOT.klarf")
