@@ -5,7 +5,7 @@ reviewed one image after the other. The claim is ``D / N <= max_rate``. It is ma
 with ``e`` escapes among them, for ``e = 0, 1, 2, ...``: after an escape the sample goes on to the next of the limits.
 
 The limits bound the probability of a false claim over the whole course of the sample, although it is looked at after
-each image. With the smallest ``D`` for which the claim is false, ``floor(max_rate N) + 1``, image ``n + 1`` is an escape
+each image. With the smallest ``D`` for which it is false, ``floor(max_rate N) + 1``, image ``n + 1`` is an escape
 with the probability ``(D - e) / (N - n)``, so that the probability of ``e`` escapes after ``n`` images, without a claim
 before, is exact. ``limits[e]`` is the first ``n`` after ``limits[e - 1]`` for which it is within what is left of
 ``1 - confidence``, half of which is spent on the first limit, a quarter on the second, and so on (error spending:
@@ -26,12 +26,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import hypergeom
 
-from sem_lightning.checks import at_least, between, share
+from sem_lightning.checks import between, share
 from sem_lightning.decision.scores import Floats
 
 MOST_IMAGES = 1_000_000
+UNKNOWN, NO_ESCAPE, ESCAPE = -1, 0, 1  # of an image that is called good
+CLAIMED, REFUTED, OPEN = "claimed", "refuted", "open"
+Verdicts = npt.NDArray[np.int8]
 _MOST_LIMITS = 60  # escapes after which only the review of all images tells
 _CENSUSES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5)  # shares of the images that are compared
 
@@ -149,26 +153,36 @@ class AcceptancePlan:
         """The largest number of escapes of the claim."""
         return math.floor(self.max_rate * self.population + 1e-9)
 
-    def state(self, escapes_in_census: int, sampled: int, escapes_in_sample: int, census_reviewed: int) -> "Acceptance":
+    def state(self, census: Verdicts, sample: Verdicts) -> "Acceptance":
         """What may be claimed, and how many more images it takes.
 
         Args:
-            escapes_in_census: Escapes among the images of the census so far.
-            sampled: Images of the sample that were reviewed, in its order.
-            escapes_in_sample: Escapes among them.
-            census_reviewed: Images of the census that were reviewed.
+            census: ``ESCAPE``, ``NO_ESCAPE`` or ``UNKNOWN`` for each image of the census, int8.
+            sample: The same for each of the other images, in their random order. The order must not depend on the
+                verdicts; images that were reviewed for another reason count when their turn comes.
+
+        Raises:
+            ValueError: Not as many images as in the plan.
         """
-        at_least("sampled", sampled, 0)
-        rest, open_census = self.population - self.census, self.census - census_reviewed
-        escapes = escapes_in_census + escapes_in_sample
+        if len(census) != self.census or len(census) + len(sample) != self.population:
+            raise ValueError(
+                f"found {len(census)} and {len(sample)} images, expected {self.census} of {self.population}"
+            )
+        escapes = int((census == ESCAPE).sum() + (sample == ESCAPE).sum())
+        needed = self._sample_needed(self.allowed - int((census == ESCAPE).sum()), sample)
+        more = int((census == UNKNOWN).sum() + (sample[:needed] == UNKNOWN).sum())
+        reviewed = int((census != UNKNOWN).sum() + (sample[:needed] != UNKNOWN).sum())
         if escapes > self.allowed:
-            return Acceptance(self, "refuted", escapes, census_reviewed + sampled, 0)
-        left = self.allowed - escapes_in_census
-        limits = claim_limits(rest, left, self.confidence)
-        needed = limits[escapes_in_sample] if escapes_in_sample < len(limits) else rest
-        more = open_census + max(0, needed - sampled)
-        verdict = "claimed" if more == 0 else "open"
-        return Acceptance(self, verdict, escapes, census_reviewed + sampled, more)
+            return Acceptance(self, REFUTED, escapes, reviewed, 0)
+        return Acceptance(self, OPEN if more else CLAIMED, escapes, reviewed, more)
+
+    def _sample_needed(self, allowed: int, sample: Verdicts) -> int:
+        """The size of the sample at which the claim is made if no image of unknown verdict is an escape."""
+        if allowed < 0:
+            return 0
+        found = np.concatenate([[0], np.cumsum(sample == ESCAPE)])
+        limits = claim_limits(len(sample), allowed, self.confidence)
+        return next((limit for escapes, limit in enumerate(limits) if found[limit] <= escapes), len(sample))
 
 
 @dataclass(frozen=True)
@@ -178,8 +192,8 @@ class Acceptance:
     Attributes:
         plan: The plan.
         verdict: ``claimed``; ``refuted`` if more escapes were found than the claim allows in all images; or ``open``.
-        escapes: Escapes found so far.
-        reviewed: Images that were reviewed for the plan.
+        escapes: Escapes found among the images called good, for whatever reason they were reviewed.
+        reviewed: Images of the census and the sample that were reviewed.
         more: Images to review until the claim, if no further escape is found.
     """
 

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from sem_lightning.decision.acceptance import (
+    ESCAPE,
+    NO_ESCAPE,
+    UNKNOWN,
     AcceptancePlan,
+    Verdicts,
     choose_census,
     claim_limits,
     hypergeometric_upper,
@@ -62,14 +66,13 @@ def test_a_census_and_a_sample_together_are_false_as_rarely() -> None:
         escapes = np.zeros(population, bool)  # the first ones have the lowest scores
         escapes[rng.choice(census, 8, replace=False)] = True
         escapes[census + rng.choice(population - census, plan.allowed + 1 - 8, replace=False)] = True
-        order = census + rng.permutation(population - census)
-        found = np.cumsum(escapes[order])
-        inside = int(escapes[:census].sum())
-        for sampled in range(1, len(order) + 1):
-            state = plan.state(inside, sampled, int(found[sampled - 1]), census)
-            if state.verdict != "open":
-                wrong += state.verdict == "claimed"
-                break
+        verdicts = escapes.astype(np.int8)
+        verdicts[census:] = rng.permutation(verdicts[census:])
+        known = np.full(population, UNKNOWN, np.int8)
+        while (state := plan.state(known[:census], known[census:])).verdict == "open":
+            unknown = np.flatnonzero(known == UNKNOWN)[: state.more]
+            known[unknown] = verdicts[unknown]
+        wrong += state.verdict == "claimed"
     assert wrong / 600 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
 
 
@@ -104,20 +107,41 @@ def test_the_upper_bound_covers(sample: int, population: int, defective: int, se
     assert chance[~np.array(covered)].sum() <= 0.05 + 1e-9
 
 
+def verdicts(total: int, reviewed: int, *escapes: int) -> Verdicts:
+    found = np.full(total, UNKNOWN, np.int8)
+    found[:reviewed] = NO_ESCAPE
+    found[list(escapes)] = ESCAPE
+    return found
+
+
+NONE = verdicts(0, 0)
+
+
 def test_the_course_of_a_review() -> None:
     plan = AcceptancePlan(2000, 0.02)
-    first, second, *_ = claim_limits(2000, 40, 0.95)
+    first, second, third, *_ = claim_limits(2000, 40, 0.95)
     assert 150 < first < 200 < second < 300
-    assert plan.state(0, 0, 0, 0).more == first
-    assert plan.state(0, first - 1, 0, 0).more == 1 and plan.state(0, first - 1, 0, 0).verdict == "open"
-    assert plan.state(0, first, 0, 0).verdict == "claimed"
-    assert plan.state(0, first, 1, 0).more == second - first
-    assert plan.state(0, 500, 41, 0).verdict == "refuted"
+    assert plan.state(NONE, verdicts(2000, 0)).more == first
+    state = plan.state(NONE, verdicts(2000, first - 1))
+    assert (state.more, state.verdict, state.reviewed) == (1, "open", first - 1)
+    assert plan.state(NONE, verdicts(2000, first)).verdict == "claimed"
+    assert plan.state(NONE, verdicts(2000, first, 3)).more == second - first
+    # an escape that was found for another reason counts when its turn comes
+    assert plan.state(NONE, verdicts(2000, first - 1, second)).more == 1
+    assert plan.state(NONE, verdicts(2000, 5, first - 1)).more == second - 6
+    assert plan.state(NONE, verdicts(2000, 5, first - 1, second - 1)).more == third - 7
+    assert plan.state(NONE, verdicts(2000, 500, *range(41))).verdict == "refuted"
+    # a claim stays, whatever is found behind it
+    assert plan.state(NONE, verdicts(2000, first, 1990)).verdict == "claimed"
     with_census = AcceptancePlan(2000, 0.02, census=100)
-    assert with_census.state(0, 0, 0, 40).more == 60 + claim_limits(1900, 40, 0.95)[0]
-    assert with_census.state(5, 0, 0, 100).more == claim_limits(1900, 35, 0.95)[0]
-    assert AcceptancePlan(0, 0.02).state(0, 0, 0, 0).verdict == "claimed"  # none of no images
-    assert AcceptancePlan(10, 0.001).state(0, 10, 0, 0).verdict == "claimed"  # all of them reviewed
+    assert with_census.state(verdicts(100, 40), verdicts(1900, 0)).more == 60 + claim_limits(1900, 40, 0.95)[0]
+    five = verdicts(100, 100, *range(5))
+    assert with_census.state(five, verdicts(1900, 0)).more == claim_limits(1900, 35, 0.95)[0]
+    assert AcceptancePlan(0, 0.02).state(NONE, NONE).verdict == "claimed"  # none of no images
+    few = AcceptancePlan(10, 0.001)
+    assert few.state(NONE, verdicts(10, 0)).more == 10 and few.state(NONE, verdicts(10, 10)).verdict == "claimed"
+    with pytest.raises(ValueError, match="found 1 and 9 images, expected 0 of 10"):
+        few.state(verdicts(1, 0), verdicts(9, 0))
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_answers_that_cannot_be_are_refused() -> None:
         say(boxes=(Box(0, 0, 1, 1),) * 201)
     for numbers in ((0, 0, 0, 1), (-1, 0, 1, 1), (0, 0, 1, 1 << 20), (0.5, 0, 1, 1)):
         with pytest.raises(SettingError, match="expected whole pixels"):
-            Box(*numbers)  # type: ignore[arg-type]
+            Box(*numbers)
     assert check_reviewer(" Anna B. ") == "Anna B."
     for name in ("", "  ", "a\nb", "x" * 65, None, 3):
         with pytest.raises(SettingError, match="reviewer: found"):
