@@ -17,6 +17,7 @@ from sem_lightning.io.result_files import without_nan
 from sem_lightning.model.packaged import find_checkpoint
 from sem_lightning.review.database import Database
 from sem_lightning.review.images import ReviewImage
+from sem_lightning.synthesis.field import Float32
 from sem_lightning.version import __version__
 
 CACHE = "scores.sqlite"  # in the output folder; may be deleted
@@ -44,11 +45,11 @@ class Judgement:
             ``disagreement`` of the views, ``places``, ``height`` and ``width`` without the data bar, and its
             ``data_bar_rows``.
         features: float32 [D], of the network.
-        heatmap: A PNG of grey levels: the probability of not good in each cell.
+        heatmap: A PNG with a pixel for each cell, to lay over the image: the more probably not good, the more opaque.
     """
 
     said: dict[str, Any]
-    features: Floats
+    features: Float32
     heatmap: bytes
 
     @staticmethod
@@ -67,9 +68,14 @@ class Judgement:
             "width": found.shape[1],
             "data_bar_rows": found.data_bar_rows,
         }
-        grey = np.asarray(np.clip(found.heatmap, 0, 1) * 255, np.uint8)
-        png = np.asarray(cv2.imencode(".png", grey)[1]).tobytes()
-        return Judgement(without_nan(said), np.asarray(found.features, np.float32), png)
+        return Judgement(without_nan(said), np.asarray(found.features, np.float32), _draw_heatmap(found.heatmap))
+
+
+def _draw_heatmap(heatmap: Float32) -> bytes:
+    heat = np.clip(heatmap, 0, 1)
+    colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    picture = np.dstack([colours, (heat * 190).astype(np.uint8)])
+    return np.asarray(cv2.imencode(".png", picture)[1]).tobytes()
 
 
 def view_disagreement(views: Sequence[Floats]) -> float:

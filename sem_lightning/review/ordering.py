@@ -9,7 +9,6 @@ from scipy.stats import rankdata
 from sem_lightning.decision.scores import Floats
 from sem_lightning.review.judgement import Judgement, entropy
 
-STRATEGIES = ("best", "uncertainty", "novelty", "diversity", "random")
 _BEST = ("uncertainty", "uncertainty", "novelty", "uncertainty", "random")  # of every five images of ``best``
 _DIMENSIONS = 32  # of the features, after a principal component analysis
 _MOST_GREEDY = 4000  # images that are chosen one by one; those behind come by their scores
@@ -50,7 +49,7 @@ def order_images(strategy: str, judgements: Sequence[Judgement], seed: int, know
     distance from those before it, so that no twenty alike follow each other.
 
     Args:
-        strategy: One of ``STRATEGIES``.
+        strategy: One of ``sem_lightning.review.review_settings.ORDERS``.
         judgements: Of the images, [N].
         seed: Of random choices.
         known: Places of images that have an answer already; diversity keeps away from them. They stay in the order.

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from sem_lightning.checks import between, one_of, share
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.errors import SettingError
+from sem_lightning.inference.classify_settings import ClassifySettings
 from sem_lightning.io.atomic import printable
 from sem_lightning.polarity import POLARITIES
+from sem_lightning.review.answers import check_reviewer
 
 ACTIONS = ("serve", "export", "import")
-STRATEGIES = ("best", "uncertainty", "novelty", "diversity", "random", "acceptance")
+ORDERS = ("best", "uncertainty", "novelty", "diversity", "random")  # of all images
+STRATEGIES = (*ORDERS, "acceptance")
 CLASS_KEYS = "123456789qwertyopdfjklxcvn"  # the others have a meaning on the page
 _LONGEST_CLASS = 64
 
@@ -31,7 +34,7 @@ class AcceptanceSettings:
         share("confidence", self.confidence)
 
 
-@dataclass
+@dataclass(frozen=True)
 class ReviewOptions:
     """How images are given to reviewers.
 
@@ -40,6 +43,9 @@ class ReviewOptions:
         second: Share of the images that two reviewers see.
         seed: Of random orders.
         acceptance: The claim.
+
+    Raises:
+        SettingError: Values out of range.
     """
 
     strategy: str = "best"
@@ -51,6 +57,45 @@ class ReviewOptions:
         one_of("strategy", self.strategy, STRATEGIES)
         between("second", self.second, 0, 1)
         between("seed", self.seed, 0, 2**32 - 1)
+
+
+@dataclass
+class ReviewSettings(ClassifySettings):
+    """``conf/review.yaml`` documents every key."""
+
+    action: str
+    images: str
+    output: str
+    strategy: str
+    classes: list[str] | None
+    reviewer: str | None
+    second: float
+    acceptance: AcceptanceSettings
+    labels: str | None
+    host: str
+    port: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("action", self.action, ACTIONS)
+        if self.polarity is not None:
+            one_of("polarity", self.polarity, (*POLARITIES, "auto"))
+        if (self.labels is None) is (self.action == "import"):
+            raise SettingError("labels", "needs a value with action=import, and has none with any other")
+        between("port", self.port, 0, 65535)
+        check_classes(self.classes or [])
+        if self.reviewer is not None:
+            check_reviewer(self.reviewer)
+        self.options()
+
+    def options(self) -> ReviewOptions:
+        """How images are given to reviewers.
+
+        Raises:
+            SettingError: Values out of range.
+        """
+        return ReviewOptions(self.strategy, self.second, self.seed, self.acceptance)
 
 
 def check_classes(classes: list[str]) -> list[str]:
@@ -67,13 +112,3 @@ def check_classes(classes: list[str]) -> list[str]:
     if len(set(classes)) < len(classes):
         raise SettingError("classes", f"found {', '.join(classes)}; name each class once")
     return classes
-
-
-def check_polarity(polarity: str | None) -> None:
-    """Check a polarity that may be left to the classifier or the images.
-
-    Raises:
-        SettingError: Another word.
-    """
-    if polarity is not None:
-        one_of("polarity", polarity, (*POLARITIES, "auto"))

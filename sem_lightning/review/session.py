@@ -224,4 +224,8 @@ class ReviewSession:
             raise SettingError("label", f"found {label!r} for an image that cannot be shown, expected {UNSURE_NAME}")
         judgement = self._judgements.get(number)
         said = {} if judgement is None else {key: judgement.said[key] for key in _IN_ANSWER}
+        if judgement is not None:
+            width, height = judgement.said["width"], judgement.said["height"] + judgement.said["data_bar_rows"]
+            if any(box.x + box.width > width or box.y + box.height > height for box in boxes):
+                raise SettingError("boxes", f"found one outside the image of {width} x {height} pixels")
         return Answer(image.name, image.sha256, reviewer, label, tuple(boxes), self.model, said)

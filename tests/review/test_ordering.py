@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sem_lightning.review.judgement import Judgement, entropy, view_disagreement
-from sem_lightning.review.ordering import STRATEGIES, novelty, order_images, uncertainty
+from sem_lightning.review.ordering import novelty, order_images, uncertainty
+from sem_lightning.review.review_settings import ORDERS
 
 
 def judged(
@@ -26,7 +27,7 @@ SURE, TORN = (0.98, 0.01, 0.01), (0.4, 0.35, 0.25)
 
 
 @settings(max_examples=30, deadline=None)
-@given(count=st.integers(0, 40), strategy=st.sampled_from(STRATEGIES), seed=st.integers(0, 5), known=st.integers(0, 3))
+@given(count=st.integers(0, 40), strategy=st.sampled_from(ORDERS), seed=st.integers(0, 5), known=st.integers(0, 3))
 def test_every_image_comes_once(count: int, strategy: str, seed: int, known: int) -> None:
     rng = np.random.default_rng(seed)
     images = [

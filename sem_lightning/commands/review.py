@@ -1,0 +1,70 @@
+"""``sem-review``: look at the images that are most worth it, and label them."""
+
+import getpass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from sem_lightning.config.app import run_command
+from sem_lightning.config.build import build
+from sem_lightning.config.environment import shown
+from sem_lightning.errors import SettingError, missing_extra
+from sem_lightning.io.atomic import check_writable, exclusive
+from sem_lightning.review.review_settings import ReviewSettings
+from sem_lightning.serving.access import Access, read_key
+
+
+def main() -> None:
+    """Entry point of ``sem-review``."""
+    run_command("review", review)
+
+
+def review(config: DictConfig) -> None:
+    """Serve the page until Ctrl-C or SIGTERM, or export or import labels."""
+    settings: ReviewSettings = build(config, "")
+    output = Path(settings.output).expanduser()
+    check_writable("output", output)
+    if settings.action == "serve":
+        _serve(settings, output)
+
+
+def _serve(settings: ReviewSettings, output: Path) -> None:
+    access = Access(settings.host, read_key())
+    try:
+        from sem_lightning.review.app import LIMITS, ReviewService
+        from sem_lightning.serving.server import open_port, run_service
+    except ModuleNotFoundError:
+        raise missing_extra("serve", "sem-review") from None
+    from sem_lightning.review.opening import open_review
+
+    folder = Path(settings.images).expanduser()
+
+    def refuse() -> None:
+        raise SettingError("output", f"another sem-review writes to {output}; open its page, or name another folder")
+
+    port = open_port(settings.host, settings.port)
+    output.mkdir(parents=True, exist_ok=True)
+    with exclusive(output / ".sem-review.lock", refuse):
+        options = settings.predictor_options(), settings.classes, settings.options()
+        session = open_review(folder, output, settings.ckpt, *options, progress=_print_progress)
+        address = port.getsockname()
+        name = f"[{address[0]}]" if ":" in address[0] else address[0]
+
+        def say() -> None:
+            print(
+                f"{len(session.images)} images of {shown(folder)} at http://{name}:{address[1]}; Ctrl-C ends it",
+                flush=True,
+            )
+
+        reviewer = settings.reviewer or getpass.getuser()
+        run_service(ReviewService(session, access, reviewer).application(), LIMITS, port, say)
+        session.store.close()
+    print(f"stopped; every answer is in {shown(output)}")
+
+
+def _print_progress(done: int, total: int) -> None:
+    print(f"judged {done} of {total} images", flush=True)
+
+
+if __name__ == "__main__":
+    main()
