@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sem_lightning.errors import UserError
 
-_PATIENCE = 5.0  # seconds to wait for another program's transaction
+_PATIENCE = 2.0  # seconds to wait for another program's transaction
 _REASONS = {
     sqlite3.SQLITE_BUSY: "another program holds it; close that program",
     sqlite3.SQLITE_LOCKED: "another program holds it; close that program",

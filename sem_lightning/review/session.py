@@ -19,7 +19,7 @@ from sem_lightning.review.ordering import order_images
 from sem_lightning.review.review_settings import STRATEGIES, ReviewOptions
 from sem_lightning.review.store import LabelStore
 
-_LEASE = 120.0  # seconds for which an image that one browser has asked for is not given to another
+_LEASE = 120.0  # seconds for which others of the images come before one that another browser has asked for
 _IN_ANSWER = ("label", "decision", "reason", "probabilities", "ood_score")  # of what the model said, kept with answers
 
 
@@ -87,22 +87,18 @@ class ReviewSession:
 
         Args:
             reviewer: Who asks. An image that somebody else has answered comes only if two reviewers see it.
-            browser: Identifies the browser's tab; two tabs do not get the same images at the same time.
+            browser: Identifies the browser's tab; two tabs get different images while there are enough.
             strategy: One of ``STRATEGIES``.
             count: Number of images.
             leave_out: Numbers of images that do not come now.
         """
         order, now, skipped = self.order(strategy), time.monotonic(), set(leave_out)
-        found: list[int] = []
         with self._lock:
-            for number in order:
-                if len(found) == count:
-                    break
-                holder, until = self._leases.get(number, (browser, 0.0))
-                is_held = holder != browser and until > now and not self._has_two(number)
-                if number not in skipped and not is_held and self._is_wanted(number, reviewer, strategy):
-                    found.append(number)
-                    self._leases[number] = (browser, now + _LEASE)
+            wanted = [n for n in order if n not in skipped and self._is_wanted(n, reviewer, strategy)]
+            free = [number for number in wanted if not self._is_held(number, browser, now)]
+            # where all are held, by browsers that may be closed, the first one is better than none
+            found = free[:count] or wanted[: min(count, 1)]
+            self._leases |= dict.fromkeys(found, (browser, now + _LEASE))
         return found
 
     def add(self, reviewer: str, token: str, said: Sequence[tuple[int, str, Sequence[Box]]]) -> None:
@@ -203,6 +199,11 @@ class ReviewSession:
         number = self._numbers.get((each.answer.image, each.answer.sha256))
         if number is not None:
             self._answers.setdefault(number, {})[each.answer.reviewer] = each
+
+    def _is_held(self, number: int, browser: str, now: float) -> bool:
+        """Whether another browser has asked for the image of late."""
+        holder, until = self._leases.get(number, (browser, 0.0))
+        return holder != browser and until > now and not self._has_two(number)
 
     def _has_two(self, number: int) -> bool:
         """Whether two reviewers see the image, which follows from its name."""

@@ -21,9 +21,6 @@ let isBusy = false, isGrid = false, showsModel = true, pending = null, filling =
 
 const reviewer = () => element("reviewer").value.trim();
 const say = text => { element("said").textContent = text; };
-const guarded = action => async (...given) => {
-  try { return await action(...given); } catch (error) { say(error.message); }
-};
 
 // ---- which image is shown -------------------------------------------------------------------------------------------
 
@@ -99,7 +96,7 @@ async function restart() {
   [upcoming, past, future, skipped, current] = [[], [], [], [], null];
   say("");
   if (isGrid) await fillGrid(); else await next();
-  await refresh();
+  refreshSoon();
 }
 
 async function fillGrid() {
@@ -109,8 +106,8 @@ async function fillGrid() {
   element("mine").textContent = "";
 }
 
-async function refresh() {
-  showProgress(await get("progress", {reviewer: reviewer()}));
+function refreshSoon() {
+  get("progress", {reviewer: reviewer()}).then(showProgress, error => say(error.message));
 }
 
 // ---- what a person says ---------------------------------------------------------------------------------------------
@@ -135,7 +132,7 @@ async function answer(label) {
   await store("answers", {reviewer: reviewer(), answers: [{id: item.id, label, boxes}]});
   item.mine = {label, boxes: [...boxes]};
   await next();
-  refresh().catch(error => say(error.message));
+  refreshSoon();
 }
 
 async function answerGrid(label) {
@@ -144,7 +141,7 @@ async function answerGrid(label) {
   await store("answers", {reviewer: reviewer(), answers: chosen.map(item => ({id: item.id, label, boxes: []}))});
   const left = grid.items.filter(item => !chosen.includes(item));
   if (left.length) grid.show(left); else await fillGrid();
-  await refresh();
+  refreshSoon();
 }
 
 async function undo() {
@@ -158,7 +155,7 @@ async function undo() {
     future.push(...images.slice(1).reverse());
     await show(images[0]);
   }
-  await refresh();
+  refreshSoon();
 }
 
 async function skip() {
@@ -195,16 +192,23 @@ function toggleTool() {
   stage.draw();
 }
 
+// These change which image is shown; while one of them is at work, another would be about an image that nobody has seen.
+const alone = action => async (...given) => {
+  if (isBusy) return;
+  isBusy = true;
+  try { await action(...given); } finally { isBusy = false; }
+};
+const tell = alone(answer);
 const everywhere = {
-  z: undo,
-  g: toggleGrid,
-  u: () => answer(unsure),
+  z: alone(undo),
+  g: alone(toggleGrid),
+  u: () => tell(unsure),
   m: () => { showsModel = !showsModel; showModel(current && current.said, showsModel); },
   "?": () => element("help").showModal(),
 };
 const onStage = {
-  ArrowLeft: previous,
-  ArrowRight: skip,
+  ArrowLeft: alone(previous),
+  ArrowRight: alone(skip),
   h: toggleHeat,
   v: toggleTool,
   b: () => { if (current && current.said) addBoxes(current.said.places); },
@@ -229,22 +233,23 @@ const onGrid = {
   a: () => grid.toggleAll(),
 };
 
-async function press(key) {
+function actionOf(key) {
   const label = labelOfKey.get(key);
-  const action = label ? () => answer(label) : (isGrid ? onGrid : onStage)[key] || everywhere[key];
-  if (!action || isBusy) return Boolean(action);  // an answer is being stored; the next image is not shown yet
-  isBusy = true;
-  try { await action(); } catch (error) { say(error.message); } finally { isBusy = false; }
-  return true;
+  return label ? () => tell(label) : (isGrid ? onGrid : onStage)[key] || everywhere[key];
 }
+
+async function tellErrors(action) {
+  try { await action(); } catch (error) { say(error.message); }
+}
+
+const press = key => tellErrors(actionOf(key) || (() => {}));
 
 function onKey(event) {
   const isTyping = event.target.matches("input, select, textarea") || element("help").open;
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
   const isButton = event.target.matches("button, summary") && [" ", "Enter"].includes(event.key);
   const key = event.shiftKey && event.key.startsWith("Arrow") ? "Shift+" + event.key : event.key;
-  const isKnown = labelOfKey.has(key) || key in (isGrid ? onGrid : onStage) || key in everywhere;
-  if (isButton || !isKnown) return;
+  if (isButton || !actionOf(key)) return;
   event.preventDefault();
   const repeats = key.includes("Arrow") || "+-[]".includes(key);
   if (!event.repeat || repeats) press(key);
@@ -273,7 +278,7 @@ async function open() {
   element("reviewer").value = localStorage.getItem("sem-review-reviewer") || session.reviewer;
   if (stage.moves) element("tool").textContent = "Move";
   if (matchMedia("(max-width: 700px)").matches) element("more").open = false;
-  await guarded(restart)();
+  await tellErrors(restart);
 }
 
 element("unlock").addEventListener("submit", async event => {
@@ -281,11 +286,11 @@ element("unlock").addEventListener("submit", async event => {
   useKey(element("key").value);
   element("refused").textContent = await open() || "";
 });
-element("strategy").addEventListener("change", event => { event.target.blur(); guarded(restart)(); });
+element("strategy").addEventListener("change", event => { event.target.blur(); tellErrors(restart); });
 element("reviewer").addEventListener("change", event => {
   localStorage.setItem("sem-review-reviewer", reviewer());
   event.target.blur();
-  guarded(restart)();
+  tellErrors(restart);
 });
 element("to-grid").addEventListener("click", () => press("g"));
 element("to-help").addEventListener("click", () => press("?"));
