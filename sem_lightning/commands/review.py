@@ -24,8 +24,7 @@ def review(config: DictConfig) -> None:
     settings: ReviewSettings = build(config, "")
     output = Path(settings.output).expanduser()
     check_writable("output", output)
-    if settings.action == "serve":
-        _serve(settings, output)
+    {"serve": _serve, "export": _export, "import": _import}[settings.action](settings, output)
 
 
 def _serve(settings: ReviewSettings, output: Path) -> None:
@@ -42,9 +41,8 @@ def _serve(settings: ReviewSettings, output: Path) -> None:
     def refuse() -> None:
         raise SettingError("output", f"another sem-review writes to {output}; open its page, or name another folder")
 
-    port = open_port(settings.host, settings.port)
     output.mkdir(parents=True, exist_ok=True)
-    with exclusive(output / ".sem-review.lock", refuse):
+    with exclusive(output / ".sem-review.lock", refuse), open_port(settings.host, settings.port) as port:
         options = settings.predictor_options(), settings.classes, settings.options()
         session = open_review(folder, output, settings.ckpt, *options, progress=_print_progress)
         address = port.getsockname()
@@ -60,6 +58,39 @@ def _serve(settings: ReviewSettings, output: Path) -> None:
         run_service(ReviewService(session, access, reviewer).application(), LIMITS, port, say)
         session.store.close()
     print(f"stopped; every answer is in {shown(output)}")
+
+
+def _export(settings: ReviewSettings, output: Path) -> None:
+    from sem_lightning.review.exporting import export_labels
+    from sem_lightning.review.images import list_review_images
+    from sem_lightning.review.labels import collect_labels
+    from sem_lightning.review.store import STORE, LabelStore
+
+    if not (output / STORE).is_file():
+        raise SettingError("output", f"{output} holds no {STORE}; review images first")
+    store = LabelStore(output / STORE)
+    found = collect_labels(list_review_images(Path(settings.images).expanduser(), output), store.valid_answers())
+    store.close()
+    written = export_labels(found.images, output)
+    left = f"{found.unsure} unsure, {found.disputed} disputed, {found.gone} of files that are gone or have changed"
+    print(f"{len(found.images)} images in {shown(output)}: {', '.join(written)}; left out: {left}")
+
+
+def _import(settings: ReviewSettings, output: Path) -> None:
+    from sem_lightning.review.images import list_review_images
+    from sem_lightning.review.importing import import_labels
+    from sem_lightning.review.store import STORE, LabelStore
+
+    assert settings.labels is not None
+    labels = Path(settings.labels).expanduser()
+    images = list_review_images(Path(settings.images).expanduser(), output)
+    output.mkdir(parents=True, exist_ok=True)
+    store = LabelStore(output / STORE)
+    stored, unknown = import_labels(labels, images, store, settings.reviewer or labels.name)
+    store.close()
+    print(
+        f"{stored} answers of {shown(labels)} in {shown(output)}; {unknown} of its images are not in {settings.images}"
+    )
 
 
 def _print_progress(done: int, total: int) -> None:

@@ -71,13 +71,15 @@ def write_images(folder: Path, count: int, *overrides: str) -> list[Path]:
     return paths
 
 
-def start(images: Path, output: Path, *arguments: str, port: int = 0, **variables: str) -> Reviewing:
+def start(
+    images: Path, output: Path, *arguments: str, port: int = 0, variables: dict[str, str] | None = None
+) -> Reviewing:
     """A server that is to be killed by the caller."""
     given = [f"images={images}", f"output={output}", f"port={port}", "device=cpu", "reviewer=anna", *arguments]
     command = [sys.executable, "-m", "sem_lightning.commands.review", *given]
     log = images.parent / f"{output.name}.log"
     with log.open("wb") as stream:
-        environment = os.environ | variables
+        environment = os.environ | (variables or {})
         process = subprocess.Popen(command, cwd=images.parent, env=environment, stdout=stream, stderr=stream)
     while (found := re.search(r"http://\S+:(\d+);", log.read_text())) is None:
         assert process.poll() is None, log.read_text()
@@ -92,9 +94,11 @@ def start(images: Path, output: Path, *arguments: str, port: int = 0, **variable
 
 
 @contextmanager
-def reviewing(images: Path, output: Path, *arguments: str, **variables: str) -> Iterator[Reviewing]:
+def reviewing(
+    images: Path, output: Path, *arguments: str, variables: dict[str, str] | None = None
+) -> Iterator[Reviewing]:
     """A server on a free port, ended at the end."""
-    started = start(images, output, *arguments, **variables)
+    started = start(images, output, *arguments, variables=variables)
     try:
         yield started
     finally:

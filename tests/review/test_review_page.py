@@ -200,6 +200,9 @@ def answers_outlive(chromium: Any, folder: Path, output: Path, delays: list[floa
             shown.append((name, LABELS[key]))
         found = [(each.image, each.label) for each in stored(output)]
         assert len(found) == len({image for image, _ in found}) == 2 * len(delays) and set(shown) <= set(found)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(20) == 0 and not (output / f"{STORE}-wal").exists()
+        assert len(stored(output)) == len(found)
     finally:
         running.kill()
         person.page.context.close()
@@ -221,13 +224,3 @@ def _judged(folder: Path, name: str) -> Path:
     output.mkdir()
     (output / "scores.sqlite").write_bytes((folder / "answers" / "scores.sqlite").read_bytes())
     return output
-
-
-def test_ctrl_c_ends_it_with_what_was_said(chromium: Any, folder: Path) -> None:
-    running = start(folder / "images", _judged(folder, "ended"))
-    person = Person.sits_down(chromium, running.port)
-    person.presses("1")
-    running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(20) == 0
-    assert len(stored(running.output)) == 1 and not (running.output / f"{STORE}-wal").exists()
-    person.page.context.close()
