@@ -54,7 +54,13 @@ GROUPS: dict[str, tuple[str, type | None]] = {  # group: the option that documen
     "cloud": ("azure", AzureSettings),
 }
 ACROSS_GROUPS = ("microscope", "experiment", "launcher", "hparams_search")  # they set keys of other groups
-IN_COMMANDS = {"acceptance": AcceptanceSettings, "sweep": SweepSettings, "wires": Routing, "imaging": Imaging, "noise": Noise}
+IN_COMMANDS = {
+    "acceptance": AcceptanceSettings,
+    "sweep": SweepSettings,
+    "wires": Routing,
+    "imaging": Imaging,
+    "noise": Noise,
+}
 COMMANDS = (
     "train",
     "generate",

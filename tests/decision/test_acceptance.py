@@ -163,6 +163,13 @@ def test_a_census_is_chosen_where_the_scores_know_the_escapes() -> None:
     assert choose_census(np.empty(0), 0.02) == 0
 
 
+def test_the_figures_of_the_page_on_reviewing() -> None:
+    """docs/how-to/review.md"""
+    assert sample_size(3400, escapes=0, max_rate=0.01, confidence=0.95) == 278
+    assert claim_limits(3400, allowed=34, confidence=0.95)[:3] == (339, 517, 694)
+    assert hypergeometric_upper(2, sample=300, population=3400, confidence=0.95) == 68
+
+
 def test_many_images_take_little_time() -> None:
     begun = time.perf_counter()
     claim_limits.cache_clear()
