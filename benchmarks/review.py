@@ -5,8 +5,8 @@ python benchmarks/review.py [--seeds 0 1 2 3 4] [--budgets 30 90] [--styles 2]  
 Two simulated microscopes that the packaged classifier was not trained on, see benchmarks/finetune.py, give 400 images
 each, 70 % of them good. An oracle answers the first ones in the order of a strategy with the true class; a quarter of
 these (at least one of each class) is for validation, and the packaged classifier is fine-tuned on the rest. The test
-has 100 other images of each class. Where not every class was found, nothing is fine-tuned. The intervals are Student's, of
-the mean over the seeds, and of the difference to the random order with the same seed.
+has 100 other images of each class. Where not every class was found, nothing is fine-tuned.
+The intervals are Student's, of the mean over the seeds, and of the difference to the random order with the same seed.
 """
 
 import argparse

@@ -208,12 +208,12 @@ def answers_outlive(chromium: Any, folder: Path, output: Path, delays: list[floa
         person.page.context.close()
 
 
-def test_no_answer_is_lost_when_the_server_is_killed(chromium: Any, folder: Path) -> None:
+def test_no_answer_is_lost_when_the_server_is_killed(chromium: Any, server: Reviewing, folder: Path) -> None:
     answers_outlive(chromium, folder, _judged(folder, "killed"), [0.004])
 
 
 @pytest.mark.slow
-def test_no_answer_is_lost_at_thirty_moments(chromium: Any, folder: Path) -> None:
+def test_no_answer_is_lost_at_thirty_moments(chromium: Any, server: Reviewing, folder: Path) -> None:
     moments = random.Random(0)
     answers_outlive(chromium, folder, _judged(folder, "killed_often"), [moments.uniform(0, 0.06) for _ in range(30)])
 
