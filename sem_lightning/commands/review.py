@@ -22,12 +22,14 @@ def main() -> None:
 def review(config: DictConfig) -> None:
     """Serve the page until Ctrl-C or SIGTERM, or export or import labels."""
     settings: ReviewSettings = build(config, "")
-    output = Path(settings.output).expanduser()
+    folder, output = (Path(name).expanduser() for name in (settings.images, settings.output))
     check_writable("output", output)
-    {"serve": _serve, "export": _export, "import": _import}[settings.action](settings, output)
+    if not folder.is_dir():
+        raise SettingError("images", f"found no folder {folder}; expected one that holds images")
+    {"serve": _serve, "export": _export, "import": _import}[settings.action](settings, folder, output)
 
 
-def _serve(settings: ReviewSettings, output: Path) -> None:
+def _serve(settings: ReviewSettings, folder: Path, output: Path) -> None:
     access = Access(settings.host, read_key())
     try:
         from sem_lightning.review.app import LIMITS, ReviewService
@@ -36,64 +38,39 @@ def _serve(settings: ReviewSettings, output: Path) -> None:
         raise missing_extra("serve", "sem-review") from None
     from sem_lightning.review.opening import open_review
 
-    folder = Path(settings.images).expanduser()
-
     def refuse() -> None:
         raise SettingError("output", f"another sem-review writes to {output}; open its page, or name another folder")
 
     output.mkdir(parents=True, exist_ok=True)
     with exclusive(output / ".sem-review.lock", refuse), open_port(settings.host, settings.port) as port:
         options = settings.predictor_options(), settings.classes, settings.options()
-        session = open_review(folder, output, settings.ckpt, *options, progress=_print_progress)
+        session = open_review(folder, output, settings.ckpt, *options, progress=_say_progress)
         address = port.getsockname()
         name = f"[{address[0]}]" if ":" in address[0] else address[0]
-
-        def say() -> None:
-            print(
-                f"{len(session.images)} images of {shown(folder)} at http://{name}:{address[1]}; Ctrl-C ends it",
-                flush=True,
-            )
-
-        reviewer = settings.reviewer or getpass.getuser()
-        run_service(ReviewService(session, access, reviewer).application(), LIMITS, port, say)
+        said = f"{len(session.images)} images of {shown(folder)} at http://{name}:{address[1]}; Ctrl-C ends it"
+        service = ReviewService(session, access, settings.reviewer or getpass.getuser())
+        run_service(service.application(), LIMITS, port, lambda: print(said, flush=True))
         session.store.close()
     print(f"stopped; every answer is in {shown(output)}")
 
 
-def _export(settings: ReviewSettings, output: Path) -> None:
-    from sem_lightning.review.exporting import export_labels
-    from sem_lightning.review.images import list_review_images
-    from sem_lightning.review.labels import collect_labels
-    from sem_lightning.review.store import STORE, LabelStore
+def _export(settings: ReviewSettings, folder: Path, output: Path) -> None:
+    from sem_lightning.review.exporting import export_review
 
-    if not (output / STORE).is_file():
-        raise SettingError("output", f"{output} holds no {STORE}; review images first")
-    store = LabelStore(output / STORE)
-    found = collect_labels(list_review_images(Path(settings.images).expanduser(), output), store.valid_answers())
-    store.close()
-    written = export_labels(found.images, output)
+    found, written = export_review(folder, output)
     left = f"{found.unsure} unsure, {found.disputed} disputed, {found.gone} of files that are gone or have changed"
     print(f"{len(found.images)} images in {shown(output)}: {', '.join(written)}; left out: {left}")
 
 
-def _import(settings: ReviewSettings, output: Path) -> None:
-    from sem_lightning.review.images import list_review_images
-    from sem_lightning.review.importing import import_labels
-    from sem_lightning.review.store import STORE, LabelStore
+def _import(settings: ReviewSettings, folder: Path, output: Path) -> None:
+    from sem_lightning.review.importing import import_review
 
-    assert settings.labels is not None
-    labels = Path(settings.labels).expanduser()
-    images = list_review_images(Path(settings.images).expanduser(), output)
-    output.mkdir(parents=True, exist_ok=True)
-    store = LabelStore(output / STORE)
-    stored, unknown = import_labels(labels, images, store, settings.reviewer or labels.name)
-    store.close()
-    print(
-        f"{stored} answers of {shown(labels)} in {shown(output)}; {unknown} of its images are not in {settings.images}"
-    )
+    labels = Path(str(settings.labels)).expanduser()
+    stored, unknown = import_review(labels, folder, output, settings.reviewer)
+    print(f"{stored} answers of {shown(labels)} in {shown(output)}; {unknown} of its images are not in {shown(folder)}")
 
 
-def _print_progress(done: int, total: int) -> None:
+def _say_progress(done: int, total: int) -> None:
     print(f"judged {done} of {total} images", flush=True)
 
 

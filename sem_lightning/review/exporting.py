@@ -10,18 +10,44 @@ from typing import Any
 from urllib.parse import quote
 
 from sem_lightning.data.export.annotations import yolo_line
+from sem_lightning.errors import SettingError
 from sem_lightning.io.atomic import atomic_file, atomic_folder, write_json
 from sem_lightning.io.csv_rows import write_row
 from sem_lightning.io.dataset_format import LABELS
 from sem_lightning.io.gray_image import open_image
 from sem_lightning.io.images import ImageError
-from sem_lightning.review.labels import ReviewedImage
+from sem_lightning.review.images import list_review_images
+from sem_lightning.review.labels import Reviewed, ReviewedImage, collect_labels
+from sem_lightning.review.store import STORE, LabelStore
 from sem_lightning.synthesis.defects.mix import GOOD
 
 COCO, LABEL_STUDIO, YOLO = "coco.json", "label_studio.json", "yolo"
 FROM_CHOICE, FROM_BOXES, TO_NAME = "class", "boxes", "image"  # names in a Label Studio project
 LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves files from
 _YOLO_FACTS, _YOLO_LIST = "yolo.yaml", "images.txt"
+
+
+def export_review(images: Path, output: Path) -> tuple[Reviewed, list[str]]:
+    """Write the labels of a review into its output, see `export_labels`.
+
+    Args:
+        images: The reviewed folder.
+        output: Holds the answers.
+
+    Returns:
+        The outcome, and what was written.
+
+    Raises:
+        SettingError: There are no answers.
+    """
+    if not (output / STORE).is_file():
+        raise SettingError("output", f"{output} holds no {STORE}; review images first")
+    store = LabelStore(output / STORE)
+    try:
+        found = collect_labels(list_review_images(images, output), store.valid_answers())
+    finally:
+        store.close()
+    return found, export_labels(found.images, output)
 
 
 def export_labels(images: Sequence[ReviewedImage], folder: Path) -> list[str]:

@@ -13,9 +13,9 @@ from sem_lightning.data.listing import read_listing
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.review.answers import Answer, Box, check_reviewer
 from sem_lightning.review.exporting import LOCAL_FILES
-from sem_lightning.review.images import ReviewImage
+from sem_lightning.review.images import ReviewImage, list_review_images
 from sem_lightning.review.review_settings import check_classes
-from sem_lightning.review.store import LabelStore
+from sem_lightning.review.store import STORE, LabelStore
 from sem_lightning.synthesis.defects.mix import GOOD
 
 _MOST_BYTES = 512 << 20
@@ -29,6 +29,24 @@ class ImportedLabel:
     name: str
     label: str
     boxes: tuple[Box, ...] = ()
+
+
+def import_review(file: Path, images: Path, output: Path, reviewer: str | None) -> tuple[int, int]:
+    """Store the labels of a file in the answers of a review, see `import_labels`.
+
+    Args:
+        file: The labels.
+        images: The reviewed folder.
+        output: Holds the answers.
+        reviewer: Whose answers they become; ``None`` takes the name of the file.
+    """
+    found = list_review_images(images, output)
+    output.mkdir(parents=True, exist_ok=True)
+    store = LabelStore(output / STORE)
+    try:
+        return import_labels(file, found, store, reviewer or file.name)
+    finally:
+        store.close()
 
 
 def import_labels(file: Path, images: Sequence[ReviewImage], store: LabelStore, reviewer: str) -> tuple[int, int]:
