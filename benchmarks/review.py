@@ -2,10 +2,10 @@
 
 python benchmarks/review.py [--seeds 0 1 2 3 4] [--budgets 30 90] [--styles 2]     20 minutes on two cores
 
-Two simulated microscopes that the packaged classifier was not trained on, see benchmarks/finetune.py, give 400 images
+Two simulated microscopes that the packaged classifier was not trained on, see benchmarks/finetune.py, give 300 images
 each, 70 % of them good. An oracle answers the first ones in the order of a strategy with the true class; a quarter of
 these (at least one of each class) is for validation, and the packaged classifier is fine-tuned on the rest. The test
-has 100 other images of each class. Where not every class was found, nothing is fine-tuned.
+has 60 other images of each class. Where not every class was found, nothing is fine-tuned.
 The intervals are Student's, of the mean over the seeds, and of the difference to the random order with the same seed.
 """
 
@@ -26,7 +26,7 @@ from sem_lightning.review.opening import open_review
 from sem_lightning.synthesis.simulator import Simulator, render
 
 ORDERS = ("random", "uncertainty", "best")
-POOL, GOOD, TESTED = 400, 0.7, 100
+POOL, GOOD, TESTED = 300, 0.7, 60
 Labels = dict[str, str]
 
 
@@ -73,6 +73,7 @@ def learn(simulator: Simulator, seed: int, budgets: list[int]) -> dict[tuple[str
         write_labels(folder / "pool", {}, tests)
         without = measure_packaged(folder / "pool", folder / "before")
         found = {("", 0): without}
+        print(f"seed {seed}, without answers: {without:.3f}", flush=True)
         for order, numbers in orders.items():
             for budget in budgets:
                 answers = {names[number]: truth[names[number]] for number in numbers[:budget]}
@@ -80,6 +81,7 @@ def learn(simulator: Simulator, seed: int, budgets: list[int]) -> dict[tuple[str
                 if write_labels(folder / "pool", answers, tests):
                     start = ("init_from=robust",)
                     found[order, budget] = measure(folder / "pool", start, seed, folder / f"{order}{budget}")
+                print(f"seed {seed}, {order}, {budget} answers: {found[order, budget]:.3f}", flush=True)
     return found
 
 

@@ -12,6 +12,7 @@ from sem_lightning.decision.acceptance import (
     ESCAPE,
     NO_ESCAPE,
     UNKNOWN,
+    Acceptance,
     AcceptancePlan,
     Verdicts,
     choose_census,
@@ -57,6 +58,37 @@ def test_looking_after_each_image_needs_more_than_a_single_look() -> None:
     assert all(ours >= single for ours, single in zip(claim_limits(population, 50, 0.95), naive, strict=False))
 
 
+def reviewed_to_the_end(plan: AcceptancePlan, escapes: Verdicts, rng: np.random.Generator) -> Acceptance:
+    """Where a review ends; the images of the census come first."""
+    verdicts, census = escapes.copy(), plan.census
+    verdicts[census:] = rng.permutation(verdicts[census:])
+    known = np.full(plan.population, UNKNOWN, np.int8)
+    while (state := plan.state(known[:census], known[census:])).verdict == "open":
+        unknown = np.flatnonzero(known == UNKNOWN)[: state.more]
+        known[unknown] = verdicts[unknown]
+    return state
+
+
+def test_strata_need_fewer_images_where_the_scores_know_the_escapes() -> None:
+    """30 escapes among the 60 images with the lowest scores, and 3 elsewhere; 2 % of 2000 are allowed."""
+    rng = np.random.default_rng(0)
+    risks = np.full(2000, 3 / 1940)
+    risks[:60] = 0.5
+    census = choose_census(risks, 0.02)
+    assert census >= 40
+    reviewed = {}
+    for plan in (AcceptancePlan(2000, 0.02), AcceptancePlan(2000, 0.02, census=census)):
+        ends = []
+        for _ in range(30):
+            escapes = np.zeros(2000, np.int8)
+            escapes[rng.choice(60, 30, replace=False)] = 1
+            escapes[60 + rng.choice(1940, 3, replace=False)] = 1
+            ends.append(reviewed_to_the_end(plan, escapes, rng))
+        assert {end.verdict for end in ends} == {"claimed"}
+        reviewed[plan.census] = np.mean([end.reviewed for end in ends])
+    assert reviewed[census] < 0.75 * reviewed[0], reviewed
+
+
 def test_a_census_and_a_sample_together_are_false_as_rarely() -> None:
     population, census, rate = 500, 50, 0.03
     plan = AcceptancePlan(population, rate, census=census)
@@ -66,12 +98,7 @@ def test_a_census_and_a_sample_together_are_false_as_rarely() -> None:
         escapes = np.zeros(population, bool)  # the first ones have the lowest scores
         escapes[rng.choice(census, 8, replace=False)] = True
         escapes[census + rng.choice(population - census, plan.allowed + 1 - 8, replace=False)] = True
-        verdicts = escapes.astype(np.int8)
-        verdicts[census:] = rng.permutation(verdicts[census:])
-        known = np.full(population, UNKNOWN, np.int8)
-        while (state := plan.state(known[:census], known[census:])).verdict == "open":
-            unknown = np.flatnonzero(known == UNKNOWN)[: state.more]
-            known[unknown] = verdicts[unknown]
+        state = reviewed_to_the_end(plan, escapes.astype(np.int8), rng)
         wrong += state.verdict == "claimed"
     assert wrong / 600 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
 

@@ -16,6 +16,7 @@ from sem_lightning.review.answers import Box
 from sem_lightning.review.store import STORE
 
 pytestmark = needs_browser
+HOSTILE = "<img src=x onerror=document.title='run'>"  # the beginning of all names
 LABELS = {"1": "good", "2": "gap", "3": "bridge", "u": "unsure"}
 
 
@@ -29,7 +30,8 @@ def chromium() -> Iterator[Any]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images that are judged already."""
     place = tmp_path_factory.mktemp("review")
-    write_images(place / "images", 90)
+    for path in write_images(place / "images", 90):
+        path.rename(path.with_name(f"{HOSTILE}{path.name}"))
     return place
 
 
@@ -162,6 +164,13 @@ def test_an_image_that_is_deleted_is_an_item_with_a_message(anna: Person, server
     anna.presses("u")
     assert (server.answers()[-1].image, server.answers()[-1].label) == (gone["name"], "unsure")
     assert anna.page.inner_text("#fault") == ""  # the rest goes on
+
+
+def test_a_file_name_is_only_text(anna: Person) -> None:
+    assert anna.name.startswith(HOSTILE)
+    anna.page.keyboard.press("g")
+    anna.page.wait_for_selector("#many figure[data-image]")
+    assert anna.page.locator("#app img").count() == 0 and anna.page.title() == "sem-review, robust"
 
 
 def test_a_phone_shows_all_of_it(chromium: Any, server: Reviewing) -> None:
