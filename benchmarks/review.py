@@ -64,12 +64,11 @@ def learn(simulator: Simulator, seed: int, budgets: list[int]) -> dict[tuple[str
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         truth = write_pool(folder / "pool", simulator, seed)
-        tests = write_tests(folder / "pool" / "tests", simulator, seed)
         session = open_review(folder / "pool", folder / "answers")
-        known = [n for n in range(len(session.images)) if session.images[n].name in truth]
-        orders = {each: [n for n in session.order(each) if n in set(known)] for each in ORDERS}
-        names = {number: session.images[number].name for number in known}
+        orders = {each: session.order(each) for each in ORDERS}
+        names = [image.name for image in session.images]
         session.store.close()
+        tests = write_tests(folder / "pool" / "tests", simulator, seed)
         write_labels(folder / "pool", {}, tests)
         without = measure_packaged(folder / "pool", folder / "before")
         found = {("", 0): without}
