@@ -27,6 +27,7 @@ from sem_lightning.commands import report  # noqa: E402
 from sem_lightning.config.schemas import DATA_SCHEMAS, SCHEMAS, SweepSettings  # noqa: E402
 from sem_lightning.data.export.storage import WriterSettings  # noqa: E402
 from sem_lightning.decision.decision_settings import DecisionSettings  # noqa: E402
+from sem_lightning.review.review_settings import AcceptanceSettings  # noqa: E402
 from sem_lightning.synthesis.defects.defect import SETTINGS_TYPES, make_settings_types  # noqa: E402
 from sem_lightning.synthesis.imaging import Imaging  # noqa: E402
 from sem_lightning.synthesis.noise import Noise  # noqa: E402
@@ -53,13 +54,20 @@ GROUPS: dict[str, tuple[str, type | None]] = {  # group: the option that documen
     "cloud": ("azure", AzureSettings),
 }
 ACROSS_GROUPS = ("microscope", "experiment", "launcher", "hparams_search")  # they set keys of other groups
-IN_COMMANDS = {"sweep": SweepSettings, "wires": Routing, "imaging": Imaging, "noise": Noise}
+IN_COMMANDS = {
+    "acceptance": AcceptanceSettings,
+    "sweep": SweepSettings,
+    "wires": Routing,
+    "imaging": Imaging,
+    "noise": Noise,
+}
 COMMANDS = (
     "train",
     "generate",
     "preview",
     "predict",
     "inspect",
+    "review",
     "serve",
     "watch",
     "evaluate",

@@ -31,6 +31,7 @@ from sem_lightning.commands import (
     predict,
     preview,
     report,
+    review,
     serve,
     train,
     watch,
@@ -64,6 +65,7 @@ COMMANDS = {
     "predict": predict.main,
     "preview": preview.main,
     "report": report.main,
+    "review": review.main,
     "serve": serve.main,
     "watch": watch.main,
 }

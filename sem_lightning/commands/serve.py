@@ -32,7 +32,7 @@ def serve(config: DictConfig) -> None:
     def say() -> None:
         print(f"{settings.ckpt} at http://{name}:{address[1]}; Ctrl-C ends it", flush=True)
 
-    run_service(service, settings.limits, port, say)
+    run_service(service.application(), settings.limits, port, say)
     print("stopped; every request that was taken is answered")
 
 

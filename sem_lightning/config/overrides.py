@@ -40,8 +40,8 @@ PATH_KEYS = (
 )
 _CHECKPOINTS = "ckpt"  # the one that may also be a list of paths
 _COMMANDS = (
-    "train", "generate", "preview", "evaluate", "calibrate", "export", "predict", "inspect", "serve", "watch", "fit",
-    "cloud",
+    "train", "generate", "preview", "evaluate", "calibrate", "export", "predict", "inspect", "review", "serve", "watch",
+    "fit", "cloud",
 )  # fmt: skip
 _MOST_CHARACTERS = 10_000  # Hydra's parser takes a second for so many
 _MOST_VALUES = 10_000  # of a sweep

@@ -17,10 +17,12 @@ from sem_lightning.data.export.storage import WriterSettings
 from sem_lightning.decision.decision_settings import DecisionSettings
 from sem_lightning.errors import SettingError
 from sem_lightning.fitting.fit_settings import FitSettings
+from sem_lightning.inference.classify_settings import ClassifySettings
 from sem_lightning.inspection.place_settings import PlaceSettings
 from sem_lightning.klarf.klarf_settings import KlarfSettings
 from sem_lightning.model.model_settings import check_view_scales
 from sem_lightning.polarity import POLARITIES
+from sem_lightning.review.review_settings import ReviewSettings
 from sem_lightning.serving.limits import ServiceLimits
 from sem_lightning.synthesis.imaging import Imaging
 from sem_lightning.synthesis.noise import Noise
@@ -332,30 +334,17 @@ class InspectSettings:
 
 
 @dataclass
-class JudgeSettings:
+class JudgeSettings(ClassifySettings):
     """How ``sem-serve`` and ``sem-watch`` judge images, alone and with a reference."""
 
-    ckpt: str = MISSING
-    polarity: str | None = MISSING
-    tiling: str = MISSING
-    pixel_size: float | None = MISSING
-    data_bar: str = MISSING
-    device: str = MISSING
     false_places: float = MISSING
     network: str | None = MISSING
 
     def __post_init__(self) -> None:
-        one_of("data_bar", self.data_bar, ("auto", "keep"))
+        super().__post_init__()
         if self.polarity is not None:  # "auto" takes many images at once
             one_of("polarity", self.polarity, POLARITIES)
         between("false_places", self.false_places, 1e-4, 100, "places in a clean image")
-        if self.pixel_size is not None:
-            between("pixel_size", self.pixel_size, 1e-3, 1e6, "nm")
-
-    def predictor_options(self) -> dict[str, Any]:
-        """Options of the Predictor."""
-        names = ("polarity", "tiling", "pixel_size", "device")
-        return {name: getattr(self, name) for name in names} | {"crop_data_bar": self.data_bar == "auto"}
 
     def inspector_options(self) -> dict[str, Any]:
         """Options of the Inspector."""
@@ -411,6 +400,7 @@ SCHEMAS: dict[str, type] = {
     "predict": PredictSettings,
     "fit": FitSettings,
     "inspect": InspectSettings,
+    "review": ReviewSettings,
     "serve": ServeSettings,
     "watch": WatchSettings,
 }

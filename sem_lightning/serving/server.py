@@ -6,10 +6,10 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from fastapi import FastAPI
 
 from sem_lightning.errors import SettingError
 from sem_lightning.processes import allow_to_finish
-from sem_lightning.serving.app import Service
 from sem_lightning.serving.limits import ServiceLimits
 from sem_lightning.serving.protocol import bounded_protocol
 
@@ -34,11 +34,13 @@ def open_port(host: str, port: int) -> socket.socket:
     return opened
 
 
-def run_service(service: Service, limits: ServiceLimits, port: socket.socket, on_start: Callable[[], object]) -> None:
+def run_service(
+    application: FastAPI, limits: ServiceLimits, port: socket.socket, on_start: Callable[[], object]
+) -> None:
     """Answer requests until Ctrl-C or SIGTERM, and then those that were taken.
 
     Args:
-        service: What answers.
+        application: What answers.
         limits: Of requests.
         port: See `open_port`.
         on_start: Called before the first request is taken.
@@ -48,7 +50,7 @@ def run_service(service: Service, limits: ServiceLimits, port: socket.socket, on
     for each in ("uvicorn", "python_multipart"):
         logging.getLogger(each).setLevel(logging.ERROR)  # hostile requests would fill the log
     config = uvicorn.Config(
-        service.application(),
+        application,
         http=bounded_protocol(limits),
         ws="none",
         lifespan="on",

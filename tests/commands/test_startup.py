@@ -53,6 +53,7 @@ def test_what_is_looked_for_would_be_found(tmp_path: Path) -> None:
         "cloud",
         "serve",
         "watch",
+        "review",
     ],
 )
 def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
@@ -74,6 +75,7 @@ def test_help_needs_nothing_that_computes(command: str, tmp_path: Path) -> None:
         ("inspect", "images=nowhere", "reference: needs a value"),
         ("serve", "noise.sgima=1", "noise"),
         ("watch", "images=nowhere", "images: found no folder nowhere"),
+        ("review", "port=70000", "images: needs a value"),
         ("serve", "limits.images=0", "limits.images: found 0"),
     ],
 )

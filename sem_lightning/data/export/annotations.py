@@ -47,14 +47,23 @@ def _run_lengths(instance: Instance, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def yolo_text(sample: Sample, category_ids: dict[str, int]) -> str:
-    """One line for each defect: class from 0, then centre and size of the box relative to the image."""
-    height, width = sample.image.shape
-    lines = []
-    for instance in sample.instances:
-        x, y, wide, high = instance.box
-        numbers = ((x + wide / 2) / width, (y + high / 2) / height, wide / width, high / height)
-        lines.append(" ".join([str(category_ids[instance.label] - 1), *(f"{number:.6f}" for number in numbers)]))
-    return "".join(f"{line}\n" for line in lines)
+    """One line for each defect; classes are counted from 0."""
+    shape = (sample.image.shape[0], sample.image.shape[1])
+    return "".join(yolo_line(category_ids[each.label] - 1, each.box, shape) for each in sample.instances)
+
+
+def yolo_line(number: int, box: tuple[int, int, int, int], shape: tuple[int, int]) -> str:
+    """A line of YOLO text: class from 0, then centre and size of the box relative to the image.
+
+    Args:
+        number: The class.
+        box: Left edge, upper edge, width and height, pixels.
+        shape: Height and width of the image.
+    """
+    x, y, wide, high = box
+    height, width = shape
+    numbers = ((x + wide / 2) / width, (y + high / 2) / height, wide / width, high / height)
+    return " ".join([str(number), *(f"{each:.6f}" for each in numbers)]) + "\n"
 
 
 def find_images_folder(root: Path) -> Path | None:
