@@ -1,6 +1,7 @@
 """Checks of single settings."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from sem_lightning.errors import SettingError
 
@@ -41,6 +42,16 @@ def check_weights(key: str, weights: Sequence[float], classes: Sequence[str]) ->
             f"found {list(weights)}, expected one number from 0 to {_LARGEST_WEIGHT:g} for each of "
             f"{', '.join(classes)}, not all 0",
         )
+
+
+def file_name(key: str, name: str) -> None:
+    """Refuse a path that names no file, such as an empty one.
+
+    Raises:
+        SettingError: For ``key``.
+    """
+    if not Path(name).name:
+        raise SettingError(key, f"found {name!r}, expected the name of a file")
 
 
 def one_of(key: str, value: str, allowed: Sequence[str]) -> None:

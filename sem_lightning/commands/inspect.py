@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from sem_lightning.config.app import exit_with_unusable, run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.environment import hide_variables, shown
-from sem_lightning.config.schemas import InspectSettings
+from sem_lightning.config.inspect_schema import InspectSettings
 from sem_lightning.inspection.references import find_pairs
 from sem_lightning.klarf.read import is_klarf
 
