@@ -20,17 +20,15 @@ def serve(config: DictConfig) -> None:
     access = Access(settings.host, read_key())
     try:
         from sem_lightning.serving.opening import open_service
-        from sem_lightning.serving.server import open_port, run_service
+        from sem_lightning.serving.server import open_port, run_service, url_of
     except ModuleNotFoundError:
         raise missing_extra("serve", "sem-serve") from None
     port = open_port(settings.host, settings.port)
     options = settings.predictor_options(), settings.inspector_options()
     service = open_service(settings.ckpt, *options, settings.limits, access)
-    address = port.getsockname()
-    name = f"[{address[0]}]" if ":" in address[0] else address[0]
 
     def say() -> None:
-        print(f"{settings.ckpt} at http://{name}:{address[1]}; Ctrl-C ends it", flush=True)
+        print(f"{settings.ckpt} at {url_of(port)}; Ctrl-C ends it", flush=True)
 
     run_service(service.application(), settings.limits, port, say)
     print("stopped; every request that was taken is answered")

@@ -42,6 +42,11 @@ class Reviewed:
     disputed: int
     gone: int
 
+    @property
+    def left_out(self) -> str:
+        """How many answered images have no class, and why."""
+        return f"{self.unsure} unsure, {self.disputed} disputed, {self.gone} of files that are gone or have changed"
+
 
 def collect_labels(images: Iterable[ReviewImage], answers: Iterable[StoredAnswer]) -> Reviewed:
     """The images on whose class all of their reviewers agree.

@@ -1,6 +1,7 @@
 """Settings of ``sem-review``: what is reviewed, in which order, and what shall be claimed."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sem_lightning.checks import between, one_of, share
 from sem_lightning.decision.rule import UNSURE_NAME
@@ -10,11 +11,12 @@ from sem_lightning.io.atomic import printable
 from sem_lightning.polarity import POLARITIES
 from sem_lightning.review.answers import check_reviewer
 
-ACTIONS = ("serve", "export", "import")
+ACTIONS = ("serve", "export", "import", "round")
 ORDERS = ("best", "uncertainty", "novelty", "diversity", "random")  # of all images
 STRATEGIES = (*ORDERS, "acceptance")
 CLASS_KEYS = "123456789qwertyopdfjklxcvn"  # the others have a meaning on the page
 _LONGEST_CLASS = 64
+ROUNDS = "rounds"  # folder of the trainings in that of the answers
 
 
 @dataclass
@@ -96,6 +98,27 @@ class ReviewSettings(ClassifySettings):
             SettingError: Values out of range.
         """
         return ReviewOptions(self.strategy, self.second, self.seed, self.acceptance)
+
+    def training(self, output: Path) -> list[str]:
+        """The overrides of a training on the answers in ``output``, for ``action=round``.
+
+        Raises:
+            SettingError: A checkpoint of an earlier round, which has seen images of this round's test.
+        """
+        rounds = (output / ROUNDS).resolve()
+        if rounds in Path(self.ckpt).expanduser().resolve().parents:
+            raise SettingError(
+                "ckpt", f"found {self.ckpt}, whose training saw images of this round's test; every round starts anew: "
+                "name what the first one started from, such as robust"
+            )  # fmt: skip
+        accelerator = "cpu" if self.device == "cpu" else "auto"
+        return [
+            "experiment=finetune",
+            f"data.root={output}",
+            f"init_from={self.ckpt}",
+            f"seed={self.seed}",
+            f"trainer.accelerator={accelerator}",
+        ]
 
 
 def check_classes(classes: list[str]) -> list[str]:

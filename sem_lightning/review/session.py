@@ -53,7 +53,7 @@ class ReviewSession:
                 self._judgements[image.number] = found
             elif isinstance(found, str):
                 self._errors[image.number] = found
-        self._claim = GoodClaim(self._judgements, options.acceptance, options.seed)
+        self._claim = GoodClaim(self._judgements, options.acceptance, options.seed, model)
         self._lock = threading.Lock()
         self._leases: dict[int, tuple[str, float]] = {}
         self._numbers = {(image.name, image.sha256): image.number for image in images}

@@ -14,6 +14,12 @@ from sem_lightning.serving.limits import ServiceLimits
 from sem_lightning.serving.protocol import bounded_protocol
 
 
+def url_of(port: socket.socket) -> str:
+    """The address at which an open port answers."""
+    host, number = port.getsockname()[:2]
+    return f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
+
+
 def open_port(host: str, port: int) -> socket.socket:
     """A socket at an address, not yet listening. Port 0 takes a free one.
 

@@ -34,7 +34,7 @@ def judged(good: float, decision: str) -> Judgement:
 def make(tmp_path: Path) -> Iterator[Any]:
     stores: list[LabelStore] = []
 
-    def make_session(count: int = 40, good: int = 30, **options: Any) -> ReviewSession:
+    def make_session(count: int = 40, good: int = 30, model: str = "m", **options: Any) -> ReviewSession:
         rng = np.random.default_rng(0)
         images = [ReviewImage(n, f"{n}.png", Path(f"{n}.png"), f"{n:064d}") for n in range(count)]
         images.append(ReviewImage(count, "broken.png", Path("broken.png"), "", "is no image"))
@@ -43,7 +43,7 @@ def make(tmp_path: Path) -> Iterator[Any]:
             for n, image in enumerate(images[:count])
         }
         stores.append(LabelStore(tmp_path / f"{len(stores)}.sqlite"))
-        return ReviewSession(images, judgements, stores[-1], CLASSES, "m", ReviewOptions(**options))
+        return ReviewSession(images, judgements, stores[-1], CLASSES, model, ReviewOptions(**options))
 
     yield make_session
     for store in stores:
@@ -209,3 +209,10 @@ def test_the_same_request_twice_is_one_answer(server: Reviewing) -> None:
 def test_a_second_command_on_the_same_answers_is_refused(server: Reviewing, run: Run) -> None:
     done = run("review", f"images={server.output.parent}/images", f"output={server.output}", "port=0")
     assert done.code == 1 and "output: another sem-review writes to" in done.err
+
+
+def test_a_classifier_that_learnt_from_the_first_images_gets_an_order_of_its_own(make: Any) -> None:
+    """Or the images that it was trained on would come first, and its escapes would be among the others."""
+    first, again, second = make(100, 80), make(100, 80), make(100, 80, model="fine-tuned")
+    assert first.order("acceptance") == again.order("acceptance") != second.order("acceptance")
+    assert sorted(first.order("acceptance")) == sorted(second.order("acceptance"))
