@@ -22,7 +22,7 @@ class LotImages:
         reference_kinds: Kinds that are references; ``None`` takes those whose name has ``ref`` in it, as in
             ``Reference``. The type numbers of 1.1 and 1.2 have no public meaning: name those that are references.
 
-    Of an absolute name, such as ``C:\\data\\a.tif`` on the tool that wrote the file, only ``a.tif`` counts, unless
+    Of an absolute name, such as ``C:/data/a.tif`` on the tool that wrote the file, only ``a.tif`` counts, unless
     another name of the lot stands for the same file.
     """
 
