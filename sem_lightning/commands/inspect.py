@@ -30,6 +30,8 @@ def _inspect_lot(settings: InspectSettings, lot: Path) -> list[str]:
     from sem_lightning.klarf.lot_inspection import LotInspection
 
     inspection = LotInspection(lot, settings.klarf, settings.reference)
+    for remark in inspection.remarks:
+        print(shown(remark))
     output, lines, _, _ = settings.files_written()
     files = settings.klarf.files(lot, output, lines)
     facts = hide_variables(dataclasses.asdict(settings))

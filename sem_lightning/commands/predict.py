@@ -52,6 +52,8 @@ def _predict_lot(settings: PredictSettings, output: Path, lot: Path) -> None:
     from sem_lightning.klarf.lot_prediction import LotPrediction
 
     prediction = LotPrediction(lot, settings.klarf)
+    for remark in prediction.remarks:
+        print(shown(remark))
     predictor = _build_predictor(settings, prediction.pages)
     files = settings.klarf.files(lot, output, settings.lines_file())
     facts = hide_variables(dataclasses.asdict(settings)) | {"polarity": predictor.polarity_in_words()}

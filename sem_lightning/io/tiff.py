@@ -1,7 +1,10 @@
 """Decodes the image of a TIFF whole, or says why it cannot be."""
 
+import functools
 import io
 import itertools
+import os
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -25,6 +28,7 @@ _CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR:
 _JPEG_TABLES = 347
 _MOST_PAGES = 100
 _LAST_PAGE = 100_000
+_FILES_OF_PAGES = 8  # whose pages are remembered
 _LONGEST_REASON = 200
 _BITS = (1, 2, 4, 8, 10, 12, 14, 16)
 _MOST_SEGMENTS = 1 << 20  # strips or tiles
@@ -51,7 +55,9 @@ def decode_tiff_page(stream: BinaryIO, number: int, most_pixels: int = MAX_PIXEL
     Raises:
         CannotDecodeError: See `decode_tiff`; or there is no such page.
     """
-    return _decode(stream, most_pixels, lambda file: _numbered_page(file, number))
+    facts = os.fstat(stream.fileno())
+    key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return _decode(stream, most_pixels, lambda file: _numbered_page(file, number, _offsets_of_pages(key)))
 
 
 def _decode(stream: BinaryIO, most_pixels: int, choose: "Callable[[TiffFile], TiffPage]") -> StoredImage:
@@ -85,13 +91,40 @@ def _only_page(file: "TiffFile") -> "TiffPage":
     return page
 
 
-def _numbered_page(file: "TiffFile", number: int) -> "TiffPage":
+@functools.lru_cache(maxsize=_FILES_OF_PAGES)
+def _offsets_of_pages(key: tuple[int, ...]) -> list[int]:
+    """Places of the first pages of a file, as far as they are known: each page only says where the next one is."""
+    return []
+
+
+def _numbered_page(file: "TiffFile", number: int, offsets: list[int]) -> "TiffPage":
+    """A page of a file of which some offsets are known; adds those up to this page."""
+    from tifffile import TiffPage
+
     if not 0 <= number < _LAST_PAGE:
         raise CannotDecodeError(f"has no page {number + 1}, expected 1 to {_LAST_PAGE}")
-    try:
-        return file.pages[number].aspage()
-    except IndexError:
-        raise CannotDecodeError(f"has no page {number + 1}, only {len(file.pages)}") from None
+    known = list(offsets) or [file.pages.first.offset]  # a copy, because other threads add to it
+    seen = set(known) if len(known) <= number else set()
+    while len(known) <= number:
+        following = _following_page(file, known[-1])
+        if not following or following in seen:  # some damaged files form a loop
+            raise CannotDecodeError(f"has no page {number + 1}, only {len(known)}")
+        known.append(following)
+        seen.add(following)
+    if len(known) > len(offsets):
+        offsets[:] = known
+    file.filehandle.seek(known[number])
+    return TiffPage(file, index=number)
+
+
+def _following_page(file: "TiffFile", offset: int) -> int:
+    """Place of the next page; 0 behind the last one."""
+    kind, stream = file.tiff, file.filehandle
+    stream.seek(offset)
+    (tags,) = struct.unpack(kind.tagnoformat, stream.read(kind.tagnosize))
+    stream.seek(offset + kind.tagnosize + tags * kind.tagsize)
+    (following,) = struct.unpack(kind.offsetformat, stream.read(kind.offsetsize))
+    return int(following)
 
 
 def _check_kind(page: "TiffPage", most_pixels: int) -> None:

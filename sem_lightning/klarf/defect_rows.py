@@ -90,7 +90,10 @@ class FlatRows:
             number = self._next(row)
             kind = None if form == _NUMBERS else self._next(row).text
             place = min(place, number.start)
-            images.append(DefectImage(self._tiff, as_whole(number.raw) or 0, kind))
+            page = as_whole(number.raw)
+            if page is None or page < 0:
+                raise self._scanner.error(number, "expected the number of an image; correct the file")
+            images.append(DefectImage(self._tiff, page, kind))
         return place, tuple(images)
 
     def _pass_empty_list(self, row: Token, behind: int) -> int:

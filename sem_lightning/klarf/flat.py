@@ -141,7 +141,7 @@ class FlatParser:
         """Pass a statement that says nothing about defects: to its semicolon, or to a known keyword on a new line."""
         while (token := self._scanner.peek()) is not None:
             between = self._scanner.data[self._scanner.position : token.start]
-            if b"\n" in between and token.word in _KNOWN:
+            if (b"\n" in between or b"\r" in between) and token.word in _KNOWN:
                 return
             self._scanner.position = token.end
             if token.raw == b";":

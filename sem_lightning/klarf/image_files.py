@@ -1,6 +1,7 @@
 """Finds the image files that a KLARF file names. Its names are never trusted: none leads out of one folder."""
 
 import os
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path, PureWindowsPath
 
@@ -20,6 +21,9 @@ class LotImages:
         image_kinds: Kinds of images to judge, in any capitals; ``None`` takes all that are no references.
         reference_kinds: Kinds that are references; ``None`` takes those whose name has ``ref`` in it, as in
             ``Reference``. The type numbers of 1.1 and 1.2 have no public meaning: name those that are references.
+
+    Of an absolute name, such as ``C:/data/a.tif`` on the tool that wrote the file, only ``a.tif`` counts, unless
+    another name of the lot stands for the same file.
     """
 
     def __init__(
@@ -33,8 +37,20 @@ class LotImages:
         self._root = Path(os.path.realpath(self.folder))
         self._kinds = None if image_kinds is None else {kind.lower() for kind in image_kinds}
         self._references = None if reference_kinds is None else {kind.lower() for kind in reference_kinds}
-        numbered = (image for defect in lot.defects for image in defect.images)
-        self._from_zero = {image.name for image in numbered if image.number == 0}
+        named = [image for defect in lot.defects for image in defect.images]
+        self._from_zero = {image.name for image in named if image.number == 0}
+        self._absolute = [name for name in dict.fromkeys(image.name for image in named) if name and _is_absolute(name)]
+        self._writings: dict[str, set[str]] = defaultdict(set)  # different paths in the lot, by name in the folder
+        for image in named:
+            if image.name:
+                self._writings[_name_in_folder(image.name).lower()].add(image.name.replace("\\", "/").lower())
+
+    def remarks(self) -> list[str]:
+        """One line if the lot has absolute names, which says where their files are looked for."""
+        if not self._absolute:
+            return []
+        some = f"absolute names of images: {len(self._absolute)}, such as {self._absolute[0]}"
+        return [f"{some}; only the last part counts, in {self.folder} (klarf.images=...)"]
 
     def judged(self, images: Sequence[DefectImage]) -> list[DefectImage]:
         """Those of a defect's images that show the defect."""
@@ -62,11 +78,22 @@ class LotImages:
     def _find(self, name: str | None) -> Path:
         if not name:
             raise ImageError("the KLARF file names no file for this image")
-        slashed = name.replace("\\", "/")
-        anchored = slashed.startswith("/") or bool(PureWindowsPath(name).anchor)
-        if anchored or not slashed.isprintable():
-            raise ImageError(f"{name}: is refused, because names are relative to {self.folder} (klarf.images=...)")
-        path = self.folder / slashed
+        inside = _name_in_folder(name)
+        if not inside.isprintable():
+            raise ImageError(f"{name}: is refused, because it has characters that cannot be printed")
+        if _is_absolute(name) and len(self._writings[inside.lower()]) > 1:
+            raise ImageError(f"{name}: is refused, because the lot has {inside} from several folders; rename the files")
+        path = self.folder / inside
         if not is_inside(path, self._root):
             raise ImageError(f"{name}: is refused, because it leads out of {self.folder} (klarf.images=...)")
         return path
+
+
+def _is_absolute(name: str) -> bool:
+    """Whether a name begins with a drive, a share or the root, on any system."""
+    return bool(PureWindowsPath(name).anchor)
+
+
+def _name_in_folder(name: str) -> str:
+    """A name relative to the folder of the images, with slashes; of an absolute one its last part."""
+    return PureWindowsPath(name).name if _is_absolute(name) else name.replace("\\", "/")

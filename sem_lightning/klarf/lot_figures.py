@@ -31,20 +31,21 @@ def choose_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: _FIXED.get(name, colours.get(name, _GREY)) for name in names}
 
 
-def draw_wafer(wafer: Wafer, points: Points, kinds: Mapping[str, Sequence[Sequence[str]]]) -> Figure:
-    """Maps of a wafer side by side.
+def draw_wafer(wafer: Wafer, points: Points, names: Sequence[str], each: Sequence[str], title: str) -> Figure:
+    """Map of a wafer.
 
     Args:
         wafer: Gives the circle and the dies.
         points: Positions of the defects, float64 [N, 2], mm.
-        kinds: Title of each map, with the names in the order of the legend and the name of each defect.
+        names: In the order of the legend.
+        each: The name of each defect.
+        title: Of the map.
     """
-    figure = Figure(figsize=(5.2 * len(kinds), 5.7), layout="constrained")
-    for number, (title, (names, each)) in enumerate(kinds.items(), start=1):
-        axes = figure.add_subplot(1, len(kinds), number)
-        _draw_outline(axes, wafer, points)
-        _draw_points(axes, points, names, np.asarray(each, dtype=object))
-        axes.set_title(title, fontsize=10)
+    figure = Figure(figsize=(5.2, 5.7), layout="constrained")
+    axes = figure.add_subplot()
+    _draw_outline(axes, wafer, points)
+    _draw_points(axes, points, names, np.asarray(each, dtype=object))
+    axes.set_title(title, fontsize=10)
     return figure
 
 
@@ -58,7 +59,14 @@ def _draw_points(axes: Axes, points: Points, names: Sequence[str], each: npt.NDA
             x, y = chosen.T
             axes.scatter(x, y, size, colours[name], label=label, edgecolors="white", linewidths=0.4, zorder=3)
     if len(points):
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, fontsize=8, frameon=False)
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.1),
+            ncols=4,
+            fontsize=8,
+            frameon=False,
+            markerscale=np.sqrt(36 / size),
+        )  # as large as for few defects
 
 
 def _draw_outline(axes: Axes, wafer: Wafer, points: Points) -> None:

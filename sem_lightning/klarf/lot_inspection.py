@@ -53,6 +53,9 @@ class LotInspection:
         settings: How it is read and what is written.
         reference: ``None`` takes the references of the file, ``self`` each image's own period.
 
+    Attributes:
+        remarks: What a person should know of the images, in lines.
+
     Raises:
         UserError: The file or its folder of images cannot be used, or no defect has an image and a reference.
     """
@@ -64,6 +67,7 @@ class LotInspection:
         self._lot = read_klarf(path)
         self._lot.check_column(settings.column)
         images = LotImages(self._lot, settings.folder, settings.image_kinds, settings.reference_kinds)
+        self.remarks: Sequence[str] = images.remarks()
         self._defects = [_find(defect, images, reference == SELF) for defect in self._lot.defects]
         if all(each.fault in (NO_IMAGE, NO_REFERENCE) for each in self._defects):
             raise SettingError(

@@ -26,6 +26,7 @@ class LotPrediction:
 
     Attributes:
         pages: The images of all defects, in their order.
+        remarks: What a person should know of the images, in lines.
 
     Raises:
         UserError: The file or its folder of images cannot be used, or it has no defects.
@@ -38,6 +39,7 @@ class LotPrediction:
             raise SettingError("images", f"{path} lists no defects")
         self._lot.check_column(settings.column)
         images = LotImages(self._lot, settings.folder, settings.image_kinds, settings.reference_kinds)
+        self.remarks: Sequence[str] = images.remarks()
         self._defects = find_defects(self._lot, images)
         self.pages: Sequence[ImagePage] = [page for each in self._defects for page in each.pages]
 

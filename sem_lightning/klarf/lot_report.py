@@ -102,7 +102,11 @@ class LotReport:
         own = [number for number, (each, _) in enumerate(self._places) if each is wafer]
         placed = [number for number in own if self._places[number][1] is not None]
         points = np.array([self._places[number][1] for number in placed], np.float64).reshape(-1, 2)
-        kinds = {title: (names, [each[number] for number in placed]) for title, each in self._kinds().items()}
+        kinds = {title: [each[number] for number in placed] for title, each in self._kinds().items() if placed}
+        pictures = [
+            (title, data_uri(encode_png(draw_wafer(wafer, points, names, each, title))))
+            for title, each in kinds.items()
+        ]
         radius = (wafer.diameter or float("inf")) / 2
         return {
             "name": printable(wafer.name or "unnamed"),
@@ -110,7 +114,7 @@ class LotReport:
             "defects": len(own),
             "without": len(own) - len(placed),
             "outside": int((np.hypot(points[:, 0], points[:, 1]) > radius).sum()),
-            "picture": data_uri(encode_png(draw_wafer(wafer, points, kinds))) if placed else None,
+            "pictures": pictures,
         }
 
 

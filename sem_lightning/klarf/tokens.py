@@ -7,8 +7,9 @@ from sem_lightning.errors import UserError
 
 # A string ends at its line's end: some writers forget the second quote. Braces and commas are part of words in 1.1 and
 # 1.2, whose file names may hold them.
-_FLAT = re.compile(rb'"[^"\r\n]*"?|[;\n]|[^\s;"][^\s;]*')
+_FLAT = re.compile(rb'"[^"\r\n]*"?|;|\r\n?|\n|[^\s;"][^\s;]*')
 _NESTED = re.compile(rb'"[^"\r\n]*"?|[;{},]|[^\s;{},"][^\s;{},]*')
+_LINE_ENDS = (b"\n", b"\r\n", b"\r")  # some old writers end lines with \r alone
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _KEYWORD = re.compile(rb"[A-Za-z_]\w*")
 _NO_VALUE = (b"na", b"nan", b"n/a", b"null", b"none", b"inf", b"n")
@@ -96,7 +97,7 @@ class Scanner:
         """
         position = self.position
         while (found := self._pattern.search(self.data, position)) is not None:
-            if found[0] != b"\n":
+            if found[0] not in _LINE_ENDS:
                 return Token(found[0], found.start())
             if on_line:
                 return None
@@ -140,7 +141,7 @@ class Scanner:
         for found in self._pattern.finditer(self.data, self.position):
             if found[0] == b";":
                 break
-            if found[0] != b"\n":
+            if found[0] not in _LINE_ENDS:
                 counts[-1] += 1
                 if counts[-1] > most:
                     break
@@ -153,7 +154,8 @@ class Scanner:
 
     def line_number(self, place: int) -> int:
         """The number of a place's line, from 1."""
-        return self.data.count(b"\n", 0, place) + 1
+        returns, both = (self.data.count(mark, 0, place) for mark in (b"\r", b"\r\n"))
+        return self.data.count(b"\n", 0, place) + returns - both + 1
 
     def error(self, token: Token, expected: str) -> KlarfError:
         """The error for a token that is not the one expected."""

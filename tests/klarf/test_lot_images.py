@@ -27,8 +27,7 @@ def test_names_within_the_folder(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["/etc/passwd", "\\\\server\\share\\a.png", "C:\\images\\a.png", "c:a.png", "../a.png", "sub/../../a.png",
-     "..\\a.png",
+    ["/", "C:\\", "C:\\x\\..", "/lots/link.png", "../a.png", "sub/../../a.png", "..\\a.png",
      "link.png", "out/a.png", "a\0.png", "a\x1b[2J.png", ".", ""],
 )  # fmt: skip
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
@@ -40,6 +39,26 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> Non
     with pytest.raises(ImageError) as error:
         lot_in(folder).locate(DefectImage(name, 1, None))
     assert "is refused" in str(error.value) or "names no file" in str(error.value)
+
+
+ABSOLUTE = ["/lots/a.png", "\\\\server\\share\\a.png", "C:\\images\\my lot\\a.png", "D:/lots/a.png", "c:a.png"]
+
+
+@pytest.mark.parametrize("name", ABSOLUTE)
+def test_the_last_part_of_an_absolute_name_counts(tmp_path: Path, name: str) -> None:
+    images = lot_in(tmp_path, ((name, 1, "0"), (name, 2, "0")))
+    assert images.locate(DefectImage(name, 2, None)).path == tmp_path / "a.png"
+    assert [f"absolute names of images: 1, such as {name}; " in line for line in images.remarks()] == [True]
+    assert lot_in(tmp_path).remarks() == []
+
+
+@pytest.mark.parametrize("other", ["D:\\lots\\2\\A.png", "a.png", "/lots/1/a.png"])
+def test_absolute_names_that_differ_only_in_their_folders_are_refused(tmp_path: Path, other: str) -> None:
+    one = "D:\\lots\\1\\a.png"
+    made = [Made(1, images=((one, 1, "0"),)), Made(2, images=((other, 1, "0"),))]
+    images = LotImages(parse_klarf(write_flat(made), tmp_path / "lot.klarf"))
+    with pytest.raises(ImageError, match="from several folders"):
+        images.locate(DefectImage(one, 1, None))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -114,7 +114,7 @@ def test_the_report_is_shown(run: Run, checkpoint: Path, tmp_path: Path) -> None
     for page in shown_in_browser(tmp_path / "r.html"):
         text = page.inner_text("body")
         assert "Lot <b>&$x$" in text and "1 defects lie outside of the wafer" in text and "Pareto" in text
-        assert page.locator("img").count() == 3 and page.locator(".card").count() == 6
+        assert page.locator("img").count() == 4 and page.locator(".card").count() == 6
 
 
 def test_class_numbers_of_another_column(run: Run, checkpoint: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ STYLES = st.builds(
     Style,
     version=st.sampled_from(["1.1", "1.2"]),
     mark=st.sampled_from(["", "\ufeff"]),
-    newline=st.sampled_from(["\n", "\r\n"]),
+    newline=st.sampled_from(["\n", "\r\n", "\r"]),
     end=st.sampled_from(["last", "each", "alone"]),
     images=st.sampled_from(["same", "next", "count"]),
     none=st.sampled_from(["zero", "absent"]),
@@ -307,3 +307,14 @@ def test_klarf_files_are_told_from_others(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.png\n")
     assert not is_klarf(tmp_path / "list.txt") and not is_klarf(tmp_path) and not is_klarf(tmp_path / "none")
     assert read.CLASS_COLUMN == "CLASSNUMBER"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("page", ["1,", "NA", "-1", "1.5"])
+def test_an_image_without_a_number_is_refused_and_not_taken_for_page_zero(newline: str, page: str) -> None:
+    made = [Made(1, images=(("a.tif", 1, "0"),)), Made(2, images=(("a.tif", 777, "0"),))]
+    data = write_flat(made, Style(newline=newline))
+    lines = data.decode().split(newline)
+    line = next(number for number, text in enumerate(lines, start=1) if " 777 " in text)
+    with pytest.raises(UserError, match=rf"^KLARF: line {line}: found '{page}', expected the number of an image"):
+        parse_klarf(data.replace(b" 777 ", f" {page} ".encode()))
