@@ -17,8 +17,6 @@ from sem_lightning.klarf.read import is_klarf
 if TYPE_CHECKING:
     from sem_lightning.inference.predictor import Image, Predictor
 
-_OPTIONS = ("polarity", "tiling", "overlap", "pixel_size", "view_scales", "explain", "device")  # of the Predictor
-
 
 def main() -> None:
     """Entry point of ``sem-predict``."""
@@ -66,8 +64,7 @@ def _build_predictor(settings: PredictSettings, images: "Sequence[Image]") -> "P
     """The Predictor, with polarity and, if requested, batch norms from these images; prints the results."""
     from sem_lightning.inference.predictor import load
 
-    options = {name: getattr(settings, name) for name in _OPTIONS}
-    predictor = load(settings.ckpt, crop_data_bar=settings.data_bar == "auto", **options)
+    predictor = load(settings.ckpt, **settings.predictor_options())
     vote = predictor.adopt_polarity(images)
     if vote is not None and vote.reason:
         print(f"polarity: {vote.reason}")

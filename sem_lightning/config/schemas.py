@@ -183,6 +183,11 @@ class PredictSettings:
 
             check_captum()
 
+    def predictor_options(self) -> dict[str, Any]:
+        """Options of the Predictor."""
+        names = ("polarity", "tiling", "overlap", "pixel_size", "view_scales", "explain", "device")
+        return {name: getattr(self, name) for name in names} | {"crop_data_bar": self.data_bar == "auto"}
+
     def lines_file(self) -> Path | None:
         """The file of JSON lines."""
         return Path(self.jsonl).expanduser() if self.jsonl else None
