@@ -13,7 +13,7 @@ from sem_lightning.review.answers import check_reviewer
 ACTIONS = ("serve", "export", "import")
 ORDERS = ("best", "uncertainty", "novelty", "diversity", "random")  # of all images
 STRATEGIES = (*ORDERS, "acceptance")
-CLASS_KEYS = "123456789qwertyopdfjklxcvn"  # the others have a meaning on the page
+CLASS_KEYS = "123456789qwertyiopsdfjklxcn"  # the others have a meaning on the page
 _LONGEST_CLASS = 64
 
 
