@@ -209,7 +209,8 @@ def test_what_the_page_never_sends_is_refused_in_one_line(server: Reviewing) -> 
     entry = ANSWER["answers"][0]
     for content in (
         b"", b"{", b"[]", b"3", b"[" * 100_000, b"\xff", ANSWER | {"reviewer": ""}, ANSWER | {"token": 3},
-        ANSWER | {"token": ""}, ANSWER | {"token": "\ud800"}, ANSWER | {"token": "x" * 101}, ANSWER | {"answers": [entry] * 201},
+        ANSWER | {"token": ""}, ANSWER | {"token": "\ud800"}, ANSWER | {"token": "x" * 101},
+        ANSWER | {"answers": [entry] * 201},
         ANSWER | {"answers": [{"id": "0", "label": "gap"}]}, ANSWER | {"answers": [{"id": True, "label": "gap"}]},
         ANSWER | {"answers": [entry | {"label": "<b>"}]}, ANSWER | {"answers": [entry | {"boxes": [{"x": 1}]}]},
         ANSWER | {"answers": [entry | {"boxes": [{"x": 0, "y": 0, "width": 1e9, "height": 1}]}]}, {"token": "t"},
