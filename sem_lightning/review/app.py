@@ -31,6 +31,7 @@ LIMITS = ServiceLimits(request_mb=2, held_mb=32, seconds=60)
 SIDES = (256, 4096)  # pixels along the longer side, of small pictures and of large ones
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_SESSION = "Sem-Review-Session"  # header with the identity of the session that the page was opened with
 _DRAWERS = 2  # threads that draw pictures
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob:; "
@@ -104,6 +105,7 @@ class ReviewService:
             "strategy": session.options.strategy,
             "reviewer": self._reviewer,
             "version": __version__,
+            "identity": session.identity,
         }
         return _json(200, content)
 
@@ -161,6 +163,8 @@ class ReviewService:
             headers = request.headers
             try:
                 self._access.check(headers.get("authorization", ""), headers.get("host", ""), client)
+                if headers.get(_SESSION, self._session.identity) != self._session.identity:
+                    raise RefusedError(409, "sem-review has other images or another classifier now; reload the page")
                 return await handler(request)
             except RefusedError as refusal:
                 return _json(refusal.status, {"error": refusal.reason})

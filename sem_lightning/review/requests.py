@@ -65,11 +65,13 @@ def read_question(query: Mapping[str, str]) -> SentQuestion:
     try:
         left_out = [int(each) for each in query.get("leave", "").split(",") if each][:MOST_LEFT_OUT]
         count = min(int(query.get("count", "8")), MOST_IMAGES)
+        if count < 0:
+            raise ValueError
         reviewer = check_reviewer(query.get("reviewer"))
     except SettingError as error:
         raise RefusedError(422, str(error)) from None
     except ValueError:
-        raise RefusedError(422, "count, leave: expected whole numbers") from None
+        raise RefusedError(422, "count, leave: expected whole numbers from 0") from None
     return SentQuestion(reviewer, query.get("browser", "")[:100], query.get("strategy", ""), count, left_out)
 
 

@@ -14,7 +14,7 @@ from sem_lightning.review.answers import check_reviewer
 ACTIONS = ("serve", "export", "import", "round")
 ORDERS = ("best", "uncertainty", "novelty", "diversity", "random")  # of all images
 STRATEGIES = (*ORDERS, "acceptance")
-CLASS_KEYS = "123456789qwertyopdfjklxcvn"  # the others have a meaning on the page
+CLASS_KEYS = "123456789qwertyiopsdfjklxcn"  # the others have a meaning on the page
 _LONGEST_CLASS = 64
 ROUNDS = "rounds"  # folder of the trainings in that of the answers
 

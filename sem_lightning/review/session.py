@@ -33,6 +33,9 @@ class ReviewSession:
         classes: What an image may be, besides ``unsure``.
         model: Name of the classifier.
         options: Order, share of images that two reviewers see, and the claim.
+
+    Attributes:
+        identity: The same only for the same images in the same order, classes and classifier.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class ReviewSession:
         self._claim = GoodClaim(self._judgements, options.acceptance, options.seed, model)
         self._lock = threading.Lock()
         self._leases: dict[int, tuple[str, float]] = {}
+        named = [model, *classes, *(f"{image.name}\n{image.sha256}" for image in images)]
+        self.identity = hashlib.sha256("\0".join(named).encode("utf-8", "surrogateescape")).hexdigest()
         self._numbers = {(image.name, image.sha256): image.number for image in images}
         self._answers: dict[int, dict[str, StoredAnswer]] = {}
         for each in store.valid_answers():

@@ -69,16 +69,24 @@ class LabelStore:
 
         Returns:
             The answers of that token, as stored.
+
+        Raises:
+            SettingError: The token was used for other answers; nothing is stored.
         """
         _check_token(token)
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        query = f"SELECT {_COLUMNS} FROM answers WHERE token = ? AND withdraws IS NULL ORDER BY part"
         with self._database.transaction() as connection:
-            connection.executemany(
-                f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT (token, part) DO NOTHING",
-                [(token, part, at, *_as_row(answer)) for part, answer in enumerate(answers)],
-            )
-            query = f"SELECT {_COLUMNS} FROM answers WHERE token = ? AND withdraws IS NULL ORDER BY part"
-            return [_from_row(row) for row in connection.execute(query, (token,))]
+            if not (rows := connection.execute(query, (token,)).fetchall()):
+                connection.executemany(
+                    f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT (token, part) DO NOTHING",
+                    [(token, part, at, *_as_row(answer)) for part, answer in enumerate(answers)],
+                )
+                rows = connection.execute(query, (token,)).fetchall()
+            stored = [_from_row(row) for row in rows]
+            if [_what_was_said(each.answer) for each in stored] != [_what_was_said(answer) for answer in answers]:
+                raise SettingError("token", f"{token!r} belongs to other answers; take a new one for each call")
+            return stored
 
     def withdraw_last(self, reviewer: str, token: str) -> list[StoredAnswer]:
         """Withdraw a reviewer's last answer that counts, with those that were stored together with it.
@@ -129,8 +137,13 @@ class LabelStore:
 
 
 def _check_token(token: str) -> None:
-    if not 0 < len(token) <= _LONGEST_TOKEN:
-        raise SettingError("token", f"found {len(token)} characters, expected 1 to {_LONGEST_TOKEN}")
+    if not (0 < len(token) <= _LONGEST_TOKEN and token.isascii() and token.isprintable()):
+        found = f"{token[:_LONGEST_TOKEN]!r} of {len(token)} characters"
+        raise SettingError("token", f"found {found}, expected 1 to {_LONGEST_TOKEN} of printable ASCII")
+
+
+def _what_was_said(answer: Answer) -> tuple[object, ...]:
+    return answer.image, answer.sha256, answer.reviewer, answer.label, answer.boxes
 
 
 def _as_row(answer: Answer) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from sem_lightning.io.images import encode_image
 from sem_lightning.review.answers import Answer
 from sem_lightning.review.store import STORE, LabelStore
 
+_PATIENCE = 120.0  # seconds for a server to start, on a machine with other work
+
 
 @dataclass
 class Reviewing:
@@ -41,6 +43,15 @@ class Reviewing:
         except urllib.error.HTTPError as error:
             status, kind, found = error.code, error.headers["content-type"], error.read()
         return status, json.loads(found) if kind.startswith("application/json") else found
+
+    def is_ready(self, log: Path) -> bool:
+        """Whether it answers at the port that it has printed."""
+        found = re.search(r"http://\S+:(\d+);", log.read_text())
+        self.port = int(found[1]) if found else 0
+        try:
+            return bool(found) and self.ask("page/icon.svg")[0] == 200
+        except OSError:  # refused, or closed
+            return False
 
     def answers(self) -> list[Answer]:
         """What counts, as another process reads it from the disk."""
@@ -81,16 +92,16 @@ def start(
     with log.open("wb") as stream:
         environment = os.environ | (variables or {})
         process = subprocess.Popen(command, cwd=images.parent, env=environment, stdout=stream, stderr=stream)
-    while (found := re.search(r"http://\S+:(\d+);", log.read_text())) is None:
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.05)
-    started = Reviewing(process, int(found[1]), output)
-    while True:
-        try:
-            started.ask("page/icon.svg")
-            return started
-        except urllib.error.URLError:
+    started, latest = Reviewing(process, 0, output), time.monotonic() + _PATIENCE
+    try:
+        while not started.is_ready(log):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < latest, f"no answer after {_PATIENCE:g} s: {log.read_text()}"
             time.sleep(0.02)
+    except BaseException:
+        started.kill()
+        raise
+    return started
 
 
 @contextmanager

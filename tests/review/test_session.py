@@ -1,7 +1,9 @@
 """Which image comes next for whom, what may be claimed, and what the server refuses."""
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ from conftest import Run
 from reviewing import Reviewing, reviewing, stored, write_images
 
 from sem_lightning.errors import SettingError
+from sem_lightning.review import app
 from sem_lightning.review.answers import Box
 from sem_lightning.review.images import CHANGED, MissingImageError, ReviewImage, list_review_images
 from sem_lightning.review.judgement import Judgement
 from sem_lightning.review.opening import open_review
-from sem_lightning.review.review_settings import STRATEGIES, AcceptanceSettings, ReviewOptions
+from sem_lightning.review.review_settings import CLASS_KEYS, STRATEGIES, AcceptanceSettings, ReviewOptions
 from sem_lightning.review.session import ReviewSession
 from sem_lightning.review.store import LabelStore
 
@@ -142,6 +145,26 @@ def test_a_second_start_judges_nothing_again_and_knows_what_was_said(tmp_path: P
     session.store.close()
 
 
+def test_the_identity_follows_images_classes_and_classifier(make: Any) -> None:
+    first = make()
+    assert make().identity == first.identity
+    for images, classes, model in (
+        ([*first.images[1:], first.images[0]], CLASSES, "m"),
+        ([replace(first.images[0], sha256="f" * 64), *first.images[1:]], CLASSES, "m"),
+        ([replace(first.images[0], name="other.png"), *first.images[1:]], CLASSES, "m"),
+        (first.images, [*CLASSES, "dust"], "m"), (first.images, CLASSES, "n"),
+    ):  # fmt: skip
+        assert ReviewSession(images, {}, first.store, classes, model, ReviewOptions()).identity != first.identity
+
+
+def test_no_key_of_a_class_has_another_meaning() -> None:
+    page = (Path(app.__file__).parent / "page" / "main.js").read_text()
+    taken = {
+        each.strip('"') for each in re.findall(r'^  ("?.+?"?): ', page.partition("const everywhere")[2], re.MULTILINE)
+    }
+    assert {"z", "u", "v", "b", "a", "?"} <= taken and not taken & {*CLASS_KEYS}
+
+
 def test_names_that_are_not_utf_8_are_items_with_an_error(tmp_path: Path) -> None:
     (path,) = write_images(tmp_path / "images", 1)
     path.rename(tmp_path / "images" / "caf\udce9.png")
@@ -178,6 +201,7 @@ def test_what_the_page_never_sends_is_refused_in_one_line(server: Reviewing) -> 
     for path, status in (
         ("picture/99", 422), ("picture/-1", 404), ("picture/9999999999999", 404), ("next", 422),
         ("next?reviewer=a", 422),
+        ("next?reviewer=a&strategy=best&count=-5", 422),
         ("next?reviewer=a&strategy=best&count=x", 422), ("next?reviewer=%0a&strategy=best", 422),
     ):  # fmt: skip
         found = server.ask(f"api/{path}", **KEY)
@@ -185,7 +209,8 @@ def test_what_the_page_never_sends_is_refused_in_one_line(server: Reviewing) -> 
     entry = ANSWER["answers"][0]
     for content in (
         b"", b"{", b"[]", b"3", b"[" * 100_000, b"\xff", ANSWER | {"reviewer": ""}, ANSWER | {"token": 3},
-        ANSWER | {"token": ""}, ANSWER | {"token": "x" * 101}, ANSWER | {"answers": [entry] * 201},
+        ANSWER | {"token": ""}, ANSWER | {"token": "\ud800"}, ANSWER | {"token": "x" * 101},
+        ANSWER | {"answers": [entry] * 201},
         ANSWER | {"answers": [{"id": "0", "label": "gap"}]}, ANSWER | {"answers": [{"id": True, "label": "gap"}]},
         ANSWER | {"answers": [entry | {"label": "<b>"}]}, ANSWER | {"answers": [entry | {"boxes": [{"x": 1}]}]},
         ANSWER | {"answers": [entry | {"boxes": [{"x": 0, "y": 0, "width": 1e9, "height": 1}]}]}, {"token": "t"},
@@ -204,6 +229,16 @@ def test_the_same_request_twice_is_one_answer(server: Reviewing) -> None:
     assert status == 200 and [each["id"] for each in found["images"]] == [0] and stored(server.output) == []
     status, picture = server.ask("api/picture/0?small=1", **KEY)
     assert status == 200 and picture.startswith(b"\x89PNG")
+
+
+def test_a_page_of_other_images_is_refused(server: Reviewing) -> None:
+    identity = server.ask("api/session", **KEY)[1]["identity"]
+    assert server.ask("api/answers", ANSWER | {"token": "i"}, **KEY, Sem_Review_Session=identity)[0] == 200
+    assert server.ask("api/undo", {"reviewer": "anna", "token": "j"}, **KEY, Sem_Review_Session=identity)[0] == 200
+    for path, content in (("answers", ANSWER), ("undo", ANSWER), ("picture/0", None), ("next?reviewer=a", None)):
+        status, found = server.ask(f"api/{path}", content, **KEY, Sem_Review_Session="0" * 64)
+        assert status == 409 and found["error"].endswith("reload the page")
+    assert stored(server.output) == []
 
 
 def test_a_second_command_on_the_same_answers_is_refused(server: Reviewing, run: Run) -> None:

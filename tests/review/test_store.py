@@ -45,7 +45,15 @@ def test_an_answer_comes_back_as_it_was_given(store: LabelStore, tmp_path: Path)
 
 def test_the_same_token_changes_nothing(store: LabelStore) -> None:
     once = store.add([say()], "t")
-    assert store.add([say("bridge")], "t") == once and store.count_rows() == 1
+    assert store.add([say(model="the next", said={"label": "good"})], "t") == once and store.count_rows() == 1
+
+
+@pytest.mark.parametrize("more", [[say("bridge")], [say(image="b.png")], [say(reviewer="ben")], [say(), say()], []])
+def test_a_token_of_other_answers_is_refused(store: LabelStore, more: list[Answer]) -> None:
+    store.add([say()], "t")
+    with pytest.raises(SettingError, match=r"^token: 't' belongs to other answers"):
+        store.add(more, "t")
+    assert [each.answer for each in store.valid_answers()] == [say()] and store.count_rows() == 1
 
 
 def test_reviewers_and_contents_do_not_overwrite_each_other(store: LabelStore) -> None:

@@ -7,6 +7,10 @@ export class Refused extends Error {
   }
 }
 
+export const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map(each => each.toString(16).padStart(2, "0")).join("");
+export const browser = sessionStorage.getItem("sem-review-tab") || random();
+sessionStorage.setItem("sem-review-tab", browser);
+
 const storedKey = "sem-review-key";
 let key = sessionStorage.getItem(storedKey) || "";
 
@@ -15,8 +19,17 @@ export function useKey(given) {
   sessionStorage.setItem(storedKey, given);
 }
 
+// Numbers name images, so that requests must not reach a server that was started again with other images.
+let session = "";
+
+export function useSession(identity) {
+  session = identity;
+}
+
 async function ask(path, options = {}) {
-  const headers = {...options.headers, ...(key ? {Authorization: "Bearer " + key} : {})};
+  const headers = {...options.headers};
+  if (key) headers.Authorization = "Bearer " + key;
+  if (session) headers["Sem-Review-Session"] = session;
   let response;
   try {
     response = await fetch("api/" + path, {...options, headers});

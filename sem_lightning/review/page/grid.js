@@ -17,15 +17,18 @@ export class Grid {
 
   cell(item, at) {
     const figure = document.createElement("figure"), canvas = document.createElement("canvas");
-    const caption = document.createElement("figcaption");
+    const caption = document.createElement("p");
     canvas.width = canvas.height = 256;
     caption.textContent = item.error || (item.said ? item.said.decision : item.name);
     figure.title = item.name;
+    figure.id = `cell-${at}`;
+    figure.setAttribute("role", "option");
     figure.setAttribute("aria-selected", "false");
     figure.append(canvas, caption);
     figure.addEventListener("click", () => { this.here = at; this.toggle(); });
     if (!item.error)
       this.pictures.load(`picture/${item.id}?small=1`).then(({bitmap, error}) => {
+        item.isShown = !error;
         if (error) { caption.textContent = error.message; return; }
         const scale = Math.min(256 / bitmap.width, 256 / bitmap.height);
         const wide = bitmap.width * scale, high = bitmap.height * scale;
@@ -57,6 +60,7 @@ export class Grid {
 
   mark() {
     [...this.place.children].forEach((cell, at) => cell.classList.toggle("here", at === this.here));
+    this.place.setAttribute("aria-activedescendant", `cell-${this.here}`);
     this.place.children[this.here]?.scrollIntoView({block: "nearest"});
   }
 

@@ -1,6 +1,6 @@
 // The review: which image is shown, and what a key does. An answer is on the disk before the next image is shown.
 
-import {get, post, useKey} from "./api.js";
+import {browser, get, post, random, useKey, useSession} from "./api.js";
 import {Grid} from "./grid.js";
 import {makeButtons, makeHelp, showMine, showModel, showProgress} from "./panel.js";
 import {Pictures} from "./pictures.js";
@@ -8,16 +8,13 @@ import {Stage} from "./stage.js";
 
 const ahead = 8, cells = 24, unsure = "unsure", good = "good";
 const element = id => document.getElementById(id);
-const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map(each => each.toString(16).padStart(2, "0")).join("");
-const browser = sessionStorage.getItem("sem-review-tab") || random();
-sessionStorage.setItem("sem-review-tab", browser);
 
 const pictures = new Pictures();
 const stage = new Stage(element("stage"), box => { if (current) addBoxes([box]); });
 const grid = new Grid(element("many"), pictures);
 const labelOfKey = new Map();
 let upcoming = [], past = [], future = [], skipped = [], current = null;
-let isBusy = false, isGrid = false, showsModel = true, pending = null, filling = null;
+let work = null, isGrid = false, showsModel = true, pending = null, filling = null;
 
 const reviewer = () => element("reviewer").value.trim();
 const say = text => { element("said").textContent = text; };
@@ -76,12 +73,12 @@ async function loadHeat(item) {
 }
 
 async function next() {
-  if (current) past.push(current);
   if (!future.length && !upcoming.length) await refill();
   if (!future.length && !upcoming.length && skipped.length) {  // those that were passed over come again
     skipped = [];
     await refill();
   }
+  if (current) past.push(current);
   await show(future.pop() || upcoming.shift() || null);
   refill().catch(error => say(error.message));
 }
@@ -124,19 +121,19 @@ async function store(path, content) {
 
 async function answer(label) {
   if (isGrid) return answerGrid(label);
-  if (!current) return;
+  if (!current) return restart();
   if ((current.error || current.fault) && label !== unsure) return say("An image that cannot be shown has no class; u answers unsure.");
-  const boxes = stage.boxes;
+  const boxes = [...stage.boxes];  // one that is drawn while these are stored is not of this answer
   if (boxes.length && [good, unsure].includes(label)) return say(`An image that is ${label} has no boxes; Backspace removes the last one.`);
   const item = current;
   await store("answers", {reviewer: reviewer(), answers: [{id: item.id, label, boxes}]});
-  item.mine = {label, boxes: [...boxes]};
+  item.mine = {label, boxes};
   await next();
   refreshSoon();
 }
 
 async function answerGrid(label) {
-  const chosen = grid.chosen.filter(item => label === unsure || !item.error);
+  const chosen = grid.chosen.filter(item => label === unsure || item.isShown);
   if (!chosen.length) return say("No image that can be shown is selected.");
   await store("answers", {reviewer: reviewer(), answers: chosen.map(item => ({id: item.id, label, boxes: []}))});
   const left = grid.items.filter(item => !chosen.includes(item));
@@ -194,10 +191,15 @@ function toggleTool() {
 
 // These change which image is shown; while one of them is at work, another would be about an image that nobody has seen.
 const alone = action => async (...given) => {
-  if (isBusy) return;
-  isBusy = true;
-  try { await action(...given); } finally { isBusy = false; }
+  if (work) return;
+  work = action(...given);
+  try { await work; } finally { work = null; }
 };
+// Another order or reviewer is never dropped, but waits.
+async function startAgain() {
+  while (work) await work.catch(() => {});
+  await alone(restart)();
+}
 const tell = alone(answer);
 const everywhere = {
   z: alone(undo),
@@ -259,13 +261,12 @@ function onKey(event) {
 
 async function open() {
   let session;
-  try {
-    session = await get("session");
-  } catch (error) {
+  try { session = await get("session"); } catch (error) {
     element("unlock").hidden = error.status !== 401;
     if (error.status !== 401) { element("app").hidden = false; say(error.message); }
     return error.message;
   }
+  useSession(session.identity);
   element("unlock").hidden = true;
   element("app").hidden = false;
   document.title = `sem-review, ${session.model.split(" ")[0]}`;
@@ -278,7 +279,7 @@ async function open() {
   element("reviewer").value = localStorage.getItem("sem-review-reviewer") || session.reviewer;
   if (stage.moves) element("tool").textContent = "Move";
   if (matchMedia("(max-width: 700px)").matches) element("more").open = false;
-  await tellErrors(restart);
+  await tellErrors(startAgain);
 }
 
 element("unlock").addEventListener("submit", async event => {
@@ -286,11 +287,11 @@ element("unlock").addEventListener("submit", async event => {
   useKey(element("key").value);
   element("refused").textContent = await open() || "";
 });
-element("strategy").addEventListener("change", event => { event.target.blur(); tellErrors(restart); });
+element("strategy").addEventListener("change", event => { event.target.blur(); tellErrors(startAgain); });
 element("reviewer").addEventListener("change", event => {
   localStorage.setItem("sem-review-reviewer", reviewer());
   event.target.blur();
-  tellErrors(restart);
+  tellErrors(startAgain);
 });
 element("to-grid").addEventListener("click", () => press("g"));
 element("to-help").addEventListener("click", () => press("?"));
