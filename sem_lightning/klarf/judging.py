@@ -1,11 +1,11 @@
 """Classifies the defects of a lot: one answer for all images of a defect."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sem_lightning.decision.rule import UNSURE_NAME
-from sem_lightning.inference.prediction import Prediction
+from sem_lightning.inference.prediction import Prediction, UnreadableImage
 from sem_lightning.inference.predictor import Predictor
 from sem_lightning.inference.writers import describe_prediction, prediction_cells
 from sem_lightning.inspection.references import NO_REFERENCE
@@ -18,6 +18,8 @@ from sem_lightning.synthesis.defects.mix import GOOD
 
 NO_IMAGE, UNREADABLE = "no image", "unreadable"
 WITHOUT_ANSWER = (NO_IMAGE, NO_REFERENCE, UNREADABLE)  # reasons
+ToJudge = TypeVar("ToJudge", bound="DefectToJudge")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class DefectToJudge:
         defect: The defect.
         pages: Its images; empty if there are none, or one of them cannot be found.
         numbers: Their numbers in the KLARF file.
-        error: Why one cannot be found.
+        fault: Why there is nothing to judge: `NO_IMAGE`, `NO_REFERENCE` or `UNREADABLE`.
+        error: What is wrong with a file.
     """
 
     defect: Defect
-    pages: tuple[ImagePage, ...]
+    pages: tuple[ImagePage, ...] = ()
     numbers: tuple[int, ...] = ()
+    fault: str | None = None
     error: str | None = None
 
 
@@ -71,9 +75,10 @@ def find_defects(lot: KlarfFile, images: LotImages) -> list[DefectToJudge]:
         try:
             chosen = images.judged(defect.images)
             pages = tuple(images.locate(image) for image in chosen)
-            found.append(DefectToJudge(defect, pages, tuple(image.number for image in chosen)))
+            numbers = tuple(image.number for image in chosen)
+            found.append(DefectToJudge(defect, pages, numbers, None if pages else NO_IMAGE))
         except ImageError as error:
-            found.append(DefectToJudge(defect, (), error=f"{name_defect(defect)}: {error}"))
+            found.append(DefectToJudge(defect, fault=UNREADABLE, error=f"{name_defect(defect)}: {error}"))
     return found
 
 
@@ -82,36 +87,54 @@ def name_defect(defect: Defect) -> str:
     return f"wafer {defect.wafer.name or '?'}, defect {defect.id or defect.index}"
 
 
-def judge_defects(predictor: Predictor, defects: Sequence[DefectToJudge]) -> Iterator[JudgedDefect]:
+def answer_defects(
+    defects: Sequence[ToJudge],
+    results: Iterator[Result | UnreadableImage],
+    answer: Callable[[ToJudge, list[Result]], JudgedDefect],
+) -> Iterator[JudgedDefect]:
     """One answer for each defect, in their order.
 
     A defect of which one image cannot be read has none: that image might be the one that shows it.
+
+    Args:
+        defects: The defects.
+        results: Of their images, one after the other.
+        answer: From a defect and the results of all of its images, of which there is one at least.
+    """
+    for each in defects:
+        found = [next(results) for _ in each.pages]
+        usable = [one for one in found if not isinstance(one, UnreadableImage)]
+        errors = [str(one.error) for one in found if isinstance(one, UnreadableImage)]
+        error = each.error or (f"{name_defect(each.defect)}: {errors[0]}" if errors else None)
+        if error or not usable:
+            yield JudgedDefect(each.defect, reason=UNREADABLE if error else each.fault, error=error)
+        else:
+            yield answer(each, usable)
+
+
+def judge_defects(predictor: Predictor, defects: Sequence[DefectToJudge]) -> Iterator[JudgedDefect]:
+    """One answer for each defect, in their order; see `answer_defects` and `choose_deciding`.
 
     Args:
         predictor: Its polarity is adopted before, see `Predictor.adopt_polarity`.
         defects: See `find_defects`.
     """
     results = predictor.stream([page for each in defects for page in each.pages])
-    for each in defects:
-        found = [next(results) for _ in each.pages]
-        predictions = [one for one in found if isinstance(one, Prediction)]
-        errors = [str(one.error) for one in found if not isinstance(one, Prediction)]
-        error = each.error or (f"{name_defect(each.defect)}: {errors[0]}" if errors else None)
-        if error or not predictions:
-            yield JudgedDefect(each.defect, reason=UNREADABLE if error else NO_IMAGE, error=error)
-            continue
-        deciding = choose_deciding(predictions)
-        number = each.numbers[predictions.index(deciding)]
-        yield JudgedDefect(
-            each.defect,
-            deciding.decision,
-            deciding.label,
-            prediction_cells(deciding),
-            describe_prediction(deciding),
-            len(predictions),
-            number,
-            deciding.reason,
-        )
+    return answer_defects(defects, results, _answer)
+
+
+def _answer(judged: DefectToJudge, predictions: list[Prediction]) -> JudgedDefect:
+    deciding = choose_deciding(predictions)
+    return JudgedDefect(
+        judged.defect,
+        deciding.decision,
+        deciding.label,
+        prediction_cells(deciding),
+        describe_prediction(deciding),
+        len(predictions),
+        judged.numbers[predictions.index(deciding)],
+        deciding.reason,
+    )
 
 
 def choose_deciding(predictions: Sequence[Prediction]) -> Prediction:

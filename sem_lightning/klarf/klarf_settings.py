@@ -1,12 +1,16 @@
 """The settings of a KLARF file."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import MISSING
 
 from sem_lightning.errors import SettingError
+from sem_lightning.io.gray_image import ImagePage
+from sem_lightning.io.result_files import Inputs
 from sem_lightning.klarf.lot_writer import LotFiles
+from sem_lightning.klarf.read import KlarfFile
 
 
 @dataclass
@@ -34,6 +38,23 @@ class KlarfSettings:
         if not folder.is_dir():
             raise SettingError("klarf.images", f"found no folder {self.images}, expected that of the images")
         return folder
+
+    @property
+    def classes_file(self) -> Path | None:
+        """The YAML file of class numbers."""
+        return Path(self.classes).expanduser() if self.classes else None
+
+    def files_read(self, lot: KlarfFile, pages: Iterable[ImagePage]) -> Inputs:
+        """What is read of a lot, by the keys that name it.
+
+        Args:
+            lot: The lot, read from a file.
+            pages: Its images that are judged, and their references.
+        """
+        assert lot.path is not None
+        classes = [] if self.classes_file is None else [self.classes_file]
+        images = [lot.path, *dict.fromkeys(page.path for page in pages)]
+        return (("images", images), ("klarf.classes", classes))
 
     def files(self, lot: Path, table: Path, lines: Path | None) -> LotFiles:
         """What is written: the KLARF file beside the table, unless a setting names it.

@@ -17,7 +17,14 @@ from sem_lightning.io.result_files import Inputs
 from sem_lightning.klarf.class_numbers import find_class_numbers
 from sem_lightning.klarf.document import Defect
 from sem_lightning.klarf.image_files import LotImages
-from sem_lightning.klarf.judging import NO_IMAGE, UNREADABLE, JudgedDefect, name_defect
+from sem_lightning.klarf.judging import (
+    NO_IMAGE,
+    UNREADABLE,
+    DefectToJudge,
+    JudgedDefect,
+    answer_defects,
+    name_defect,
+)
 from sem_lightning.klarf.klarf_settings import KlarfSettings
 from sem_lightning.klarf.lot_writer import LotFiles, LotWriter
 from sem_lightning.klarf.read import read_klarf
@@ -25,24 +32,10 @@ from sem_lightning.synthesis.defects.mix import GOOD
 
 
 @dataclass(frozen=True)
-class DefectToCompare:
-    """A defect, its images and its references.
+class DefectToCompare(DefectToJudge):
+    """A defect, its images and what each of them is compared with."""
 
-    Attributes:
-        defect: The defect.
-        pages: Its images.
-        numbers: Their numbers in the KLARF file.
-        references: What each of them is compared with.
-        fault: Why there is nothing to compare: `NO_IMAGE`, `NO_REFERENCE` or `UNREADABLE`.
-        error: What is wrong with a file.
-    """
-
-    defect: Defect
-    pages: tuple[ImagePage, ...] = ()
-    numbers: tuple[int, ...] = ()
     references: tuple[ImagePage, ...] | Literal["self"] = ()
-    fault: str | None = None
-    error: str | None = None
 
 
 class LotInspection:
@@ -76,61 +69,38 @@ class LotInspection:
                 "add reference=self, or use sem-predict",
             )
 
-    def files_read(self) -> Inputs:
-        """The files that are read, by the keys that name them."""
-        assert self._lot.path is not None
-        pages = [page for each in self._defects for page in (*each.pages, *_pages(each.references))]
-        classes = [Path(self._settings.classes).expanduser()] if self._settings.classes else []
-        read = [self._lot.path, *dict.fromkeys(page.path for page in pages)]
-        return (("images", read), ("klarf.classes", classes))
-
     def write(self, inspector: Inspector, files: LotFiles, inputs: Inputs, facts: dict[str, Any]) -> LotWriter:
         """Compare all defects and write the results; see `sem_lightning.klarf.lot_prediction.LotPrediction.write`."""
-        file = Path(self._settings.classes).expanduser() if self._settings.classes else None
-        numbers = find_class_numbers(file, self._lot.lookup, (GOOD, DEFECT), inspector.labels)
-        read = (*self.files_read(), *inputs)
-        writer = LotWriter(self._lot, files, COLUMNS, (GOOD, DEFECT), numbers, self._settings.column, read)
-        report = None
-        if files.page is not None:
-            from sem_lightning.klarf.lot_report import LotReport  # imports Matplotlib
-
-            report = LotReport(self._lot, (GOOD, DEFECT))
-        with writer.open():
-            for judged in compare_defects(inspector, self._defects):
-                writer.add(judged)
-                if report is not None:
-                    report.add(judged)
-            if report is not None and files.page is not None:
-                report.write(files.page, facts | {"class numbers": numbers})
+        settings, decisions = self._settings, (GOOD, DEFECT)
+        numbers = find_class_numbers(settings.classes_file, self._lot.lookup, decisions, inspector.labels)
+        pages = [page for each in self._defects for page in (*each.pages, *_pages(each.references))]
+        read = (*settings.files_read(self._lot, pages), *inputs)
+        writer = LotWriter(self._lot, files, COLUMNS, decisions, numbers, settings.column, read)
+        writer.write(compare_defects(inspector, self._defects), facts)
         return writer
 
 
 def compare_defects(inspector: Inspector, defects: Sequence[DefectToCompare]) -> Iterator[JudgedDefect]:
-    """One answer for each defect, in their order: that of its most defective image.
+    """One answer for each defect, in their order: that of its most defective image; see `answer_defects`.
 
-    A defect comes before what is unsure, and that before what is good; among equals the highest score decides. A defect
-    of which one image cannot be read has no answer.
+    A defect comes before what is unsure, and that before what is good; among equals the highest score decides.
     """
     results = inspector.stream_images((page, each.references) for each in defects for page in each.pages)
-    for each in defects:
-        found = [next(results) for _ in each.pages]
-        compared = [one for one in found if isinstance(one, Inspection)]
-        errors = [str(one.error) for one in found if not isinstance(one, Inspection)]
-        error = each.error or (f"{name_defect(each.defect)}: {errors[0]}" if errors else None)
-        if error or not compared:
-            yield JudgedDefect(each.defect, reason=UNREADABLE if error else each.fault, error=error)
-            continue
-        deciding = min(compared, key=_rank)
-        yield JudgedDefect(
-            each.defect,
-            deciding.decision,
-            deciding.places[0].label if deciding.places else deciding.decision,
-            describe_row(deciding),
-            describe_inspection(deciding),
-            len(compared),
-            each.numbers[compared.index(deciding)],
-            deciding.reason,
-        )
+    return answer_defects(defects, results, _answer)
+
+
+def _answer(judged: DefectToCompare, compared: list[Inspection]) -> JudgedDefect:
+    deciding = min(compared, key=_rank)
+    return JudgedDefect(
+        judged.defect,
+        deciding.decision,
+        deciding.places[0].label if deciding.places else deciding.decision,
+        describe_row(deciding),
+        describe_inspection(deciding),
+        len(compared),
+        judged.numbers[compared.index(deciding)],
+        deciding.reason,
+    )
 
 
 def _rank(inspection: Inspection) -> tuple[int, float]:
@@ -147,7 +117,7 @@ def _find(defect: Defect, images: LotImages, is_self: bool) -> DefectToCompare:
         references = SELF if is_self else tuple(images.locate(image) for image in named)
     except ImageError as error:
         return DefectToCompare(defect, fault=UNREADABLE, error=f"{name_defect(defect)}: {error}")
-    return DefectToCompare(defect, pages, tuple(image.number for image in chosen), references)
+    return DefectToCompare(defect, pages, tuple(image.number for image in chosen), references=references)
 
 
 def _pages(references: tuple[ImagePage, ...] | Literal["self"]) -> tuple[ImagePage, ...]:

@@ -43,15 +43,6 @@ class LotPrediction:
         self._defects = find_defects(self._lot, images)
         self.pages: Sequence[ImagePage] = [page for each in self._defects for page in each.pages]
 
-    def files_read(self) -> Inputs:
-        """The files that are read, by the keys that name them."""
-        assert self._lot.path is not None
-        classes = [Path(self._settings.classes).expanduser()] if self._settings.classes else []
-        return (
-            ("images", [self._lot.path, *dict.fromkeys(page.path for page in self.pages)]),
-            ("klarf.classes", classes),
-        )
-
     def write(self, predictor: Predictor, files: LotFiles, inputs: Inputs, facts: dict[str, Any]) -> LotWriter:
         """Judge all defects and write the results.
 
@@ -67,21 +58,9 @@ class LotPrediction:
         Raises:
             UserError: A class without a number, or an output that would overwrite what is read.
         """
-        file = Path(self._settings.classes).expanduser() if self._settings.classes else None
-        numbers = find_class_numbers(file, self._lot.lookup, predictor.classes)
-        read = (*self.files_read(), *inputs)
-        columns = prediction_columns(predictor.classes)
-        writer = LotWriter(self._lot, files, columns, predictor.classes, numbers, self._settings.column, read)
-        report = None
-        if files.page is not None:
-            from sem_lightning.klarf.lot_report import LotReport  # imports Matplotlib
-
-            report = LotReport(self._lot, predictor.classes)
-        with writer.open():
-            for judged in judge_defects(predictor, self._defects):
-                writer.add(judged)
-                if report is not None:
-                    report.add(judged)
-            if report is not None and files.page is not None:
-                report.write(files.page, facts | {"class numbers": numbers})
+        settings, classes = self._settings, predictor.classes
+        numbers = find_class_numbers(settings.classes_file, self._lot.lookup, classes)
+        read = (*settings.files_read(self._lot, self.pages), *inputs)
+        writer = LotWriter(self._lot, files, prediction_columns(classes), classes, numbers, settings.column, read)
+        writer.write(judge_defects(predictor, self._defects), facts)
         return writer

@@ -1,7 +1,7 @@
 """Writes the answers for a lot: a table, JSON lines, and the KLARF file with its class numbers."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class LotFiles:
         table: CSV, a row for each defect.
         klarf: The KLARF file with new class numbers.
         lines: JSON lines; ``None`` writes none.
-        page: The report, which `LotWriter` only checks.
+        page: The report; ``None`` writes none.
     """
 
     table: Path
@@ -50,7 +50,7 @@ class LotFiles:
 
 
 class LotWriter:
-    """Writes answers one by one; the files appear when all are written.
+    """Writes the answers for a lot; the files appear when all are written.
 
     Args:
         lot: The file that was read.
@@ -90,8 +90,31 @@ class LotWriter:
         self._chosen: dict[int, int] = {}
         self.errors: list[str] = []
 
+    def write(self, answers: Iterable[JudgedDefect], facts: Mapping[str, Any]) -> None:
+        """Write the answers, one for each defect, and the report.
+
+        Args:
+            answers: In the order of the lot.
+            facts: Keys and values for the report.
+
+        Raises:
+            OSError: A folder is not writable or full.
+        """
+        report = None
+        if self._files.page is not None:
+            from sem_lightning.klarf.lot_report import LotReport  # imports Matplotlib
+
+            report = LotReport(self._lot, self._decisions)
+        with self._open():
+            for judged in answers:
+                self._add(judged)
+                if report is not None:
+                    report.add(judged)
+            if report is not None and self._files.page is not None:
+                report.write(self._files.page, {**facts, "class numbers": dict(self._numbers)})
+
     @contextlib.contextmanager
-    def open(self) -> Iterator["LotWriter"]:
+    def _open(self) -> Iterator[None]:
         """Open temporary files. They get their final names at the end, unless an error occurs.
 
         Raises:
@@ -102,11 +125,10 @@ class LotWriter:
             assert table is not None
             self._table = table
             write_row(self._table, [*self._columns, *_PLACE, "error"])
-            yield self
+            yield
             self._lot.with_classes(self._chosen, self._column).write(self._files.klarf)
 
-    def add(self, judged: JudgedDefect) -> None:
-        """Write the answer for the next defect."""
+    def _add(self, judged: JudgedDefect) -> None:
         before, number = judged.defect.class_number(self._column), self._number_of(judged)
         if number is not None and number != before:
             self._chosen[judged.defect.index] = number
