@@ -1,16 +1,49 @@
-"""The settings of a KLARF file."""
+"""The settings of a KLARF file, and what is written for it. Every command imports this module."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import MISSING
 
 from sem_lightning.errors import SettingError
-from sem_lightning.io.gray_image import ImagePage
-from sem_lightning.io.result_files import Inputs
-from sem_lightning.klarf.lot_writer import LotFiles
-from sem_lightning.klarf.read import KlarfFile
+from sem_lightning.io.result_files import Inputs, check_targets
+
+if TYPE_CHECKING:
+    from sem_lightning.io.gray_image import ImagePage
+    from sem_lightning.klarf.read import KlarfFile
+
+
+@dataclass(frozen=True)
+class LotFiles:
+    """What is written for a lot.
+
+    Attributes:
+        table: CSV, a row for each defect.
+        klarf: The KLARF file with new class numbers.
+        lines: JSON lines; ``None`` writes none.
+        page: The report; ``None`` writes none.
+    """
+
+    table: Path
+    klarf: Path
+    lines: Path | None = None
+    page: Path | None = None
+
+    def check(self, inputs: Inputs) -> None:
+        """Check that no two of them are the same and none is read.
+
+        Raises:
+            SettingError: See `check_targets`.
+        """
+        keys = (
+            ("output", self.table),
+            ("klarf.output", self.klarf),
+            ("jsonl", self.lines),
+            ("klarf.report", self.page),
+        )
+        check_targets(keys, inputs)
 
 
 @dataclass
@@ -44,7 +77,7 @@ class KlarfSettings:
         """The YAML file of class numbers."""
         return Path(self.classes).expanduser() if self.classes else None
 
-    def files_read(self, lot: KlarfFile, pages: Iterable[ImagePage]) -> Inputs:
+    def files_read(self, lot: "KlarfFile", pages: "Iterable[ImagePage]") -> Inputs:
         """What is read of a lot, by the keys that name it.
 
         Args:

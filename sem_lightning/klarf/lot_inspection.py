@@ -25,8 +25,8 @@ from sem_lightning.klarf.judging import (
     answer_defects,
     name_defect,
 )
-from sem_lightning.klarf.klarf_settings import KlarfSettings
-from sem_lightning.klarf.lot_writer import LotFiles, LotWriter
+from sem_lightning.klarf.klarf_settings import KlarfSettings, LotFiles
+from sem_lightning.klarf.lot_writer import LotWriter
 from sem_lightning.klarf.read import read_klarf
 from sem_lightning.synthesis.defects.mix import GOOD
 

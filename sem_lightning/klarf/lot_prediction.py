@@ -12,8 +12,8 @@ from sem_lightning.io.result_files import Inputs
 from sem_lightning.klarf.class_numbers import find_class_numbers
 from sem_lightning.klarf.image_files import LotImages
 from sem_lightning.klarf.judging import find_defects, judge_defects
-from sem_lightning.klarf.klarf_settings import KlarfSettings
-from sem_lightning.klarf.lot_writer import LotFiles, LotWriter
+from sem_lightning.klarf.klarf_settings import KlarfSettings, LotFiles
+from sem_lightning.klarf.lot_writer import LotWriter
 from sem_lightning.klarf.read import read_klarf
 
 

@@ -2,51 +2,19 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sem_lightning.decision.rule import UNSURE_NAME
 from sem_lightning.inspection.inspection import DEFECT
 from sem_lightning.io.atomic import check_writable
 from sem_lightning.io.csv_rows import write_row
-from sem_lightning.io.result_files import DecisionCount, Inputs, check_targets, open_together, write_json_line
+from sem_lightning.io.result_files import DecisionCount, Inputs, open_together, write_json_line
 from sem_lightning.klarf.judging import UNREADABLE, WITHOUT_ANSWER, JudgedDefect
+from sem_lightning.klarf.klarf_settings import LotFiles
 from sem_lightning.klarf.read import KlarfFile
 
 _PLACE = ("lot", "wafer", "slot", "defect", "die_x", "die_y", "x_mm", "y_mm", "images", "image",
           "class_before", "class_after")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class LotFiles:
-    """What is written for a lot.
-
-    Attributes:
-        table: CSV, a row for each defect.
-        klarf: The KLARF file with new class numbers.
-        lines: JSON lines; ``None`` writes none.
-        page: The report; ``None`` writes none.
-    """
-
-    table: Path
-    klarf: Path
-    lines: Path | None = None
-    page: Path | None = None
-
-    def check(self, inputs: Inputs) -> None:
-        """Check that no two of them are the same and none is read.
-
-        Raises:
-            SettingError: See `check_targets`.
-        """
-        keys = (
-            ("output", self.table),
-            ("klarf.output", self.klarf),
-            ("jsonl", self.lines),
-            ("klarf.report", self.page),
-        )
-        check_targets(keys, inputs)
 
 
 class LotWriter:
