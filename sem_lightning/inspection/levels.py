@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from sem_lightning.inspection.inspection import Matrix
 from sem_lightning.inspection.large_defect import Part
@@ -69,6 +70,11 @@ class Level:
         """A transform between full pixels as one between the level's pixels."""
         return (np.linalg.inv(self.from_reference) @ square(matrix) @ self.from_image)[:2]
 
+    def lay(self, matrix: Matrix) -> tuple[Float32, npt.NDArray[np.bool_]]:
+        """The reference as it lies on the image, and where it shows something."""
+        shown = warped(np.ones_like(self.reference), matrix, self.image.shape, cv2.BORDER_CONSTANT) > 0.99
+        return warped(self.reference, matrix, self.image.shape), shown
+
     def refine(
         self, matrix: Matrix, criteria: tuple[int, int, float], left_out: Part | None = None
     ) -> tuple[Matrix, float]:
@@ -101,8 +107,7 @@ class Level:
         scale = float(np.hypot(*across))
         own_frame = _frame(self.across_lines)
         linear = scale * own_frame.T @ _frame(across / scale)
-        middle = np.array([(self.image.shape[1] - 1) / 2, (self.image.shape[0] - 1) / 2])
-        centre = np.array([(self.reference.shape[1] - 1) / 2, (self.reference.shape[0] - 1) / 2])
+        middle, centre = middle_of(self.image.shape), middle_of(self.reference.shape)
         target = own_frame @ (matrix[:, :2] @ middle + matrix[:, 2])
         target[1] = (own_frame @ centre)[1]
         return np.column_stack([linear, own_frame.T @ target - linear @ middle])
@@ -155,5 +160,10 @@ def warped(reference: Float32, matrix: Matrix, shape: tuple[int, ...], border: i
 
 def about_middle(shape: tuple[int, ...], linear: Matrix) -> Matrix:
     """The transform with this linear part, float64 [2, 2], that leaves the middle of an image where it is."""
-    middle = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+    middle = middle_of(shape)
     return np.column_stack([linear, middle - linear @ middle])
+
+
+def middle_of(shape: tuple[int, ...]) -> Matrix:
+    """The place (x, y) of the middle of an image, float64 [2], pixels."""
+    return np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])

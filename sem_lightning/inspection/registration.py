@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sem_lightning.inspection.inspection import Matrix, Registration
 from sem_lightning.inspection.large_defect import correlate_without_part, cut_off
-from sem_lightning.inspection.levels import Level, about_middle, shifted, square, warped
+from sem_lightning.inspection.levels import Level, about_middle, middle_of, shifted, square, warped
 from sem_lightning.inspection.overlap_correlation import Peak, correlate_overlap, find_peaks
 from sem_lightning.inspection.reliability import split_half_reliability
 from sem_lightning.inspection.row_alignment import align_rows
@@ -161,7 +161,7 @@ def _finish(
     reliability = math.sqrt(math.prod(split_half_reliability(each, factor) for each in (image, reference)))
     correlation, part = _correlate(coarse, matrix), None
     if correlation < least_correlation * reliability:
-        moved, shown = _laid(coarse, matrix)
+        moved, shown = coarse.lay(matrix)
         correlation, part = correlate_without_part(coarse.image, moved, shown)
         matrix, _ = coarse.refine(matrix, _STEPS, part)
     found, judged_at = coarse.full(matrix), coarse
@@ -186,16 +186,10 @@ def _finish(
 
 def _correlate(level: Level, matrix: Matrix) -> float:
     """Correlation of both where they overlap."""
-    moved, shown = _laid(level, matrix)
+    moved, shown = level.lay(matrix)
     if np.count_nonzero(shown) < 2 or min(np.ptp(level.image[shown]), np.ptp(moved[shown])) == 0:
         return 0.0
     return float(np.corrcoef(level.image[shown], moved[shown])[0, 1])
-
-
-def _laid(level: Level, matrix: Matrix) -> tuple[Float32, npt.NDArray[np.bool_]]:
-    """The reference as it lies on the image, and where it shows something."""
-    shown = warped(np.ones_like(level.reference), matrix, level.image.shape, cv2.BORDER_CONSTANT) > 0.99
-    return warped(level.reference, matrix, level.image.shape), shown
 
 
 def _find_fault(
@@ -248,7 +242,7 @@ def _choose_period(level: Level, matrix: Matrix) -> tuple[Matrix, list[tuple[int
     x, y = min(equal, key=lambda shift: math.hypot(shift[0] - across, shift[1] - down))
     others = sorted((each for each in equal if each != (x, y)), key=lambda each: math.hypot(each[0] - x, each[1] - y))
     chosen = around @ square(shifted(x, y))
-    middle = np.array([(level.image.shape[1] - 1) / 2, (level.image.shape[0] - 1) / 2, 1])
+    middle = np.array([*middle_of(level.image.shape), 1])
     if math.hypot(*(chosen @ middle - matrix @ middle)) > _SAME_PEAK:
         found, correlation = level.refine(chosen, _STEPS)
         matrix = found if correlation > 0 else chosen

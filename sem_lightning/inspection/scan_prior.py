@@ -1,10 +1,9 @@
 """What scans do to a transform: little more than shift, rotation and scale, however freely it was fitted."""
 
-import cv2
 import numpy as np
 
 from sem_lightning.inspection.inspection import Matrix
-from sem_lightning.inspection.levels import Level, warped
+from sem_lightning.inspection.levels import Level, middle_of
 from sem_lightning.synthesis.field import Float32
 
 # Standard deviation of shear and of the difference of both scales. Simulated drift makes 0.002; others may make more.
@@ -28,8 +27,7 @@ def with_scan_prior(level: Level, matrix: Matrix) -> Matrix:
         float64 [2, 3].
     """
     own = level.own(matrix)
-    moved = warped(level.reference, own, level.image.shape)
-    used = warped(np.ones_like(level.reference), own, level.image.shape, cv2.BORDER_CONSTANT) > 0.99
+    moved, used = level.lay(own)
     used[[0, -1]], used[:, [0, -1]] = False, False
     if np.count_nonzero(used) < 2 or np.ptp(moved[used]) == 0:
         return matrix
@@ -42,7 +40,7 @@ def with_scan_prior(level: Level, matrix: Matrix) -> Matrix:
     known = (vectors * np.maximum(values, 0)) @ vectors.T
     across, down = np.diag(level.from_reference)[:2, None] / np.diag(level.from_image)[None, :2]
     scan = np.array([[across[0], 0, 0, 0, -down[1], 0], [0, across[1], 0, down[0], 0, 0]]) / _SPREAD
-    middle = _middle(level.image)
+    middle = middle_of(level.image.shape)
     best = np.column_stack([own[:, :2], own[:, :2] @ middle + own[:, 2]]).ravel()
     prior = scan.T @ scan
     # the shortest step, which leaves what neither of both says
@@ -50,14 +48,10 @@ def with_scan_prior(level: Level, matrix: Matrix) -> Matrix:
     return level.full(np.column_stack([likely[:, :2], likely[:, 2] - likely[:, :2] @ middle]))
 
 
-def _middle(image: Float32) -> Matrix:
-    return np.array([(image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2])
-
-
 def _sensitivity(image: Float32, used: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> Matrix:
     """Change of each used pixel with the six numbers of a transform about the middle: float64 [6, pixels]."""
     down, across = np.gradient(image, axis=0), np.gradient(image, axis=1)
-    (middle_x, middle_y), (y, x) = _middle(image), np.nonzero(used)
+    (middle_x, middle_y), (y, x) = middle_of(image.shape), np.nonzero(used)
     right, below = across[used].astype(np.float64), down[used].astype(np.float64)
     x, y = x - middle_x, y - middle_y
     return np.stack([right * x, right * y, right, below * x, below * y, below])
