@@ -7,8 +7,9 @@ from omegaconf import DictConfig
 from sem_lightning.config.app import run_command
 from sem_lightning.config.build import build
 from sem_lightning.config.environment import hide_variables, shown
-from sem_lightning.errors import SettingError, missing_extra
+from sem_lightning.errors import missing_extra
 from sem_lightning.io.atomic import check_writable
+from sem_lightning.review.images import check_folder
 from sem_lightning.review.review_settings import ReviewSettings
 from sem_lightning.serving.access import Access, read_key
 
@@ -23,8 +24,7 @@ def review(config: DictConfig) -> None:
     settings: ReviewSettings = build(config, "")
     folder, output = (Path(name).expanduser() for name in (settings.images, settings.output))
     check_writable("output", output)
-    if not folder.is_dir():
-        raise SettingError("images", f"found no folder {folder}; expected one that holds images")
+    check_folder(folder)
     actions = {"serve": _serve, "export": _export, "import": _import, "round": _round}
     actions[settings.action](settings, folder, output)
 

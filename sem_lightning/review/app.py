@@ -159,11 +159,9 @@ class ReviewService:
         """A handler behind the key, whose errors are one line."""
 
         async def handle(request: Request) -> Response:
-            client = "" if request.client is None else request.client.host
-            headers = request.headers
             try:
-                self._access.check(headers.get("authorization", ""), headers.get("host", ""), client)
-                if headers.get(_SESSION, self._session.identity) != self._session.identity:
+                self._access.check_request(request)
+                if request.headers.get(_SESSION, self._session.identity) != self._session.identity:
                     raise RefusedError(409, "sem-review has other images or another classifier now; reload the page")
                 return await handler(request)
             except RefusedError as refusal:

@@ -61,6 +61,16 @@ def read_file(path: Path) -> bytes:
         raise MissingImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse what is no folder.
+
+    Raises:
+        SettingError: For ``images``.
+    """
+    if not folder.is_dir():
+        raise SettingError("images", f"found no folder {folder}; expected one that holds images")
+
+
 def list_review_images(folder: Path, output: Path) -> list[ReviewImage]:
     """The images below a folder, by name.
 
@@ -71,8 +81,7 @@ def list_review_images(folder: Path, output: Path) -> list[ReviewImage]:
     Raises:
         SettingError: No such folder, or no images in it.
     """
-    if not folder.is_dir():
-        raise SettingError("images", f"found no folder {folder}; expected one that holds images")
+    check_folder(folder)
     return [_look_at(number, folder, path) for number, path in enumerate(find_images(str(folder), leave_out=output))]
 
 

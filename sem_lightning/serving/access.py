@@ -5,9 +5,13 @@ import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sem_lightning.errors import SettingError, UserError
 from sem_lightning.serving.refusal import RefusedError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 KEY_VARIABLE, FILE_VARIABLE = "SEM_SERVE_KEY", "SEM_SERVE_KEY_FILE"
 _SHORTEST_KEY = 16
@@ -67,6 +71,11 @@ class Access:
                 f"{self.host} is reached by other machines, which needs a key: set the environment variable "
                 f"{KEY_VARIABLE} or {FILE_VARIABLE}, or use 127.0.0.1",
             )
+
+    def check_request(self, request: "Request") -> None:
+        """Check a request by its headers and the address from which it comes; see `check`."""
+        client = "" if request.client is None else request.client.host
+        self.check(request.headers.get("authorization", ""), request.headers.get("host", ""), client)
 
     def check(self, authorization: str, asked_host: str, client: str) -> None:
         """Check a request.

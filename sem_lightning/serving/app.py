@@ -121,7 +121,7 @@ class Service:
     async def metrics(self, request: Request) -> Response:
         """Counters in Prometheus' text format."""
         try:
-            self._check(request)
+            self._access.check_request(request)
         except RefusedError as refusal:
             return _json(refusal.status, {"error": refusal.reason})
         return Response(self._metrics.text(), media_type=_PROMETHEUS)
@@ -133,7 +133,7 @@ class Service:
     async def picture(self, request: Request) -> Response:
         """The file in the body as PNG."""
         try:
-            self._check(request)
+            self._access.check_request(request)
             async with asyncio.timeout(self._limits.seconds):
                 with self._held.share() as share:
                     body = await read_body(request, self._limits, share)
@@ -144,17 +144,13 @@ class Service:
             return _json(refusal.status, {"error": refusal.reason})
         return Response(png, media_type="image/png")
 
-    def _check(self, request: Request) -> None:
-        client = "" if request.client is None else request.client.host
-        self._access.check(request.headers.get("authorization", ""), request.headers.get("host", ""), client)
-
     async def _answers(self, request: Request) -> list[Answer]:
         """The answers to a request, in the order of its images.
 
         Raises:
             RefusedError: It is not answered, not in time, or one of its images cannot be read.
         """
-        self._check(request)
+        self._access.check_request(request)
         self._worker.submit([])  # what cannot be taken is refused before it is sent
         status, late = 408, f"the body took more than {self._limits.seconds:g} s"
         try:
